@@ -1,0 +1,86 @@
+# Sambar Mail. make run: see it work. make check: all tests. make: build. See README.md.
+#
+#   B=DIR        where objects and programs go (default build)
+#   SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer (default B: build-sanitize)
+#   DESTDIR= PREFIX=   for make install
+
+SANITIZE ?=
+B        ?= $(if $(SANITIZE),build-sanitize,build)
+PREFIX   ?= /usr/local
+CC       ?= gcc
+VERSION  := 0.1
+
+PROGRAMS := master queue store auth router smtpd pop3d
+LIBRARIES := libevent_core libevent_pthreads openssl jansson libseccomp libbsd-overlay libcrypt zlib
+
+PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
+            -Wformat=2 -Wvla -Wwrite-strings -Wundef -Wno-sign-compare
+HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection -ftrivial-auto-var-init=zero
+OPTIMIZE := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+ifneq ($(SANITIZE),)
+OPTIMIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -DSANITIZE
+LDHARDEN := -pie -fsanitize=address,undefined
+endif
+CFLAGS_ALL  := -std=gnu11 $(WARNINGS) $(HARDEN) $(OPTIMIZE) $(PKG_CFLAGS) -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -MMD -MP $(CFLAGS)
+LDFLAGS_ALL := $(LDHARDEN) $(LDFLAGS)
+LIBS        := $(PKG_LIBS) -lpthread
+
+# ---- what is made of what ----
+
+sources  = $(wildcard $(1)/*.c)
+objects  = $(patsubst %.c,$(B)/obj/%.o,$(1))
+COMMON  := $(call objects,$(call sources,common))
+# The doors: the client's side of each guardian's protocol.
+DOORS   := $(call objects,$(wildcard queue/client.c queue/envelope.c store/client.c store/mailbox_client.c auth/client.c router/client.c))
+MAINS   := $(foreach p,$(PROGRAMS),$(B)/obj/$(p)/main.o) $(B)/obj/master/sambarctl.o
+
+all: $(addprefix $(B)/,$(PROGRAMS)) $(B)/sambarctl
+
+$(B)/libcommon.a: $(COMMON)
+$(B)/libdoors.a: $(DOORS)
+define program_library
+$(B)/lib$(1).a: $(filter-out $(MAINS) $(DOORS),$(call objects,$(call sources,$(1))))
+$(B)/$(1): $(B)/obj/$(1)/main.o $(B)/lib$(1).a $(B)/libdoors.a $(B)/libcommon.a
+	$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(LIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_library,$(p))))
+
+$(B)/sambarctl: $(B)/obj/master/sambarctl.o $(B)/libmaster.a $(B)/libdoors.a $(B)/libcommon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+$(B)/lib%.a:
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+# ---- tests: tests/unit/FOLDER_THING_test.c and tests/fuzz/FOLDER_THING_fuzz.c link FOLDER's library ----
+
+UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c))
+FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+folder_of = $(firstword $(subst _, ,$(1)))
+library_of = $(if $(filter $(PROGRAMS),$(call folder_of,$(1))),$(B)/lib$(call folder_of,$(1)).a)
+
+.SECONDEXPANSION:
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $$(call library_of,$$*) $(B)/libdoors.a $(B)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/driver.o $$(call library_of,$$*) $(B)/libdoors.a $(B)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+unit: $(UNIT)
+fuzz: $(FUZZ)
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+clean:
+	rm -rf build build-sanitize
+
+.PHONY: all unit fuzz clean

@@ -1,0 +1,50 @@
+/*
+ * The door of auth, guardian of the accounts: checks a name and password, and for those who read
+ * mail has store open a session, which it passes on.
+ *
+ * message   fields                                                            who answer LOGIN
+ * service, login name, password, client address, want session (0/1) smtpd pop3d imapd webd   OK
+ * user, admin (0/1), [descriptor] | REFUSED reason
+ *
+ * The login name is a user name or user@domain (* may stand for @) with one of our domains. Unknown
+ * users cost as much time as wrong passwords.
+ */
+#ifndef AUTH_AUTH_H
+#define AUTH_AUTH_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+
+#include "common/span.h"
+
+enum auth_message { AUTH_LOGIN = 1, AUTH_OK = 100, AUTH_REFUSED };
+
+enum auth_refusal {
+	AUTH_GRANTED = 0,
+	AUTH_BAD_CREDENTIALS, /* 535 5.7.8; -ERR [AUTH] */
+	AUTH_NO_MAILBOX,      /* right password, nothing to open; -ERR [AUTH] */
+	AUTH_TOO_MANY_USERS,  /* Maximum Users; -ERR [SYS/TEMP] */
+	AUTH_TROUBLE,	      /* try later: 454 4.7.0; -ERR [SYS/TEMP] */
+	AUTH_REFUSAL_LAST = AUTH_TROUBLE
+};
+
+struct auth_client;
+struct ipc_call;
+struct auth_client *
+auth_client_new(struct event_base *base, const char *path, const char *own_role);
+void auth_client_free(struct auth_client **a);
+
+struct auth_answer {
+	enum auth_refusal refusal;
+	const char *user; /* the account's own name, borrowed */
+	bool admin;
+	int session; /* the callee's, or -1 */
+};
+typedef void (*auth_answer_cb)(void *arg, const struct auth_answer *answer);
+/* The answer to a failure may be held back by auth: a growing delay for each address and account.
+ */
+struct ipc_call *
+auth_login(struct auth_client *a, const char *service, struct span name, struct span password,
+    const char *client_address, bool want_session, auth_answer_cb cb, void *arg);
+
+#endif

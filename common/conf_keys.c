@@ -1,0 +1,100 @@
+/*
+ * The table of all configuration keys: the manual's with their exact names, and ours. sambar.ini(5) and conf/ describe
+ * the same keys; tests/unit/common_conf_keys_test.c holds them together.
+ */
+#include "common/config.h"
+#include "common/ipc.h"
+#include "common/memory.h"
+
+#define K 1024ULL
+#define M (1024ULL * K)
+#define G (1024ULL * M)
+#define HOUR 3600
+#define DAY (24 * HOUR)
+
+static const char relaying[] = "relaying to the internet";
+static const char webmail[] = "WebMail";
+static const char backups[] = "backups";
+
+enum { S = ROLE_SMTPD, P = ROLE_POP3D, Q = ROLE_QUEUE, R = ROLE_ROUTER, T = ROLE_STORE, A = ROLE_AUTH, SUP = ROLE_MASTER };
+
+const struct config_key config_keys[] = {
+	/* file, section, key, type, preset, words, min, max, roles, not yet, meaning */
+	/* clang-format off */
+	{ "config.ini", "common", "Act As Mail Server", CONFIG_BOOL, "true", NULL, 0, 0, SUP, NULL, "Run the mail server at all." },
+	{ "config.ini", "common", "SMTP Server", CONFIG_HOST, NULL, NULL, 0, 0, S | R, relaying, "The ISP's SMTP server (host or host:port) that takes all mail for the internet when Use MTA is false." },
+	{ "config.ini", "common", "DNS Primary", CONFIG_IP, NULL, NULL, 0, 0, R, relaying, "The DNS server that answers MX look-ups; without it those of resolv.conf." },
+	{ "config.ini", "common", "DNS Secondary", CONFIG_IP, NULL, NULL, 0, 0, R, relaying, "The DNS server asked when the primary one does not answer." },
+	{ "config.ini", "common", "Maximum Content-Length", CONFIG_SIZE, "10M", NULL, 1 * K, 2 * G, 0, webmail, "The largest upload that WebMail accepts." },
+
+	{ "config.ini", "listen", "SMTP", CONFIG_LISTEN, "0.0.0.0:25 [::]:25", NULL, 0, 0, SUP, NULL, "Where smtpd takes mail from other servers." },
+	{ "config.ini", "listen", "Submission", CONFIG_LISTEN, "0.0.0.0:587 [::]:587", NULL, 0, 0, SUP, NULL, "Where smtpd takes mail from users, with STARTTLS and AUTH." },
+	{ "config.ini", "listen", "SMTPS", CONFIG_LISTEN, "0.0.0.0:465 [::]:465", NULL, 0, 0, SUP, NULL, "The same with TLS from the start." },
+	{ "config.ini", "listen", "POP3", CONFIG_LISTEN, "0.0.0.0:110 [::]:110", NULL, 0, 0, SUP, NULL, "Where pop3d serves mailboxes, with STLS." },
+	{ "config.ini", "listen", "POP3S", CONFIG_LISTEN, "0.0.0.0:995 [::]:995", NULL, 0, 0, SUP, NULL, "The same with TLS from the start." },
+
+	{ "config.ini", "tls", "Certificate", CONFIG_PATH, "config/tls.crt", NULL, 0, 0, SUP, NULL, "The certificate chain in PEM." },
+	{ "config.ini", "tls", "Private Key", CONFIG_PATH, "config/tls.key", NULL, 0, 0, SUP, NULL, "Its private key in PEM." },
+	{ "config.ini", "tls", "Minimum Version", CONFIG_CHOICE, "TLSv1.2", "TLSv1.2 TLSv1.3", 0, 0, S | P, NULL, "The oldest TLS version that is spoken." },
+
+	{ "config.ini", "limits", "SMTP Workers", CONFIG_NUMBER, "0", NULL, 0, 64, SUP, NULL, "smtpd processes; 0: one a core." },
+	{ "config.ini", "limits", "POP3 Workers", CONFIG_NUMBER, "0", NULL, 0, 64, SUP, NULL, "pop3d processes; 0: one a core." },
+	{ "config.ini", "limits", "Auth Workers", CONFIG_NUMBER, "2", NULL, 1, 64, A, NULL, "Passwords that are hashed at one time." },
+	{ "config.ini", "limits", "Maximum SMTP Connections", CONFIG_NUMBER, "10000", NULL, 1, 1000000, S, NULL, "SMTP connections at one time; more are told 421 4.3.2." },
+	{ "config.ini", "limits", "Maximum SMTP Connections Per Address", CONFIG_NUMBER, "50", NULL, 0, 1000000, S, NULL, "The same from one address (an IPv6 address counts as its /64); 0: no limit." },
+	{ "config.ini", "limits", "Maximum POP3 Connections", CONFIG_NUMBER, "5000", NULL, 1, 1000000, P, NULL, "POP3 connections at one time." },
+	{ "config.ini", "limits", "Maximum POP3 Connections Per Address", CONFIG_NUMBER, "50", NULL, 0, 1000000, P, NULL, "The same from one address; 0: no limit." },
+	{ "config.ini", "limits", "Unlimited Addresses", CONFIG_ADDRESSES, "127.0.0.1 ::1", NULL, 0, 0, S | P, NULL, "Addresses without a limit of connections per address." },
+	{ "config.ini", "limits", "Maximum SMTP Errors", CONFIG_NUMBER, "20", NULL, 1, 100000, S, NULL, "Refused commands in one SMTP connection before it is closed with 421 4.7.0." },
+	{ "config.ini", "limits", "Maximum SMTP Commands Without Mail", CONFIG_NUMBER, "200", NULL, 10, 1000000, S, NULL, "Commands between two messages (RCPT not counted) before the connection is closed with 421 4.7.0." },
+	{ "config.ini", "limits", "Maximum POP3 Errors", CONFIG_NUMBER, "20", NULL, 1, 100000, P, NULL, "Refused commands in one POP3 connection before it is closed." },
+	{ "config.ini", "limits", "Maximum Login Failures", CONFIG_NUMBER, "5", NULL, 1, 1000, S | P, NULL, "Failed logins in one connection before it is closed." },
+	{ "config.ini", "limits", "Maximum Alias Depth", CONFIG_NUMBER, "10", NULL, 1, 100, R, NULL, "Aliases of aliases that are followed." },
+	{ "config.ini", "limits", "Maximum Messages In Hand", CONFIG_NUMBER, "200", NULL, 1, 5000, R, NULL, "Messages that router works on at one time." },
+	{ "config.ini", "limits", "Spare Spool Files", CONFIG_NUMBER, "64", NULL, 1, 1000, S, NULL, "Empty spool files that each smtpd keeps in hand." },
+
+	{ "config.ini", "timeouts", "SMTP Command", CONFIG_DURATION, "5m", NULL, 1, DAY, S, NULL, "Longest wait for the next SMTP command (RFC 5321 4.5.3.2)." },
+	{ "config.ini", "timeouts", "SMTP Data", CONFIG_DURATION, "3m", NULL, 1, DAY, S, NULL, "Longest wait for the next piece of a message." },
+	{ "config.ini", "timeouts", "SMTP Transaction", CONFIG_DURATION, "1h", NULL, 1, 7 * DAY, S, NULL, "Longest time for receiving one message." },
+	{ "config.ini", "timeouts", "POP3 Login", CONFIG_DURATION, "1m", NULL, 1, DAY, P, NULL, "Longest time from connecting to being logged in." },
+	{ "config.ini", "timeouts", "POP3 Idle", CONFIG_DURATION, "10m", NULL, 1, DAY, P, NULL, "Longest wait for the next POP3 command (RFC 1939 3)." },
+	{ "config.ini", "timeouts", "TLS Handshake", CONFIG_DURATION, "1m", NULL, 1, HOUR, S | P, NULL, "Longest time for a TLS handshake." },
+	{ "config.ini", "timeouts", "Shutdown", CONFIG_DURATION, "30s", NULL, 1, HOUR, SUP, NULL, "What a program may take to finish its work when it is stopped." },
+	{ "config.ini", "timeouts", "Remember Login", CONFIG_DURATION, "5m", NULL, 0, DAY, A, NULL, "How long a successful password is remembered (as a keyed hash in memory); 0: not at all." },
+	{ "config.ini", "timeouts", "Maximum Login Delay", CONFIG_DURATION, "15s", NULL, 0, 600, A, NULL, "The longest delay of a failed login; it doubles with each failure of an address or account." },
+	{ "config.ini", "timeouts", "Retry Intervals", CONFIG_DURATIONS, "5m 15m 30m 1h 2h 4h", NULL, 1, 30 * DAY, Q, NULL, "Waits before the second, third, ... attempt; the last one is repeated." },
+
+	{ "config.ini", "log", "Debug", CONFIG_BOOL, "false", NULL, 0, 0, S | P | Q | R | T | A | SUP, NULL, "Also log what only a developer wants to know." },
+
+	{ "mail.ini", "mail", "Mail Server", CONFIG_DOMAIN, NULL, NULL, 0, 0, S | P | R | T | A | Q | SUP, NULL, "The domain of the mail server; identifies local mail. Without it the system's name." },
+	{ "mail.ini", "mail", "Mail Directory", CONFIG_PATH, "mail/mbox", NULL, 0, 0, T | SUP, NULL, "The directory in which user mailboxes are created." },
+	{ "mail.ini", "mail", "Maximum Users", CONFIG_NUMBER, "1000", NULL, 1, 1000000, T, NULL, "Users who read their mail at one time." },
+	{ "mail.ini", "mail", "Maximum MTA Routers", CONFIG_NUMBER, "1", NULL, 1, 1000, R, relaying, "Processes that deliver to other hosts at one time." },
+	{ "mail.ini", "mail", "Maximum Mailbox Size", CONFIG_SIZE, NULL, NULL, 1, 0, T, NULL, "The largest size of any mailbox; without it there is no limit." },
+	{ "mail.ini", "mail", "Run SMTPD", CONFIG_BOOL, "true", NULL, 0, 0, SUP, NULL, "Run the SMTP server." },
+	{ "mail.ini", "mail", "Enable WebMail", CONFIG_BOOL, "true", NULL, 0, 0, 0, webmail, "Offer WebMail." },
+	{ "mail.ini", "mail", "Trace SMTP", CONFIG_BOOL, "false", NULL, 0, 0, S, NULL, "Write SMTP dialogues to log/smtpd.trace." },
+	{ "mail.ini", "mail", "Trace POP3", CONFIG_BOOL, "false", NULL, 0, 0, P, NULL, "Write POP3 dialogues to log/pop3d.trace." },
+	{ "mail.ini", "mail", "Trace Router", CONFIG_BOOL, "false", NULL, 0, 0, R, NULL, "Write each decision of the router to log/router.trace." },
+	{ "mail.ini", "mail", "Trace Fetcher", CONFIG_BOOL, "false", NULL, 0, 0, 0, "the Mail Fetcher", "Write POP3 and IMAP4 dialogues to log/fetcher.trace." },
+	{ "mail.ini", "mail", "Backup Mailboxes", CONFIG_BOOL, "false", NULL, 0, 0, 0, backups, "Back up all mailboxes daily, for a week." },
+
+	{ "mail.ini", "smtpd", "Relay Delivery", CONFIG_CHOICE, "ondemand", "ondemand never hourly daily", 0, 0, S | R, relaying, "When mail for other hosts is passed on; never: only local mail is accepted." },
+	{ "mail.ini", "smtpd", "Relay FROM User", CONFIG_MAIL_ADDRESS, NULL, NULL, 0, 0, R, relaying, "The reverse-path of all mail relayed to the SMTP Server." },
+	{ "mail.ini", "smtpd", "Local Domains", CONFIG_DOMAINS, NULL, NULL, 0, 0, R | A, NULL, "Further domains whose mail is local." },
+	{ "mail.ini", "smtpd", "Relay Domains", CONFIG_DOMAINS, NULL, NULL, 0, 0, R, NULL, "Domains of peers: their mail is accepted and passed on." },
+	{ "mail.ini", "smtpd", "Maximum Message Size", CONFIG_SIZE, "25M", NULL, 64 * K, 2 * G, S, NULL, "The largest message that is accepted." },
+	{ "mail.ini", "smtpd", "Spool Directory", CONFIG_PATH, "spool", NULL, 0, 0, Q | SUP, NULL, "Where mail waits for its delivery." },
+	{ "mail.ini", "smtpd", "Failures Directory", CONFIG_PATH, "failures", NULL, 0, 0, Q | SUP, NULL, "Where mail ends that cannot be delivered." },
+	{ "mail.ini", "smtpd", "Require AUTH", CONFIG_BOOL, "true", NULL, 0, 0, S, relaying, "Relay only for authenticated users." },
+	{ "mail.ini", "smtpd", "Restrict Relay", CONFIG_BOOL, "true", NULL, 0, 0, S, relaying, "Relay only for local senders." },
+	{ "mail.ini", "smtpd", "Restrict Relay IPs", CONFIG_ADDRESSES, "127.0.0.1 ::1", NULL, 0, 0, S, relaying, "Hosts that may relay." },
+	{ "mail.ini", "smtpd", "Use MTA", CONFIG_BOOL, "true", NULL, 0, 0, S | R, relaying, "Deliver by MX; else by the SMTP Server." },
+	{ "mail.ini", "smtpd", "Unknown Mailbox", CONFIG_MAILBOX, NULL, NULL, 0, 0, R, NULL, "The mailbox for mail to unknown local addresses; without it they are refused." },
+	{ "mail.ini", "smtpd", "Maximum Recipients", CONFIG_NUMBER, "1000", NULL, 1, 100000, S, NULL, "Recipients of one message, after alias expansion." },
+	{ "mail.ini", "smtpd", "Maximum Received Hops", CONFIG_NUMBER, "30", NULL, 1, 1000, S, NULL, "Received: lines before a message counts as looping." },
+	{ "mail.ini", "smtpd", "Maximum Retry", CONFIG_NUMBER, "12", NULL, 0, 1000, Q, NULL, "4 hour intervals in which delivery is tried again." },
+	/* clang-format on */
+};
+
+const size_t n_config_keys = nitems(config_keys);

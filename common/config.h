@@ -1,0 +1,99 @@
+/*
+ * The configuration: config/config.ini and config/mail.ini below an instance's root, checked
+ * against one table of keys (conf_keys.c). Read by master and sambarctl only; other programs are
+ * sent their slice (settings.h).
+ */
+#ifndef COMMON_CONFIG_H
+#define COMMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum config_type {
+	CONFIG_TEXT,
+	CONFIG_BOOL, /* true or false (yes, no, on, off, 1, 0 are taken too); normalized to
+			true/false */
+	CONFIG_NUMBER,
+	CONFIG_SIZE,	  /* bytes, with K, M or G; normalized to bytes */
+	CONFIG_DURATION,  /* seconds, with s, m, h or d; normalized to seconds */
+	CONFIG_DURATIONS, /* a list of them */
+	CONFIG_CHOICE,	  /* one of the words in `words` */
+	CONFIG_DOMAIN,
+	CONFIG_DOMAINS,	  /* a list of domain patterns with * */
+	CONFIG_ADDRESSES, /* a list of IP address patterns with *, or CIDR */
+	CONFIG_LISTEN,	  /* a list of address:port, [v6]:port */
+	CONFIG_HOST,	  /* host or address, optional :port */
+	CONFIG_IP,	  /* one IP address */
+	CONFIG_MAILBOX,	  /* a local user name */
+	CONFIG_MAIL_ADDRESS,
+	CONFIG_PATH /* relative to the root; normalized to an absolute path */
+};
+
+struct config_key {
+	const char *file; /* "config.ini" or "mail.ini" */
+	const char *section, *key;
+	enum config_type type;
+	const char *preset;  /* the value when the key is absent or empty; NULL: none */
+	const char *words;   /* CONFIG_CHOICE: separated by blanks */
+	uint64_t min, max;   /* numbers, sizes, durations; max 0: no limit */
+	unsigned roles;	     /* role bits that receive it; ROLE_MASTER: used by master itself */
+	const char *not_yet; /* the feature that will bring it into effect, NULL: it is in effect */
+	const char *meaning; /* one sentence */
+};
+
+extern const struct config_key config_keys[];
+extern const size_t n_config_keys;
+
+struct config_problem {
+	char *where;  /* "config/mail.ini:12", "config/mail.ini" when it has no line */
+	char *text;   /* key, what is wrong, what would be right */
+	bool warning; /* only worth knowing: the configuration can be used */
+};
+
+struct config_problems {
+	struct config_problem *items;
+	size_t n, n_errors;
+};
+
+struct config;
+
+/*
+ * Reads and checks both files. Never NULL: with errors in *problems the values are not to be used.
+ * Free both.
+ */
+struct config *config_load(const char *root, struct config_problems *problems);
+void config_free(struct config **c);
+void config_problems_free(struct config_problems *problems);
+
+/* A normalized value by section and key, its preset when absent, "" without either. A key not in
+ * the table is a programming error (fatalx). */
+const char *config_text(const struct config *c, const char *section, const char *key);
+bool config_bool(const struct config *c, const char *section, const char *key);
+uint64_t config_u64(const struct config *c, const char *section, const char *key);
+
+/*
+ * Calls each() for everything that the role is to receive: the keys of its bits, and for ROUTER
+ * also [aliases] and [forward] (name, targets). The TLS files are not read here: master adds "[tls]
+ * Certificate PEM" and "[tls] Private Key PEM".
+ */
+void config_slice(const struct config *c, unsigned role,
+    void (*each)(void *arg, const char *section, const char *key, const char *value), void *arg);
+
+/* ---- changing a file: comments, order and spelling of everything else stay ---- */
+
+/*
+ * Sets a key (section NULL where the key's name is unique; its exact name, without regard to case).
+ * The new file is checked before it replaces the old one (written beside it, synced, renamed; owner
+ * and mode kept). -1 with *why, a sentence to be freed.
+ */
+int
+config_set(const char *root, const char *section, const char *key, const char *value, char **why);
+/* The same for an entry of [aliases] or [forward]; value NULL removes it. */
+int config_set_entry(
+    const char *root, const char *section, const char *name, const char *value, char **why);
+/* Calls each() for every entry of [aliases] or [forward] in the file's order. */
+void config_entries(const struct config *c, const char *section,
+    void (*each)(void *arg, const char *name, const char *targets), void *arg);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * One event a line to standard error, which master reads, stamps and files as log/<name>.log (trace
+ * lines: .trace). Lines gather in a buffer of PIPE_BUF bytes; the role's loop flushes it before it
+ * waits, fatal at once.
+ */
+#ifndef COMMON_LOG_H
+#define COMMON_LOG_H
+
+#include <stdbool.h>
+
+#include "common/span.h"
+
+enum log_level { LOG_LEVEL_FATAL = 2, LOG_LEVEL_WARN = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
+
+/* Each line starts with one of these on the pipe: '<', the level's digit (or t for a trace line),
+ * '>'. */
+enum { LOG_LINE_MAX_BYTES = 2000, LOG_TRACE_MARK = 't' };
+
+/* name is what a fatal sentence starts with before master adds its stamp; it is not copied. */
+void log_open(const char *name);
+
+/* Debug lines are dropped unless set. */
+void log_set_debug(bool on);
+
+/*
+ * Writes one line: "id event key=value ...", without a newline. A stranger's text passes log_safe()
+ * first; what is longer than LOG_LINE_MAX_BYTES is cut.
+ */
+void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Ends the program with "name: fatal: sentence". fatal() adds ": strerror(errno)", fatalx() does
+ * not. */
+void fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+void fatalx(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* A line for log/<name>.trace; the caller has asked its Trace setting, and masks passwords. */
+void log_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * A printable copy: control bytes, backslash, '<', '>' and bytes that are no UTF-8 become \xNN, at
+ * most 600 bytes. Lives in one of 8 rotating buffers, so that one line may use several.
+ */
+const char *log_safe(struct span text);
+
+void log_flush(void);
+
+#endif

@@ -1,0 +1,130 @@
+/*
+ * What every program that master starts has in common: its settings and sockets from master, the
+ * control connection, logging, confinement and the loop. See docs/design.md, "How they talk".
+ */
+#ifndef COMMON_ROLE_H
+#define COMMON_ROLE_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdint.h>
+
+#include "common/settings.h"
+
+/* The descriptor on which a program finds its control connection to master. */
+enum { ROLE_CONTROL_FD = 3 };
+
+/*
+ * Messages on the control connection. master sends SETTING*, SOCKET*, START, and on a reload
+ * SETTING*, START again. CONTROL_SETTING  section, key, value                      one setting of
+ * this role's slice CONTROL_SOCKET   name, descriptor                         an inherited socket,
+ * directory or memory CONTROL_START    worker, workers                          all was sent: run
+ * (or: take the new settings) CONTROL_DRAIN    -                                        finish the
+ * work in hand and exit 0 CONTROL_ADMIN    word*                                    an
+ * administrator's request, tag set The program answers: CONTROL_READY    protections confined and
+ * in its loop (text for status) CONTROL_ADMIN_REPLY exit code (sysexits.h), more (0/1), text same
+ * tag; text is a part of a JSON document
+ */
+enum control_message {
+	CONTROL_SETTING = 1,
+	CONTROL_SOCKET,
+	CONTROL_START,
+	CONTROL_DRAIN,
+	CONTROL_ADMIN,
+	CONTROL_READY,
+	CONTROL_ADMIN_REPLY,
+};
+
+enum confine_profile {
+	CONFINE_NETWORK, /* talks to strangers: no files; chroot to the run directory, sockets only
+			  */
+	CONFINE_ROUTER,	 /* no files, no network: chroot to the run directory */
+	CONFINE_FILES,	 /* a guardian: files below the directories named by role_allow_path(), no
+			    network */
+};
+
+struct role;
+
+struct role_ops {
+	/* Settings have changed: r->settings holds the new ones. May be NULL when start-up values
+	 * are all there is. */
+	void (*on_reload)(struct role *r);
+	/* Finish work in hand, take no new, then call role_exit_when_done(). NULL: exit at once. */
+	void (*on_drain)(struct role *r);
+	/* Adds counters (numbers) to a JSON object for sambarctl status. May be NULL. */
+	void (*on_status)(struct role *r, json_t *counters);
+	/*
+	 * An administrator's request in words ("list", "show", ID ...). Answers now or later, once,
+	 * with role_admin_reply(). NULL: every request is refused.
+	 */
+	void (*on_admin)(struct role *r, uint64_t tag, char **words, size_t n_words);
+};
+
+#define ROLE_SOCKETS_MAX 64
+
+struct role {
+	const char *name;
+	struct event_base *base;
+	struct settings *settings;
+	const struct role_ops *ops;
+	void *arg; /* the program's own */
+	unsigned worker, workers;
+	/* private to role.c */
+	struct ipc_channel *control;
+	struct settings *incoming;
+	struct {
+		char *name;
+		int fd;
+	} sockets[ROLE_SOCKETS_MAX];
+	size_t n_sockets;
+	char protections[256];
+	struct event *ready;
+};
+
+/*
+ * Opens the log, reads settings and sockets from master (blocking) and makes the event base.
+ * Without a control connection it ends with a sentence that says to use sambarctl start.
+ */
+void role_start(struct role *r, const char *name, const struct role_ops *ops, void *arg);
+
+/*
+ * The descriptor that master passed under this name, owned by the caller from now on (a second call
+ * gives -1). -1 when there is none. Names: "listen:<section key>:<n>" (see role_listeners),
+ * "queue.sock", "router.sock", "store.sock", "auth.sock" (listening ends), "spool", "mail",
+ * "failures", "users" (directories, O_PATH), "connections" (shared memory, see connections.h).
+ */
+int role_socket(struct role *r, const char *name);
+
+/* As role_socket for names that start with prefix; *name_out (borrowed) is set. -1 when no more. */
+int role_socket_prefixed(struct role *r, const char *prefix, const char **name_out);
+
+/* The path by which another program's socket ("queue.sock") is reached after role_confine(). Static
+ * storage. */
+const char *role_peer_path(struct role *r, const char *socket_name);
+
+/* Lets CONFINE_FILES work below this directory after confinement. Before role_confine(). */
+void role_allow_path(struct role *r, const char *path);
+
+/* Account, chroot, no_new_privs, Landlock, seccomp: no way back. Ends the program when any step
+ * fails. */
+void role_confine(struct role *r, enum confine_profile profile);
+
+/* Runs until master says drain (and the work is done) or goes away. Returns the exit status for
+ * main. */
+int role_loop(struct role *r);
+
+/* The drain is complete: the loop ends. */
+void role_exit_when_done(struct role *r);
+
+/* Answers on_admin. code: sysexits.h, 0 for success. Owns doc. A failure's doc is {"error":
+ * "sentence"}. */
+void role_admin_reply(struct role *r, uint64_t tag, int code, json_t *doc);
+void role_admin_error(struct role *r, uint64_t tag, int code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* The account that must be behind a role's connections, or (uid_t)-1 when accounts are not
+ * separated. */
+uid_t role_uid(unsigned bit);
+void role_set_uid(unsigned bit, uid_t uid);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * What sambarctl says to the supervisor on control.sock (owner and root only), and what it hears.
+ *
+ * message          fields                                  answer
+ * CONTROL_REQUEST  word*                                   any number of CONTROL_REPLY, the last
+ * with more = 0 CONTROL_REPLY    exit code (sysexits.h), more (0/1), text: parts of one JSON
+ * document
+ *
+ * Requests for master itself (words): status | stop | restart [PROGRAM] | reload | log rotate |
+ * ping. Passed on as CONTROL_ADMIN: user ... | mailbox ... to auth; queue ... to queue.
+ *
+ *   user add NAME PASSWORD mailbox|no-mailbox        {} ; 65 with error when the name is bad or
+ * taken user del NAME keep|purge                         the mailbox stays unless purge user passwd
+ * NAME PASSWORD user list                                        {"users": [{"name", "admin": bool,
+ * "mailbox": bool, "quota": number or null}]} user mailbox NAME on|off                         off
+ * removes the mailbox with its mail user admin NAME on|off user quota NAME BYTES|none overrides
+ * Maximum Mailbox Size queue list                                       {"messages": [{"id",
+ * "size", "arrival", "from", "attempts", "next", "held", "recipients": [{"to", "status",
+ * "reply"}]}]} queue show ID                                    the same for one message, with
+ * every field of its envelope
+ *
+ * Failures answer {"error": "sentence"} and a code other than 0.
+ */
+#ifndef MASTER_CONTROL_H
+#define MASTER_CONTROL_H
+
+#include <jansson.h>
+
+enum control_request { CONTROL_REQUEST = 1, CONTROL_REPLY = 100 };
+
+/* ---- sambarctl's side, blocking ---- */
+
+/* Connects to the supervisor of the instance at root. -1 with errno (ENOENT, ECONNREFUSED: it does
+ * not run). */
+int control_connect(const char *root);
+
+/*
+ * Sends words and collects the whole answer. Returns the exit code and sets *doc (to be freed); 69
+ * (EX_UNAVAILABLE) with an error document when the connection breaks.
+ */
+int control_request(int sock, const char *const *words, size_t n, json_t **doc);
+
+#endif

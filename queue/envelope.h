@@ -1,0 +1,113 @@
+/*
+ * The envelope of a message in its spool file. Part of queue's door: the submitter encodes it,
+ * queue keeps it, the router and sambarctl's lists read it.
+ *
+ * A spool file:
+ *   header     ENVELOPE_HEADER_BYTES, fixed: magic, version, id, lengths, checksums (envelope.c)
+ *   status     one byte a recipient, changed in place by queue only
+ *   fields     length-prefixed, written once
+ *   message    at message_offset, message_size bytes: CRLF, dots unstuffed, our Received: first
+ *   journal    records appended by queue: replies, added recipients, attempts, hold, release
+ * (journal_* below)
+ */
+#ifndef QUEUE_ENVELOPE_H
+#define QUEUE_ENVELOPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/span.h"
+
+enum {
+	ENVELOPE_HEADER_BYTES = 64,
+	ENVELOPE_RECIPIENTS_MAX = 100000,
+	ENVELOPE_MAX_BYTES = 64 * 1024 * 1024,
+	REPLY_MAX_BYTES = 1000,
+};
+
+enum recipient_status {
+	RECIPIENT_PENDING = 'p',
+	RECIPIENT_DONE = 'd',	/* delivered, or dropped into null */
+	RECIPIENT_FAILED = 'f', /* for good */
+	RECIPIENT_EXPANDED =
+	    'x', /* replaced by recipients that were added (a forward with remote targets) */
+};
+
+/* DSN NOTIFY (RFC 3461 4.1); 0: the sender did not say. */
+enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+/* DSN RET (RFC 3461 4.3) */
+enum { RET_UNSET = 0, RET_FULL = 1, RET_HDRS = 2 };
+enum envelope_flags {
+	ENVELOPE_8BITMIME = 1,
+	ENVELOPE_SMTPUTF8 = 2,
+	ENVELOPE_TLS = 4,
+	ENVELOPE_AUTHENTICATED = 8
+};
+
+struct recipient {
+	struct span address; /* canonical text */
+	struct span
+	    original; /* ORCPT as given (RFC 3461 4.2, "rfc822;..." in xtext), empty without */
+	unsigned notify;
+	enum recipient_status status;
+	/* from the journal: */
+	struct span reply; /* the last one, with why it was deferred or failed */
+	struct span route; /* where it went: "store", "smtp:host" */
+	int32_t parent;	   /* the recipient this one was expanded from, or -1 */
+};
+
+struct envelope {
+	uint64_t id;
+	uint64_t arrival_us; /* since 1970 */
+	uint64_t release_s;  /* not before; 0: at once */
+	uint64_t message_offset, message_size;
+	uint32_t message_crc; /* crc32 (zlib) of the message's bytes */
+	unsigned flags, ret;
+	struct span reverse_path;		 /* canonical text, empty: null sender */
+	struct span submitter;			 /* who: the authenticated user, or "" */
+	struct span program;			 /* "smtpd", "fetcher", "router" */
+	struct span client_address, client_name; /* from where: address text and EHLO name */
+	struct span protocol;			 /* "ESMTPSA" (RFC 3848) */
+	struct span envid;			 /* DSN ENVID, empty without */
+	struct recipient *recipients;
+	size_t n_recipients;
+	/* from the journal: */
+	struct span hold; /* why it is held and by whom; empty: it is not */
+	uint64_t attempts, next_attempt_s;
+	struct span last_reply; /* of the whole message */
+};
+
+/* Bytes that header, status and fields take: message_offset of a new message. Depends on the spans
+ * and recipients only. */
+size_t envelope_size(const struct envelope *e);
+
+/* Encodes header, status and fields into out, which holds exactly envelope_size(e) bytes;
+ * e->message_offset is set to it. */
+void envelope_encode(struct envelope *e, unsigned char *out);
+
+/* The three lengths at the front of a spool file, without the rest. -1 with *why when it is no
+ * spool file. */
+struct envelope_sizes {
+	uint64_t id, message_offset, message_size;
+	uint32_t n_recipients;
+};
+int envelope_peek(struct span head, struct envelope_sizes *sizes, const char **why);
+
+/*
+ * Parses what envelope_encode() wrote, with the current status bytes. Spans borrow from head;
+ * recipients is allocated (envelope_clear). -1 with *why; nothing is left allocated.
+ */
+int envelope_parse(struct envelope *e, struct span head, const char **why);
+/* Applies the journal, the file's bytes behind the message. A torn last record is ignored (it was
+ * never promised). */
+void envelope_apply_journal(struct envelope *e, struct span journal);
+void envelope_clear(struct envelope *e);
+
+/*
+ * Reads envelope and journal of a spool file with pread. *storage is allocated and must live as
+ * long as e; free it after envelope_clear(). -1 with errno (EPROTO with *why: not a sound spool
+ * file).
+ */
+int envelope_read(struct envelope *e, int fd, unsigned char **storage, const char **why);
+
+#endif

@@ -1,0 +1,116 @@
+/*
+ * The door of queue, guardian of the spool: how smtpd, fetcher and router hand in messages, and how
+ * router takes what is due. See docs/design.md, "The life of a message".
+ *
+ * message         fields                                         who             answer
+ * TAKE            -                                              submitters      TAKEN id,
+ * descriptor | REFUSED errno ENVELOPE_PART   id, bytes submitters      none (a long envelope comes
+ * in parts before COMMIT) COMMIT          id, message size, message crc, bytes (the last part of
+ * the envelope) submitters      DURABLE id | REFUSED errno ABANDON         id submitters      none:
+ * the spare may be given to another WINDOW          messages router          none: so many DUE
+ * without their finishing RESULTS DUE (notice)    id, attempts so far, descriptor (read only)    to
+ * router RESULTS         id, finished, durable, { recipient, end, reply, route }* router none
+ * EXPAND          id, recipient, address*                        router          none: the
+ * recipient is replaced by these (before RESULTS finished)
+ *
+ * A descriptor from TAKE is open for reading and writing, empty. The submitter writes the message
+ * at envelope_size() and does not sync; queue writes the envelope in front of it and makes all
+ * durable. A TAKE or COMMIT that is repeated after a lost connection is safe: a COMMIT of an id in
+ * the spool answers DURABLE, of an unknown one REFUSED ESTALE.
+ *
+ * RESULTS: durable 0 says that what was delivered is visible but may not survive a power cut yet,
+ * and that a sync of the spool's file system covers it: queue forgets the message only after such a
+ * sync. finished 1 ends the attempt and frees one place in the window; recipients still pending are
+ * tried again when their time has come.
+ */
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+#include <event2/event.h>
+#include <stdint.h>
+
+#include "queue/envelope.h"
+
+enum queue_message {
+	QUEUE_TAKE = 1,
+	QUEUE_ENVELOPE_PART,
+	QUEUE_COMMIT,
+	QUEUE_ABANDON,
+	QUEUE_WINDOW,
+	QUEUE_RESULTS,
+	QUEUE_EXPAND,
+	QUEUE_TAKEN = 100,
+	QUEUE_DURABLE,
+	QUEUE_REFUSED,
+	QUEUE_DUE,
+};
+
+enum delivery_end { END_DONE, END_DEFERRED, END_FAILED, END_LAST = END_FAILED };
+
+/* ---- the submitter's side ---- */
+
+struct queue_client;
+struct queue_call;
+
+/* A place in the spool: an empty file and the id the message will have. */
+struct queue_slot {
+	uint64_t id;
+	int fd;
+};
+
+/* Connects to queue (path from role_peer_path) and keeps up to `spares` slots in hand. own_role is
+ * for the greeting. */
+struct queue_client *
+queue_client_new(struct event_base *base, const char *path, const char *own_role, unsigned spares);
+void queue_client_free(struct queue_client **q);
+
+/* slot NULL: refused, error is an errno (ENOSPC, EROFS, EIO...). The slot and its fd are the
+ * callee's. */
+typedef void (*queue_slot_cb)(void *arg, const struct queue_slot *slot, int error);
+/*
+ * Gives a slot: from within this call (returns NULL) when one is in hand, later otherwise (returns
+ * the call, which queue_call_cancel() forgets).
+ */
+struct queue_call *queue_take(struct queue_client *q, queue_slot_cb cb, void *arg);
+
+/* error 0: the message survives a power cut (say 250). Otherwise an errno: nothing was kept. */
+typedef void (*queue_durable_cb)(void *arg, uint64_t id, int error);
+/*
+ * Hands in a written message: e has id, message_size and message_crc set and is encoded here; the
+ * slot's fd is closed. cb is called once, later. Cancelling forgets the answer, not the message.
+ */
+struct queue_call *queue_commit(struct queue_client *q, struct queue_slot *slot, struct envelope *e,
+    queue_durable_cb cb, void *arg);
+
+/* Gives up a slot, written or not, and closes its fd. */
+void queue_abandon(struct queue_client *q, struct queue_slot *slot);
+void queue_call_cancel(struct queue_call **call);
+
+/* ---- the router's side ---- */
+
+struct queue_due_ops {
+	/* A message is due. fd (read only) is the callee's. Repeated after a lost connection when
+	 * not finished. */
+	void (*on_due)(void *arg, uint64_t id, unsigned attempts, int fd);
+	/* The connection is lost: forget all messages in hand, they will be given again. May be
+	 * NULL. */
+	void (*on_lost)(void *arg);
+};
+
+struct queue_feed;
+struct queue_feed *queue_feed_new(struct event_base *base, const char *path, unsigned window,
+    const struct queue_due_ops *ops, void *arg);
+void queue_feed_free(struct queue_feed **f);
+
+struct queue_result {
+	uint32_t recipient;
+	enum delivery_end end;
+	struct span reply, route;
+};
+/* Splits long lists over several messages. */
+void queue_results(struct queue_feed *f, uint64_t id, bool finished, bool durable,
+    const struct queue_result *results, size_t n);
+void queue_expand(
+    struct queue_feed *f, uint64_t id, uint32_t recipient, const struct span *addresses, size_t n);
+
+#endif

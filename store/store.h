@@ -1,0 +1,144 @@
+/*
+ * The door of store, guardian of the mailboxes. Two kinds of callers: router delivers; auth opens
+ * sessions, which are sockets that it hands to pop3d (and later imapd, webd). Who holds a session
+ * can use that one mailbox.
+ *
+ * On store.sock:
+ * message          fields                                             who       answer
+ * DELIVER          id, message offset, message size, return-path (whole line with CRLF), mailbox*;
+ * descriptor (spool file) router    DELIVERED durable, { end, text }* in the order asked LOOKUP
+ * mailbox                                            router    FOUND state, room (bytes; 2^64-1: no
+ * limit) FORGET (notice)  mailbox ("" all)                                   to router: what LOOKUP
+ * said may no longer hold OPEN             mailbox, program (for the log), user, client      auth
+ * SESSION descriptor | REFUSED reason (enum store_refusal) CREATE           mailbox auth      DONE
+ * | REFUSED reason REMOVE           mailbox (with all mail in it)                      auth DONE |
+ * REFUSED reason
+ *
+ * On a session (enum mailbox_message); the first message, unasked, is the listing:
+ * LISTING          descriptor (sealed memory, struct mailbox_listing)   from store
+ * GET              first, count                                         to store: for each, in
+ * order, MESSAGE index, descriptor | GONE index DELETE           index* to store: DELETED number
+ * (of this and earlier DELETEs; files gone already count) A session ends when either side closes
+ * it. Nothing is deleted by closing.
+ *
+ * Deliveries are idempotent: a repeat after a crash finds its own name, which is derived from the
+ * queue id.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/span.h"
+#include "queue/queue.h" /* enum delivery_end */
+
+enum store_message {
+	STORE_DELIVER = 1,
+	STORE_LOOKUP,
+	STORE_OPEN,
+	STORE_CREATE,
+	STORE_REMOVE,
+	STORE_DELIVERED = 100,
+	STORE_FOUND,
+	STORE_SESSION,
+	STORE_DONE,
+	STORE_REFUSED,
+	STORE_FORGET,
+};
+
+enum mailbox_message {
+	MAILBOX_GET = 1,
+	MAILBOX_DELETE,
+	MAILBOX_LISTING = 100,
+	MAILBOX_MESSAGE,
+	MAILBOX_GONE,
+	MAILBOX_DELETED,
+};
+
+enum store_state { STORE_NONE, STORE_EXISTS, STORE_FULL };
+enum store_refusal {
+	STORE_NO_MAILBOX = 1,
+	STORE_TOO_MANY_USERS,
+	STORE_EXISTS_ALREADY,
+	STORE_TROUBLE
+};
+
+enum { STORE_DELIVER_MAX_MAILBOXES = 500, MAILBOX_NAME_MAX_BYTES = 64 };
+
+/* ---- deliver and look up: router's side; create, remove, open: auth's side ---- */
+
+struct store_client;
+struct ipc_call;
+
+typedef void (*store_forget_cb)(void *arg, const char *mailbox);
+/* on_forget may be NULL. After a lost connection it is called with "". */
+struct store_client *store_client_new(struct event_base *base, const char *path,
+    const char *own_role, store_forget_cb on_forget, void *arg);
+void store_client_free(struct store_client **s);
+
+struct store_result {
+	enum delivery_end end;
+	struct span text;
+};
+/* durable false: see QUEUE_RESULTS. results has one entry a mailbox, borrowed. n 0: the answer was
+ * malformed, all are deferred. */
+typedef void (*store_delivered_cb)(
+    void *arg, bool durable, const struct store_result *results, size_t n);
+/* At most STORE_DELIVER_MAX_MAILBOXES. fd is borrowed (a duplicate is sent). */
+struct ipc_call *store_deliver(struct store_client *s, uint64_t id, int fd, uint64_t offset,
+    uint64_t size, struct span return_path, const struct span *mailboxes, size_t n,
+    store_delivered_cb cb, void *arg);
+
+typedef void (*store_found_cb)(void *arg, enum store_state state, uint64_t room);
+struct ipc_call *
+store_lookup(struct store_client *s, struct span mailbox, store_found_cb cb, void *arg);
+
+/* refusal 0: done; session is the descriptor for OPEN (the callee's), -1 otherwise. */
+typedef void (*store_done_cb)(void *arg, int refusal, int session);
+struct ipc_call *store_open(struct store_client *s, struct span mailbox, const char *program,
+    struct span client, store_done_cb cb, void *arg);
+struct ipc_call *
+store_create(struct store_client *s, struct span mailbox, store_done_cb cb, void *arg);
+struct ipc_call *
+store_remove(struct store_client *s, struct span mailbox, store_done_cb cb, void *arg);
+
+/* ---- a session: pop3d's side ---- */
+
+/* The listing as it lies in shared memory: this head, then the entries, then the names. */
+struct mailbox_listing {
+	uint64_t count, total_bytes;
+};
+struct mailbox_entry {
+	uint64_t size;		 /* as POP3 sends it, without dot-stuffing */
+	uint32_t uidl, uidl_len; /* offset from the start of the memory; 1 to 70 printable bytes */
+};
+
+struct mailbox;
+struct mailbox_ops {
+	/* The listing is there (mailbox_count() works). */
+	void (*on_listing)(void *arg);
+	/* A message asked for: its descriptor (read only, the callee's; the file is the message),
+	 * or -1: gone. In the order asked. */
+	void (*on_message)(void *arg, uint64_t index, int fd);
+	void (*on_deleted)(void *arg, uint64_t count);
+	/* The session is lost: free it. */
+	void (*on_close)(void *arg);
+};
+
+/* Owns session_fd. ops is not copied. */
+struct mailbox *
+mailbox_new(struct event_base *base, int session_fd, const struct mailbox_ops *ops, void *arg);
+void mailbox_free(struct mailbox **m);
+uint64_t mailbox_count(const struct mailbox *m);
+uint64_t mailbox_total_bytes(const struct mailbox *m);
+/* index from 0; must be below mailbox_count(). Checked against the memory's bounds: a bad entry
+ * reads as empty. */
+uint64_t mailbox_size(const struct mailbox *m, uint64_t index);
+struct span mailbox_uidl(const struct mailbox *m, uint64_t index);
+void mailbox_get(struct mailbox *m, uint64_t first, uint64_t count);
+/* on_deleted is called once when all are gone from disk. */
+void mailbox_delete(struct mailbox *m, const uint64_t *indexes, size_t n);
+
+#endif
