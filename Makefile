@@ -17,7 +17,7 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
-            -Wformat=2 -Wvla -Wwrite-strings -Wundef -Wno-sign-compare
+            -Wformat=2 -Wvla -Wwrite-strings -Wundef -Wno-sign-compare -Wno-format-truncation
 HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection -ftrivial-auto-var-init=zero
 OPTIMIZE := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed

@@ -1,26 +1,34 @@
 /*
- * The table of all configuration keys: the manual's with their exact names, and ours. sambar.ini(5) and conf/ describe
- * the same keys; tests/unit/common_conf_keys_test.c holds them together.
+ * The table of all configuration keys: the manual's with their exact names, and ours. sambar.ini(5)
+ * and conf/ describe the same keys; tests/unit/common_conf_keys_test.c holds them together.
  */
 #include "common/config.h"
 #include "common/ipc.h"
 #include "common/memory.h"
 
-#define K 1024ULL
-#define M (1024ULL * K)
-#define G (1024ULL * M)
+#define K    1024ULL
+#define M    (1024ULL * K)
+#define G    (1024ULL * M)
 #define HOUR 3600
-#define DAY (24 * HOUR)
+#define DAY  (24 * HOUR)
 
 static const char relaying[] = "relaying to the internet";
 static const char webmail[] = "WebMail";
 static const char backups[] = "backups";
 
-enum { S = ROLE_SMTPD, P = ROLE_POP3D, Q = ROLE_QUEUE, R = ROLE_ROUTER, T = ROLE_STORE, A = ROLE_AUTH, SUP = ROLE_MASTER };
+enum {
+	S = ROLE_SMTPD,
+	P = ROLE_POP3D,
+	Q = ROLE_QUEUE,
+	R = ROLE_ROUTER,
+	T = ROLE_STORE,
+	A = ROLE_AUTH,
+	SUP = ROLE_MASTER
+};
 
 const struct config_key config_keys[] = {
-	/* file, section, key, type, preset, words, min, max, roles, not yet, meaning */
-	/* clang-format off */
+    /* file, section, key, type, preset, words, min, max, roles, not yet, meaning */
+    /* clang-format off */
 	{ "config.ini", "common", "Act As Mail Server", CONFIG_BOOL, "true", NULL, 0, 0, SUP, NULL, "Run the mail server at all." },
 	{ "config.ini", "common", "SMTP Server", CONFIG_HOST, NULL, NULL, 0, 0, S | R, relaying, "The ISP's SMTP server (host or host:port) that takes all mail for the internet when Use MTA is false." },
 	{ "config.ini", "common", "DNS Primary", CONFIG_IP, NULL, NULL, 0, 0, R, relaying, "The DNS server that answers MX look-ups; without it those of resolv.conf." },
@@ -94,7 +102,7 @@ const struct config_key config_keys[] = {
 	{ "mail.ini", "smtpd", "Maximum Recipients", CONFIG_NUMBER, "1000", NULL, 1, 100000, S, NULL, "Recipients of one message, after alias expansion." },
 	{ "mail.ini", "smtpd", "Maximum Received Hops", CONFIG_NUMBER, "30", NULL, 1, 1000, S, NULL, "Received: lines before a message counts as looping." },
 	{ "mail.ini", "smtpd", "Maximum Retry", CONFIG_NUMBER, "12", NULL, 0, 1000, Q, NULL, "4 hour intervals in which delivery is tried again." },
-	/* clang-format on */
+    /* clang-format on */
 };
 
 const size_t n_config_keys = nitems(config_keys);

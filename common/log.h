@@ -12,9 +12,11 @@
 
 enum log_level { LOG_LEVEL_FATAL = 2, LOG_LEVEL_WARN = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
 
-/* Each line starts with one of these on the pipe: '<', the level's digit (or t for a trace line),
- * '>'. */
-enum { LOG_LINE_MAX_BYTES = 2000, LOG_TRACE_MARK = 't' };
+/*
+ * Each line starts on the pipe with '<', the level's digit (or t for a trace line), '>', the time
+ * in microseconds since 1970 as 16 digits, and a blank.
+ */
+enum { LOG_LINE_MAX_BYTES = 2000, LOG_TRACE_MARK = 't', LOG_HEAD_BYTES = 20 };
 
 /* name is what a fatal sentence starts with before master adds its stamp; it is not copied. */
 void log_open(const char *name);

@@ -36,11 +36,9 @@ enum control_message {
 };
 
 enum confine_profile {
-	CONFINE_NETWORK, /* talks to strangers: no files; chroot to the run directory, sockets only
-			  */
-	CONFINE_ROUTER,	 /* no files, no network: chroot to the run directory */
-	CONFINE_FILES,	 /* a guardian: files below the directories named by role_allow_path(), no
-			    network */
+	CONFINE_NETWORK, /* talks to strangers: no files; sockets of the run directory only */
+	CONFINE_ROUTER,	 /* no files, no network */
+	CONFINE_FILES, /* a guardian: files below the directories that master passed, no network */
 };
 
 struct role;
@@ -60,7 +58,7 @@ struct role_ops {
 	void (*on_admin)(struct role *r, uint64_t tag, char **words, size_t n_words);
 };
 
-#define ROLE_SOCKETS_MAX 64
+enum { ROLE_SOCKETS_MAX = 64, ROLE_DIRECTORIES_MAX = 8 };
 
 struct role {
 	const char *name;
@@ -77,8 +75,10 @@ struct role {
 		int fd;
 	} sockets[ROLE_SOCKETS_MAX];
 	size_t n_sockets;
+	int directories[ROLE_DIRECTORIES_MAX]; /* what Landlock leaves open */
+	size_t n_directories;
 	char protections[256];
-	struct event *ready;
+	int exit_code;
 };
 
 /*
@@ -89,9 +89,10 @@ void role_start(struct role *r, const char *name, const struct role_ops *ops, vo
 
 /*
  * The descriptor that master passed under this name, owned by the caller from now on (a second call
- * gives -1). -1 when there is none. Names: "listen:<section key>:<n>" (see role_listeners),
+ * gives -1). -1 when there is none. Names: "listen:<key>:<address>" with the key of [listen],
  * "queue.sock", "router.sock", "store.sock", "auth.sock" (listening ends), "spool", "mail",
  * "failures", "users" (directories, O_PATH), "connections" (shared memory, see connections.h).
+ * On a reload only new listeners come; [listeners] names all that are to be open.
  */
 int role_socket(struct role *r, const char *name);
 
@@ -101,9 +102,6 @@ int role_socket_prefixed(struct role *r, const char *prefix, const char **name_o
 /* The path by which another program's socket ("queue.sock") is reached after role_confine(). Static
  * storage. */
 const char *role_peer_path(struct role *r, const char *socket_name);
-
-/* Lets CONFINE_FILES work below this directory after confinement. Before role_confine(). */
-void role_allow_path(struct role *r, const char *path);
 
 /* Account, chroot, no_new_privs, Landlock, seccomp: no way back. Ends the program when any step
  * fails. */

@@ -1,0 +1,422 @@
+/*
+ * The supervisor's side of control.sock: one table of requests.
+ */
+#include "master/control_server.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/role.h"
+#include "master/control.h"
+#include "master/logfile.h"
+#include "master/status.h"
+
+enum { WORDS_MAX = 64, CLIENTS_MAX = 256, TEXT_CHUNK_BYTES = 60000 };
+
+struct control_server {
+	struct supervisor *supervisor;
+	struct event *acceptable;
+	int fd;
+	struct client *clients;
+	struct request *waiting; /* for the supervisor to settle */
+	size_t n_clients;
+};
+
+/* One connected sambarctl. Lives on while a request of it is under way. */
+struct client {
+	struct client *next;
+	struct control_server *server;
+	struct ipc_channel *channel; /* NULL: it has gone */
+	unsigned requests;
+};
+
+struct request {
+	struct request *next;
+	struct client *client;
+	uint64_t tag;
+	json_t *doc; /* the answer, when it only waits to be sent */
+};
+
+struct request_kind {
+	const char *word;
+	void (*run)(struct request *q, const char *const *words, size_t n);
+};
+
+/* ---- answers ---- */
+
+static void
+release_client(struct client *cl)
+{
+	struct client **at = &cl->server->clients;
+
+	if (cl->channel != NULL || cl->requests > 0)
+		return;
+	while (*at != cl)
+		at = &(*at)->next;
+	*at = cl->next;
+	cl->server->n_clients--;
+	free(cl);
+}
+
+static void
+send_reply(struct request *q, int code, bool more, struct span text)
+{
+	struct writer w;
+
+	if (q->client->channel == NULL)
+		return;
+	ipc_write(&w, CONTROL_REPLY, q->tag);
+	put_u64(&w, code);
+	put_u64(&w, more);
+	put_str(&w, text);
+	ipc_channel_send(q->client->channel, &w, -1);
+}
+
+static void
+end_request(struct request *q)
+{
+	struct client *cl = q->client;
+
+	json_decref(q->doc);
+	free(q);
+	cl->requests--;
+	release_client(cl);
+}
+
+static void
+answer(struct request *q, int code, json_t *doc)
+{
+	char *text = json_dumps(doc, JSON_COMPACT);
+	struct span rest = span_of(text != NULL ? text : "{}");
+
+	json_decref(doc);
+	while (rest.len > TEXT_CHUNK_BYTES) {
+		send_reply(q, code, true, (struct span){rest.at, TEXT_CHUNK_BYTES});
+		rest = (struct span){rest.at + TEXT_CHUNK_BYTES, rest.len - TEXT_CHUNK_BYTES};
+	}
+	send_reply(q, code, false, rest);
+	free(text);
+	end_request(q);
+}
+
+static void
+answer_error(struct request *q, int code, const char *sentence)
+{
+	answer(q, code, json_pack("{s:s}", "error", sentence));
+}
+
+/* ---- requests that wait for programs to start ---- */
+
+static bool
+any_dies(const struct supervisor *s, char *out, size_t size)
+{
+	for (size_t i = 0; i < s->n_slots; i++)
+		if (s->slots[i].state == SLOT_BACKOFF) {
+			snprintf(out, size, "a program does not stay up, see its log: state %s",
+			    slot_state_name(&s->slots[i]));
+			return true;
+		}
+	return false;
+}
+
+void
+control_server_on_change(struct control_server *c)
+{
+	char why[160];
+
+	if (c == NULL || !supervisor_is_settled(c->supervisor))
+		return;
+	while (c->waiting != NULL) {
+		struct request *q = c->waiting;
+		json_t *doc = q->doc;
+
+		c->waiting = q->next;
+		q->doc = NULL;
+		if (any_dies(c->supervisor, why, sizeof why)) {
+			json_decref(doc);
+			answer_error(q, EX_SOFTWARE, why);
+		} else
+			answer(q, 0, doc);
+	}
+}
+
+static void
+answer_when_settled(struct request *q, json_t *doc)
+{
+	struct control_server *c = q->client->server;
+
+	q->doc = doc;
+	q->next = c->waiting;
+	c->waiting = q;
+	control_server_on_change(c);
+}
+
+/* ---- the requests ---- */
+
+static void
+run_ping(struct request *q, const char *const *words, size_t n)
+{
+	(void)words, (void)n;
+	answer(q, 0, json_object());
+}
+
+static void
+on_status(void *arg, json_t *document)
+{
+	answer(arg, 0, document);
+}
+
+static void
+run_status(struct request *q, const char *const *words, size_t n)
+{
+	(void)words, (void)n;
+	status_collect(q->client->server->supervisor, on_status, q);
+}
+
+static void
+run_stop(struct request *q, const char *const *words, size_t n)
+{
+	struct supervisor *s = q->client->server->supervisor;
+
+	(void)words, (void)n;
+	answer(q, 0, json_object());
+	supervisor_stop(s);
+}
+
+static void
+run_restart(struct request *q, const char *const *words, size_t n)
+{
+	struct supervisor *s = q->client->server->supervisor;
+
+	if (supervisor_restart(s, n > 1 ? words[1] : NULL) == -1)
+		answer_error(q, EX_USAGE, "there is no program of that name");
+	else
+		answer_when_settled(q, json_object());
+}
+
+static json_t *
+describe_problems(const struct config_problems *problems)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < problems->n; i++)
+		json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:b}", "where", problems->items[i].where, "text",
+			      problems->items[i].text, "warning", problems->items[i].warning));
+	return list;
+}
+
+int
+control_reload(struct supervisor *s, json_t **doc)
+{
+	struct config_problems problems = {0};
+	struct config *c = config_load(s->instance->root, &problems);
+	json_t *list = describe_problems(&problems);
+	size_t n_errors = problems.n_errors;
+	char *why = NULL;
+
+	config_problems_free(&problems);
+	*doc = json_pack("{s:o}", "problems", list);
+	if (n_errors > 0) {
+		json_object_set_new(*doc, "error",
+		    json_sprintf(
+			"the configuration has %zu error(s); nothing was changed", n_errors));
+		config_free(&c);
+		return EX_CONFIG;
+	}
+	if (supervisor_reload(s, c, &why) == -1) {
+		json_object_set_new(*doc, "error", json_string(why));
+		free(why);
+		config_free(&c);
+		return EX_OSERR;
+	}
+	return 0;
+}
+
+static void
+run_reload(struct request *q, const char *const *words, size_t n)
+{
+	json_t *doc;
+	int code = control_reload(q->client->server->supervisor, &doc);
+
+	(void)words, (void)n;
+	log_info("reload code=%d", code);
+	if (code != 0)
+		answer(q, code, doc);
+	else
+		answer_when_settled(q, doc);
+}
+
+static void
+run_log(struct request *q, const char *const *words, size_t n)
+{
+	if (n != 2 || strcmp(words[1], "rotate") != 0)
+		answer_error(q, EX_USAGE, "log rotate is all that can be asked");
+	else if (logfile_rotate() == -1)
+		answer_error(q, EX_CANTCREAT, "not every log could be renamed");
+	else
+		answer(q, 0, json_object());
+}
+
+static void
+on_passed_reply(void *arg, int code, bool more, struct span text)
+{
+	struct request *q = arg;
+
+	send_reply(q, code, more, text);
+	if (!more)
+		end_request(q);
+}
+
+static void
+pass_on(struct request *q, const char *program, const char *const *words, size_t n)
+{
+	struct supervisor *s = q->client->server->supervisor;
+
+	supervisor_ask(s, supervisor_process(s, program), words, n, on_passed_reply, q);
+}
+
+static void
+run_user(struct request *q, const char *const *words, size_t n)
+{
+	pass_on(q, "auth", words, n);
+}
+
+static void
+run_queue(struct request *q, const char *const *words, size_t n)
+{
+	pass_on(q, "queue", words, n);
+}
+
+static const struct request_kind kinds[] = {{"ping", run_ping}, {"status", run_status},
+    {"stop", run_stop}, {"restart", run_restart}, {"reload", run_reload}, {"log", run_log},
+    {"user", run_user}, {"queue", run_queue}};
+
+/* ---- connections ---- */
+
+static void
+dispatch(struct client *cl, uint64_t tag, const char *const *words, size_t n)
+{
+	struct request *q = xcalloc(1, sizeof *q);
+
+	q->client = cl;
+	q->tag = tag;
+	cl->requests++;
+	for (size_t i = 0; i < nitems(kinds); i++)
+		if (strcmp(kinds[i].word, words[0]) == 0) {
+			kinds[i].run(q, words, n);
+			return;
+		}
+	answer_error(q, EX_USAGE, "unknown request");
+}
+
+static void
+on_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
+{
+	static char text[IPC_MESSAGE_MAX_BYTES + WORDS_MAX];
+	struct client *cl = arg;
+	const char *words[WORDS_MAX];
+	size_t n = 0, used = 0;
+
+	while (get_more(r) && n < WORDS_MAX) {
+		struct span word = get_str(r, r->left);
+
+		span_copy(word, text + used, word.len + 1);
+		words[n++] = text + used;
+		used += word.len + 1;
+	}
+	if (type != CONTROL_REQUEST || get_end(r) == -1 || n == 0)
+		log_warn("malformed request on control.sock");
+	else
+		dispatch(cl, tag, words, n);
+	explicit_bzero(text, used);
+}
+
+static void
+on_close(void *arg)
+{
+	struct client *cl = arg;
+
+	ipc_channel_free(&cl->channel);
+	release_client(cl);
+}
+
+static void
+on_acceptable(evutil_socket_t fd, short what, void *arg)
+{
+	struct control_server *c = arg;
+	int sock = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct client *cl;
+	uid_t uid;
+
+	(void)what;
+	if (sock == -1)
+		return;
+	if (c->n_clients >= CLIENTS_MAX) {
+		closefd(&sock);
+		return;
+	}
+	cl = xcalloc(1, sizeof *cl);
+	cl->server = c;
+	cl->next = c->clients;
+	c->clients = cl;
+	c->n_clients++;
+	cl->channel = ipc_channel_new(c->supervisor->base, sock, on_message, on_close, cl);
+	uid = ipc_channel_peer_uid(cl->channel);
+	if (uid != 0 && uid != geteuid()) {
+		log_warn("control.sock: user %u was refused", uid);
+		on_close(cl);
+	}
+}
+
+struct control_server *
+control_server_new(struct supervisor *s)
+{
+	struct control_server *c;
+	char path[PATH_MAX + 32];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/control.sock", s->instance->run);
+	if ((fd = sockets_bind_unix(path, 0600, (gid_t)-1)) == -1)
+		return NULL;
+	c = xcalloc(1, sizeof *c);
+	c->supervisor = s;
+	c->fd = fd;
+	c->acceptable = event_new(s->base, fd, EV_READ | EV_PERSIST, on_acceptable, c);
+	event_add(c->acceptable, NULL);
+	return c;
+}
+
+void
+control_server_free(struct control_server **cp)
+{
+	struct control_server *c = *cp;
+
+	if (c == NULL)
+		return;
+	*cp = NULL;
+	while (c->waiting != NULL) {
+		struct request *q = c->waiting;
+
+		c->waiting = q->next;
+		end_request(q);
+	}
+	while (c->clients != NULL) {
+		struct client *cl = c->clients;
+
+		cl->requests = 0;
+		ipc_channel_free(&cl->channel);
+		release_client(cl);
+	}
+	event_free(c->acceptable);
+	closefd(&c->fd);
+	free(c);
+}

@@ -1,0 +1,317 @@
+/*
+ * One instance: its directories, its lock and the accounts of its programs.
+ */
+#include "master/instance.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/ipc.h"
+#include "common/log.h"
+#include "common/memory.h"
+
+#ifndef PROGRAMS_DIRECTORY
+#define PROGRAMS_DIRECTORY "../lib/sambar"
+#endif
+
+/* The order gives the numeric accounts of init --uid-base: base + position. */
+static const unsigned accounts[] = {ROLE_AUTH, ROLE_STORE, ROLE_QUEUE, ROLE_ROUTER, ROLE_SMTPD,
+    ROLE_POP3D, ROLE_IMAPD, ROLE_WEBD, ROLE_FETCHER};
+
+static struct {
+	unsigned role;
+	uid_t uid;
+} uids[nitems(accounts)];
+
+/* ---- where things lie ---- */
+
+static int
+find_programs(struct instance *in, char **why)
+{
+	char self[PATH_MAX], path[PATH_MAX + 64];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	static const char *const places[] = {".", PROGRAMS_DIRECTORY};
+	char *slash;
+
+	if (n == -1) {
+		*why = xasprintf("cannot find out where the programs lie: %s", strerror(errno));
+		return -1;
+	}
+	self[n] = '\0';
+	if ((slash = strrchr(self, '/')) != NULL)
+		*slash = '\0';
+	for (size_t i = 0; i < nitems(places); i++) {
+		snprintf(path, sizeof path, "%s/%s/queue", self, places[i]);
+		if (access(path, X_OK) == 0) {
+			*strrchr(path, '/') = '\0';
+			if (strlcpy(in->programs, path, sizeof in->programs) < sizeof in->programs)
+				return 0;
+		}
+	}
+	*why = xasprintf(
+	    "the programs lie neither in %s nor in %s/%s", self, self, PROGRAMS_DIRECTORY);
+	return -1;
+}
+
+int
+instance_open(struct instance *in, const char *root, char **why)
+{
+	*in = (struct instance){.lock = -1};
+	if (realpath(root, in->root) == NULL) {
+		*why = xasprintf("%s: %s", root, strerror(errno));
+		return -1;
+	}
+	/* A UNIX socket's path has 108 bytes. */
+	if (snprintf(in->run, sizeof in->run, "%s/run", in->root) > 90) {
+		*why = xasprintf("%s: the path is too long for sockets in it", in->root);
+		return -1;
+	}
+	if (access(in->run, F_OK) == -1 && mkdir(in->run, 0711) == -1) {
+		*why = xasprintf("%s: %s", in->run, strerror(errno));
+		return -1;
+	}
+	return find_programs(in, why);
+}
+
+void
+instance_close(struct instance *in)
+{
+	config_free(&in->config);
+	closefd(&in->lock);
+}
+
+int
+instance_lock(struct instance *in, char **why)
+{
+	char path[PATH_MAX + 16], pid[32] = "";
+	ssize_t n;
+
+	snprintf(path, sizeof path, "%s/master.pid", in->run);
+	if ((in->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644)) == -1) {
+		*why = xasprintf("%s: %s", path, strerror(errno));
+		return -1;
+	}
+	if (flock(in->lock, LOCK_EX | LOCK_NB) == -1) {
+		if ((n = read(in->lock, pid, sizeof pid - 1)) < 0)
+			n = 0;
+		pid[n] = '\0';
+		*why = xasprintf("%s runs already: pid %s", in->root, pid);
+		closefd(&in->lock);
+		return -1;
+	}
+	n = snprintf(pid, sizeof pid, "%d", getpid());
+	if (ftruncate(in->lock, 0) == -1 || pwrite(in->lock, pid, n, 0) != n) {
+		*why = xasprintf("%s: %s", path, strerror(errno));
+		closefd(&in->lock);
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- accounts ---- */
+
+static void
+numeric_accounts(struct instance *in, uid_t base)
+{
+	for (size_t i = 0; i < nitems(accounts); i++) {
+		uids[i].role = accounts[i];
+		uids[i].uid = base + i;
+	}
+	in->gid = base;
+	in->separated = true;
+}
+
+static bool
+named_accounts(struct instance *in)
+{
+	struct group *gr = getgrnam("sambar");
+
+	if (gr == NULL)
+		return false;
+	in->gid = gr->gr_gid;
+	for (size_t i = 0; i < nitems(accounts); i++) {
+		char name[32];
+		struct passwd *pw;
+
+		snprintf(name, sizeof name, "sambar-%s", role_bit_name(accounts[i]));
+		pw = getpwnam(name);
+		uids[i].role = accounts[i];
+		uids[i].uid = pw != NULL ? pw->pw_uid : (uid_t)-1;
+	}
+	in->separated = instance_uid(in, ROLE_QUEUE) != (uid_t)-1;
+	return in->separated;
+}
+
+int
+instance_use(struct instance *in, struct config *config, char **why)
+{
+	uint64_t base = config_u64(config, "common", "Uid Base");
+
+	(void)why;
+	config_free(&in->config);
+	in->config = config;
+	in->separated = false;
+	if (geteuid() != 0)
+		return 0;
+	if (base != 0)
+		numeric_accounts(in, base);
+	else if (!named_accounts(in))
+		log_warn("there are no accounts sambar-<program>: all programs run as root");
+	return 0;
+}
+
+uid_t
+instance_uid(const struct instance *in, unsigned role)
+{
+	for (size_t i = 0; in->separated && i < nitems(accounts); i++)
+		if (uids[i].role == role)
+			return uids[i].uid;
+	return (uid_t)-1;
+}
+
+/* ---- directories ---- */
+
+static int
+make_parents(char *path)
+{
+	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		int rv;
+
+		*slash = '\0';
+		rv = mkdir(path, 0711);
+		*slash = '/';
+		if (rv == -1 && errno != EEXIST)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * An instance that once ran under other accounts: everything below goes to the new one. At most two
+ * levels down, which is as deep as our directories are.
+ */
+static void
+give_below(int dir, uid_t uid, gid_t gid, int levels)
+{
+	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy != -1 ? fdopendir(copy) : NULL;
+	struct dirent *e;
+
+	if (d == NULL) {
+		closefd(&copy);
+		return;
+	}
+	while ((e = readdir(d)) != NULL) {
+		struct stat st;
+		int fd;
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		fd = openat(copy, e->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (fd != -1 && fstat(fd, &st) == 0 &&
+		    (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_nlink == 1))) {
+			if (st.st_uid != uid && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == -1)
+				log_warn("cannot change the owner of %s: %s",
+				    log_safe(span_of(e->d_name)), strerror(errno));
+			if (S_ISDIR(st.st_mode) && levels > 0)
+				give_below(fd, uid, gid, levels - 1);
+		}
+		closefd(&fd);
+	}
+	closedir(d);
+}
+
+int
+instance_directory(const struct instance *in, const char *path, unsigned role)
+{
+	uid_t uid = instance_uid(in, role);
+	char copy[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	if (strlcpy(copy, path, sizeof copy) >= sizeof copy) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if (make_parents(copy) == -1 || (mkdir(path, 0700) == -1 && errno != EEXIST))
+		return -1;
+	if ((fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return -1;
+	if (fstat(fd, &st) == -1) {
+		closefd(&fd);
+		return -1;
+	}
+	if (uid == (uid_t)-1 || st.st_uid == uid)
+		return fd;
+	if (fchownat(fd, "", uid, in->gid, AT_EMPTY_PATH) == -1) {
+		closefd(&fd);
+		return -1;
+	}
+	give_below(fd, uid, in->gid, 2);
+	return fd;
+}
+
+static bool
+is_foreign_directory(int mail, const char *name, uid_t uid)
+{
+	static const char *const parts[] = {"", "/new", "/cur", "/tmp"};
+	char path[NAME_MAX + 8];
+	struct stat st;
+
+	for (size_t i = 0; i < nitems(parts); i++) {
+		snprintf(path, sizeof path, "%s%s", name, parts[i]);
+		if (fstatat(mail, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
+		    st.st_uid != uid)
+			return true;
+	}
+	return false;
+}
+
+static void
+adopt(const struct instance *in, int mail, const char *name)
+{
+	uid_t uid = instance_uid(in, ROLE_STORE);
+	int fd;
+
+	if (!is_foreign_directory(mail, name, uid))
+		return;
+	if ((fd = openat(mail, name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return;
+	if (fchownat(fd, "", uid, in->gid, AT_EMPTY_PATH) == 0)
+		log_info("mailbox %s now belongs to store", log_safe(span_of(name)));
+	give_below(fd, uid, in->gid, 1);
+	closefd(&fd);
+}
+
+void
+instance_adopt_mailboxes(const struct instance *in, int mail, const char *name)
+{
+	int copy;
+	DIR *d;
+	struct dirent *e;
+
+	if (!in->separated)
+		return;
+	if (name != NULL) {
+		adopt(in, mail, name);
+		return;
+	}
+	copy = openat(mail, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (copy == -1 || (d = fdopendir(copy)) == NULL) {
+		closefd(&copy);
+		return;
+	}
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.')
+			adopt(in, copy, e->d_name);
+	closedir(d);
+}

@@ -1,0 +1,51 @@
+/*
+ * One instance: a directory with config/ mail/ spool/ failures/ log/ run/, and the accounts its
+ * programs run under. Run by root for the supervisor and for sambarctl's requests to a stopped
+ * instance.
+ */
+#ifndef MASTER_INSTANCE_H
+#define MASTER_INSTANCE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/config.h"
+
+struct instance {
+	char root[PATH_MAX];	 /* absolute */
+	char run[PATH_MAX];	 /* root/run: sockets, and the chroot */
+	char programs[PATH_MAX]; /* where the other programs lie */
+	struct config *config;
+	bool separated; /* each program under its own account, in a chroot */
+	gid_t gid;	/* that all of them share, so that only they reach the sockets */
+	int lock;
+};
+
+/* Finds the absolute root and the programs (beside our own, or in ../lib/sambar). -1 with *why (to
+ * be freed). */
+int instance_open(struct instance *in, const char *root, char **why);
+/* Takes over a checked configuration (owned) and finds out the accounts. -1 with *why. */
+int instance_use(struct instance *in, struct config *config, char **why);
+/* Makes this process the only supervisor of the instance. -1 with *why, a sentence that names the
+ * other's pid. */
+int instance_lock(struct instance *in, char **why);
+void instance_close(struct instance *in);
+
+/* The account of a role, (uid_t)-1 when they are not separated. */
+uid_t instance_uid(const struct instance *in, unsigned role);
+
+/*
+ * Makes a directory (its parents too) that belongs to a role, mode 0700, or corrects its owner. An
+ * O_PATH descriptor or -1 with errno.
+ */
+int instance_directory(const struct instance *in, const char *path, unsigned role);
+
+/*
+ * Mailboxes made by hand belong to whoever made them: gives those below the mail directory to
+ * store. name NULL: all of them. Only directories and files with one link are changed, never
+ * through a symbolic link.
+ */
+void instance_adopt_mailboxes(const struct instance *in, int mail, const char *name);
+
+#endif

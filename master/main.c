@@ -1,0 +1,281 @@
+/*
+ * master, the supervisor: reads the configuration, binds every port and socket, spawns, restarts
+ * and drains the other programs and writes their logs. Runs as root where ports and accounts need
+ * it; reads no mail and talks to no stranger.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "master/control_server.h"
+#include "master/instance.h"
+#include "master/logfile.h"
+#include "master/mailwatch.h"
+#include "master/supervisor.h"
+
+struct master {
+	struct event_base *base;
+	struct instance instance;
+	struct supervisor supervisor;
+	struct control_server *control;
+	struct log_pipe *own_log;
+	struct event *signals[3];
+	int notify; /* sambarctl start waits at its other end */
+	int status;
+};
+
+static const unsigned all_roles =
+    ROLE_AUTH | ROLE_STORE | ROLE_QUEUE | ROLE_ROUTER | ROLE_SMTPD | ROLE_POP3D;
+
+static void
+notify(struct master *m, const char *text)
+{
+	if (m->notify != -1 && write(m->notify, text, strlen(text)) == -1)
+		log_warn("sambarctl start did not wait: %s", strerror(errno));
+	closefd(&m->notify);
+}
+
+/* Before the loop: whoever started us learns why not. */
+static void __attribute__((format(printf, 3, 4), noreturn))
+refuse(struct master *m, int status, const char *format, ...)
+{
+	char sentence[1000];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(sentence, sizeof sentence, format, ap);
+	va_end(ap);
+	if (m->notify != -1)
+		notify(m, sentence);
+	else
+		dprintf(STDERR_FILENO, "master: fatal: %s\n", sentence);
+	exit(status);
+}
+
+/* ---- what the supervisor tells ---- */
+
+static void
+on_ready(void *arg)
+{
+	struct master *m = arg;
+
+	log_info("all programs run");
+	notify(m, "ready\n");
+}
+
+static void
+on_failed(void *arg, const char *sentence)
+{
+	struct master *m = arg;
+
+	log_warn("start failed: %s", sentence);
+	notify(m, sentence);
+	m->status = EX_SOFTWARE;
+}
+
+static void
+on_change(void *arg)
+{
+	struct master *m = arg;
+
+	control_server_on_change(m->control);
+}
+
+static void
+on_stopped(void *arg)
+{
+	struct master *m = arg;
+
+	log_info("all programs have ended");
+	event_base_loopexit(m->base, NULL);
+}
+
+static const struct supervisor_ops ops = {on_ready, on_failed, on_change, on_stopped};
+
+/* ---- signals ---- */
+
+static void
+on_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct master *m = arg;
+
+	(void)what;
+	if (number == SIGHUP) {
+		logfile_reopen();
+		log_info("logs reopened");
+		return;
+	}
+	log_info("stopping: signal %d", (int)number);
+	supervisor_stop(&m->supervisor);
+}
+
+static void
+watch_signals(struct master *m)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < nitems(numbers); i++) {
+		m->signals[i] = evsignal_new(m->base, numbers[i], on_signal, m);
+		event_add(m->signals[i], NULL);
+	}
+}
+
+/* ---- start ---- */
+
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+			log_warn("cannot raise the limit of descriptors: %s", strerror(errno));
+	}
+}
+
+static void
+load_configuration(struct master *m)
+{
+	struct config_problems problems = {0};
+	struct config *c = config_load(m->instance.root, &problems);
+	char *why = NULL;
+
+	for (size_t i = 0; i < problems.n; i++)
+		if (!problems.items[i].warning)
+			refuse(m, EX_CONFIG, "%s: %s (sambarctl check shows all of %zu error(s))",
+			    problems.items[i].where, problems.items[i].text, problems.n_errors);
+	config_problems_free(&problems);
+	if (!config_bool(c, "common", "Act As Mail Server"))
+		refuse(m, EX_CONFIG, "nothing is started: [common] Act As Mail Server is false");
+	if (instance_use(&m->instance, c, &why) == -1)
+		refuse(m, EX_CONFIG, "%s", why);
+}
+
+/* Our own lines take the way of everybody's: through a pipe, stamped, into a file. */
+static void
+open_logs(struct master *m, bool foreground)
+{
+	char path[PATH_MAX + 8];
+	int end;
+
+	snprintf(path, sizeof path, "%s/log", m->instance.root);
+	if (mkdir(path, 0750) == -1 && errno != EEXIST)
+		refuse(m, EX_CANTCREAT, "%s: %s", path, strerror(errno));
+	logfile_open(path);
+	if (foreground)
+		logfile_echo(dup(STDERR_FILENO));
+	if ((end = log_pipe_new(m->base, "master", &m->own_log)) == -1)
+		refuse(m, EX_OSERR, "cannot make a pipe: %s", strerror(errno));
+	log_pipe_set_pid(m->own_log, getpid());
+	/* Never wait for ourselves: a full pipe loses a line. */
+	if (fcntl(end, F_SETFL, O_NONBLOCK) == -1 || dup2(end, STDERR_FILENO) == -1)
+		refuse(m, EX_OSERR, "cannot redirect standard error: %s", strerror(errno));
+	closefd(&end);
+}
+
+static void
+start(struct master *m, const char *root, bool foreground)
+{
+	char *why = NULL;
+
+	umask(022);
+	if (instance_open(&m->instance, root, &why) == -1)
+		refuse(m, EX_CONFIG, "%s", why);
+	load_configuration(m);
+	if (instance_lock(&m->instance, &why) == -1)
+		refuse(m, EX_TEMPFAIL, "%s", why);
+	raise_descriptor_limit();
+	if ((m->base = event_base_new()) == NULL)
+		refuse(m, EX_OSERR, "cannot make an event base");
+	watch_signals(m);
+	open_logs(m, foreground);
+	if (supervisor_start(&m->supervisor, m->base, &m->instance, all_roles, &ops, m, &why) ==
+	    -1) {
+		if (m->notify == -1 && foreground)
+			m->notify = dup(STDOUT_FILENO);
+		refuse(m, EX_OSERR, "%s", why);
+	}
+	if ((m->control = control_server_new(&m->supervisor)) == NULL)
+		refuse(m, EX_OSERR, "cannot listen on control.sock: %s", strerror(errno));
+	mailwatch_start(&m->supervisor);
+}
+
+static void
+loop(struct master *m)
+{
+	log_info("master " VERSION " started root=%s", m->instance.root);
+	log_flush();
+	while (!event_base_got_exit(m->base)) {
+		if (event_base_loop(m->base, EVLOOP_ONCE) == -1)
+			break;
+		log_flush();
+	}
+}
+
+static void
+finish(struct master *m)
+{
+	mailwatch_stop();
+	control_server_free(&m->control);
+	supervisor_free(&m->supervisor);
+	log_flush();
+	closefd(&(int){STDERR_FILENO});
+	(void)log_pipe_last_words(m->own_log); /* reads and files the rest */
+	log_pipe_release(m->own_log);
+	for (size_t i = 0; i < nitems(m->signals); i++)
+		event_free(m->signals[i]);
+	event_base_free(m->base);
+	instance_close(&m->instance);
+}
+
+static void __attribute__((noreturn)) usage(void)
+{
+	dprintf(STDERR_FILENO, "usage: master -d DIR [-f] [-n DESCRIPTOR]\n"
+			       "Use sambarctl start.\n");
+	exit(EX_USAGE);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct master m = {.notify = -1};
+	const char *root = NULL;
+	bool foreground = false;
+	int option;
+
+	while ((option = getopt(argc, argv, "d:fn:")) != -1)
+		switch (option) {
+		case 'd':
+			root = optarg;
+			break;
+		case 'f':
+			foreground = true;
+			break;
+		case 'n':
+			m.notify = atoi(optarg);
+			fcntl(m.notify, F_SETFD, FD_CLOEXEC);
+			break;
+		default:
+			usage();
+		}
+	if (root == NULL || optind != argc)
+		usage();
+	log_open("master");
+	start(&m, root, foreground);
+	loop(&m);
+	finish(&m);
+	return m.status;
+}

@@ -1,0 +1,40 @@
+/*
+ * One running program: its pid, its control connection and its standard error.
+ */
+#ifndef MASTER_PROCESS_H
+#define MASTER_PROCESS_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/ipc.h"
+#include "master/logfile.h"
+
+struct process {
+	struct process *next;
+	struct supervisor *supervisor;
+	struct slot *slot; /* NULL: retired, finishing its work beside its successor */
+	const char *name;
+	pid_t pid;
+	struct ipc_channel *control; /* NULL when it has hung up */
+	struct log_pipe *log;
+	struct event *kill_timer;
+	uint64_t started_us; /* monotonic */
+	bool ready, draining;
+	char protections[256];
+};
+
+/*
+ * Forks and executes directory/name with its control connection on ROLE_CONTROL_FD. The callbacks
+ * get the process. NULL with errno.
+ */
+struct process *process_start(struct event_base *base, const char *directory, const char *name,
+    ipc_message_cb on_message, ipc_close_cb on_close);
+
+/* After waitpid(): frees all that belongs to it. */
+void process_free(struct process **p);
+
+uint64_t monotonic_us(void);
+
+#endif

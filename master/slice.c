@@ -1,0 +1,182 @@
+/*
+ * What a program is told: its slice of the settings, its sockets and directories, and START.
+ */
+#include "master/slice.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+
+enum { PEM_MAX_BYTES = 60000 };
+
+static void
+send_setting(void *arg, const char *section, const char *key, const char *value)
+{
+	struct process *p = arg;
+	char host[256];
+	struct writer w;
+
+	/* The manual: without it the system's name. */
+	if (value[0] == '\0' && strcmp(key, "Mail Server") == 0 &&
+	    gethostname(host, sizeof host) == 0) {
+		host[sizeof host - 1] = '\0';
+		value = host;
+	}
+	ipc_write(&w, CONTROL_SETTING, 0);
+	put_text(&w, section);
+	put_text(&w, key);
+	put_text(&w, value);
+	ipc_channel_send(p->control, &w, -1);
+}
+
+static void
+send_number(struct process *p, const char *section, const char *key, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+	send_setting(p, section, key, text);
+}
+
+/* ---- [instance] and [uids] ---- */
+
+static void
+send_instance(struct supervisor *s, struct process *p, const struct program *program)
+{
+	const struct instance *in = s->instance;
+	uid_t uid = instance_uid(in, program->role);
+
+	/* A program in a chroot sees its sockets below /. */
+	send_setting(p, "instance", "Chroot", in->separated ? in->run : "");
+	send_setting(p, "instance", "Sockets", in->separated ? "" : in->run);
+	if (uid == (uid_t)-1) {
+		send_setting(p, "instance", "Uid", "");
+		return;
+	}
+	send_number(p, "instance", "Uid", uid);
+	send_number(p, "instance", "Gid", in->gid);
+	for (size_t i = 0; i < n_programs; i++)
+		send_number(p, "uids", programs[i].name, instance_uid(in, programs[i].role));
+}
+
+/* ---- certificate and key: network programs cannot open files ---- */
+
+static void
+send_file(struct process *p, const char *key, const char *path)
+{
+	static char text[PEM_MAX_BYTES + 1];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = fd != -1 ? read(fd, text, PEM_MAX_BYTES) : -1;
+
+	if (n == -1)
+		log_warn("cannot read %s: %s; %s offers no TLS", path, strerror(errno), p->name);
+	closefd(&fd);
+	text[n < 0 ? 0 : n] = '\0';
+	send_setting(p, "tls", key, text);
+	explicit_bzero(text, sizeof text);
+}
+
+static void
+send_tls(struct supervisor *s, struct process *p)
+{
+	const struct config *c = s->instance->config;
+
+	send_file(p, "Certificate PEM", config_text(c, "tls", "Certificate"));
+	send_file(p, "Private Key PEM", config_text(c, "tls", "Private Key"));
+}
+
+/* ---- descriptors ---- */
+
+static void
+send_descriptor(struct process *p, const char *name, int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	struct writer w;
+
+	if (copy == -1) {
+		log_warn("cannot give %s to %s: %s", name, p->name, strerror(errno));
+		return;
+	}
+	ipc_write(&w, CONTROL_SOCKET, 0);
+	put_text(&w, name);
+	ipc_channel_send(p->control, &w, copy);
+}
+
+static void
+send_listeners(struct supervisor *s, struct process *p, bool all)
+{
+	for (size_t i = 0; i < s->tcp.n; i++) {
+		const struct listening *l = &s->tcp.items[i];
+
+		if (strcmp(l->program, p->name) != 0)
+			continue;
+		send_setting(p, "listeners", l->name, "");
+		if (all || l->fresh)
+			send_descriptor(p, l->name, l->fd);
+	}
+}
+
+static void
+send_possessions(struct supervisor *s, struct process *p, const struct program *program)
+{
+	size_t index = program - programs;
+
+	if (program->unix_socket != NULL)
+		send_descriptor(p, program->unix_socket, s->unix_sockets[index]);
+	for (size_t i = 0; i < nitems(program->directories); i++)
+		for (size_t d = 0; program->directories[i] != NULL && d < n_program_directories;
+		     d++)
+			if (strcmp(program_directories[d].name, program->directories[i]) == 0)
+				send_descriptor(p, program->directories[i], s->directories[d]);
+	if (s->connections[index] != -1)
+		send_descriptor(p, "connections", s->connections[index]);
+}
+
+unsigned
+slice_workers(const struct supervisor *s, const struct program *program)
+{
+	const struct config *c = s->instance->config;
+	unsigned n = 1;
+
+	if (!(s->roles & program->role))
+		return 0;
+	if (program->run_key != NULL && !config_bool(c, "mail", program->run_key))
+		return 0;
+	if (program->workers_key != NULL)
+		n = config_u64(c, "limits", program->workers_key);
+	if (n == 0)
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : n;
+}
+
+void
+slice_send(struct supervisor *s, struct process *p, const struct slot *slot, bool first)
+{
+	const struct program *program = slot->program;
+	unsigned workers = slice_workers(s, program);
+	struct writer w;
+
+	if (p->control == NULL)
+		return;
+	p->ready = false;
+	config_slice(s->instance->config, program->role, send_setting, p);
+	send_instance(s, p, program);
+	if (program->profile == CONFINE_NETWORK)
+		send_tls(s, p);
+	send_listeners(s, p, first);
+	if (first)
+		send_possessions(s, p, program);
+	/* Two rows for each worker in the shared tables: a process and its draining predecessor do
+	 * not count in one. */
+	ipc_write(&w, CONTROL_START, 0);
+	put_u64(&w, slot->worker + (slot->generation % 2) * workers);
+	put_u64(&w, workers * 2);
+	ipc_channel_send(p->control, &w, -1);
+}

@@ -1,0 +1,198 @@
+/*
+ * Listening sockets: TCP ports from [listen], and the guardians' UNIX sockets.
+ */
+#include "master/sockets.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/memory.h"
+#include "common/span.h"
+
+enum { TCP_BACKLOG = 4096, UNIX_BACKLOG = 1024 };
+
+static const struct {
+	const char *key, *program;
+} listeners[] = {{"SMTP", "smtpd"}, {"Submission", "smtpd"}, {"SMTPS", "smtpd"}, {"POP3", "pop3d"},
+    {"POP3S", "pop3d"}};
+
+static bool
+is_wanted(const struct config *c, const char *program)
+{
+	if (!config_bool(c, "common", "Act As Mail Server"))
+		return false;
+	return strcmp(program, "smtpd") != 0 || config_bool(c, "mail", "Run SMTPD");
+}
+
+/* "127.0.0.1:25" or "[::]:25" to an address. */
+static int
+resolve(struct span text, struct addrinfo **out)
+{
+	const struct addrinfo hints = {
+	    .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+	char host[128], *port;
+
+	if (!span_copy(text, host, sizeof host) || (port = strrchr(host, ':')) == NULL)
+		return -1;
+	*port++ = '\0';
+	if (host[0] == '[' && strlen(host) > 2) {
+		host[strlen(host) - 1] = '\0';
+		return getaddrinfo(host + 1, port, &hints, out) == 0 ? 0 : -1;
+	}
+	return getaddrinfo(host, port, &hints, out) == 0 ? 0 : -1;
+}
+
+static int
+bind_tcp(const struct addrinfo *ai)
+{
+	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+
+	if (fd == -1)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == -1 ||
+	    (ai->ai_family == AF_INET6 &&
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == -1) ||
+	    bind(fd, ai->ai_addr, ai->ai_addrlen) == -1 || listen(fd, TCP_BACKLOG) == -1)
+		closefd(&fd);
+	return fd;
+}
+
+static void
+add(struct sockets *s, const char *name, const char *program, int fd, bool fresh)
+{
+	s->items = xrealloc(s->items, (s->n + 1) * sizeof *s->items);
+	s->items[s->n++] = (struct listening){xstrdup(name), program, fd, fresh};
+}
+
+static struct listening *
+find(struct sockets *s, const char *name)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(s->items[i].name, name) == 0)
+			return &s->items[i];
+	return NULL;
+}
+
+/* A machine without IPv6 serves IPv4 only, without an error. */
+static bool
+is_excusable(const struct addrinfo *ai)
+{
+	return ai->ai_family == AF_INET6 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL);
+}
+
+static int
+bind_one(struct sockets *s, struct sockets *old, size_t which, struct span text, char **why)
+{
+	char name[160];
+	struct addrinfo *ai;
+	struct listening *have;
+	int fd;
+
+	snprintf(name, sizeof name, "listen:%s:%.*s", listeners[which].key, (int)text.len, text.at);
+	if (find(s, name) != NULL)
+		return 0;
+	if ((have = find(old, name)) != NULL) {
+		add(s, name, listeners[which].program, have->fd, false);
+		return 0;
+	}
+	if (resolve(text, &ai) == -1) {
+		*why = xasprintf("[listen] %s: not an address: %s", listeners[which].key, name);
+		return -1;
+	}
+	fd = bind_tcp(ai);
+	if (fd == -1 && !is_excusable(ai)) {
+		*why = xasprintf("cannot listen on %.*s for %s: %s", (int)text.len, text.at,
+		    listeners[which].key, strerror(errno));
+		freeaddrinfo(ai);
+		return -1;
+	}
+	freeaddrinfo(ai);
+	if (fd != -1)
+		add(s, name, listeners[which].program, fd, true);
+	return 0;
+}
+
+static int
+bind_key(struct sockets *s, struct sockets *old, size_t which, const struct config *c, char **why)
+{
+	struct span rest = span_of(config_text(c, "listen", listeners[which].key)), text;
+	bool more;
+
+	if (!is_wanted(c, listeners[which].program))
+		return 0;
+	do {
+		more = span_take(&rest, ' ', &text);
+		if (text.len > 0 && bind_one(s, old, which, text, why) == -1)
+			return -1;
+	} while (more);
+	return 0;
+}
+
+static void
+forget(struct sockets *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->items[i].name);
+	free(s->items);
+	*s = (struct sockets){0};
+}
+
+void
+sockets_close(struct sockets *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		closefd(&s->items[i].fd);
+	forget(s);
+}
+
+static void
+close_unless(struct sockets *s, struct sockets *kept)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (find(kept, s->items[i].name) == NULL)
+			closefd(&s->items[i].fd);
+	forget(s);
+}
+
+int
+sockets_bind(struct sockets *s, struct sockets *old, const struct config *c, char **why)
+{
+	*s = (struct sockets){0};
+	for (size_t i = 0; i < nitems(listeners); i++)
+		if (bind_key(s, old, i, c, why) == -1) {
+			close_unless(s, old);
+			return -1;
+		}
+	close_unless(old, s);
+	return 0;
+}
+
+int
+sockets_bind_unix(const char *path, mode_t mode, gid_t gid)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (strlcpy(un.sun_path, path, sizeof un.sun_path) >= sizeof un.sun_path) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if (unlink(path) == -1 && errno != ENOENT)
+		return -1;
+	if ((fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
+		return -1;
+	/* Nobody can connect before chmod: the socket is not listening yet. */
+	if (bind(fd, (struct sockaddr *)&un, sizeof un) == -1 ||
+	    (gid != (gid_t)-1 && chown(path, (uid_t)-1, gid) == -1) || chmod(path, mode) == -1 ||
+	    listen(fd, UNIX_BACKLOG) == -1)
+		closefd(&fd);
+	return fd;
+}

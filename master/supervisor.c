@@ -1,0 +1,640 @@
+/*
+ * The supervisor: a table of slots, each with at most one process; deaths are answered at once,
+ * then with growing delay.
+ */
+#include "master/supervisor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/connections.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/role.h"
+#include "master/ask.h"
+#include "master/programs.h"
+#include "master/slice.h"
+
+enum {
+	BACKOFF_MAX_S = 60,
+	LIVED_LONG_US = 30 * 1000000,
+	LOUD_DEATHS = 3,
+	LAST_STAGE = 4,
+	NO_LIMIT_S = 3600
+};
+
+static void start_slot(struct slot *slot);
+static void advance_stop(struct supervisor *s);
+
+const char *
+slot_state_name(const struct slot *slot)
+{
+	static const char *const names[] = {"off", "starting", "running", "stopping", "backoff"};
+
+	return names[slot->state];
+}
+
+static const struct program *
+program_of(const struct process *p)
+{
+	for (size_t i = 0; i < n_programs; i++)
+		if (strcmp(programs[i].name, p->name) == 0)
+			return &programs[i];
+	fatalx("no program is called %s", p->name); /* names come from the table itself */
+}
+
+/* ---- what processes say ---- */
+
+static void
+tell_change(struct supervisor *s)
+{
+	if (s->ops->on_change != NULL)
+		s->ops->on_change(s->arg);
+}
+
+static bool
+all_run(const struct supervisor *s)
+{
+	for (size_t i = 0; i < s->n_slots; i++)
+		if (s->slots[i].wanted && s->slots[i].state != SLOT_RUNNING)
+			return false;
+	return true;
+}
+
+bool
+supervisor_is_settled(const struct supervisor *s)
+{
+	for (const struct process *p = s->processes; p != NULL; p = p->next)
+		if (p->slot != NULL && (!p->ready || p->draining))
+			return false;
+	for (size_t i = 0; i < s->n_slots; i++)
+		if (s->slots[i].wanted && s->slots[i].process == NULL &&
+		    s->slots[i].state != SLOT_BACKOFF)
+			return false;
+	return true;
+}
+
+static void
+on_ready(struct process *p, struct reader *r)
+{
+	struct supervisor *s = p->supervisor;
+
+	get_text(r, p->protections, sizeof p->protections);
+	p->ready = true;
+	if (p->slot == NULL || p->slot->state != SLOT_STARTING) {
+		tell_change(s);
+		return;
+	}
+	p->slot->state = SLOT_RUNNING;
+	log_info("%s[%d] runs: %s", p->name, p->pid, p->protections);
+	if (!s->was_ready && all_run(s)) {
+		s->was_ready = true;
+		s->ops->on_ready(s->arg);
+	}
+	tell_change(s);
+}
+
+static void
+on_process_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
+{
+	struct process *p = arg;
+
+	switch (type) {
+	case CONTROL_READY:
+		on_ready(p, r);
+		break;
+	case CONTROL_ADMIN_REPLY:
+		ask_on_reply(p->supervisor, p, tag, r);
+		break;
+	default:
+		log_warn("%s[%d] sent an unknown message %u", p->name, p->pid, type);
+	}
+}
+
+/* It has hung up: its death follows. */
+static void
+on_process_close(void *arg)
+{
+	struct process *p = arg;
+
+	ipc_channel_free(&p->control);
+}
+
+/* ---- starting ---- */
+
+static void
+on_backoff(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	start_slot(arg);
+}
+
+static void
+start_later(struct slot *slot)
+{
+	unsigned n = slot->fast_deaths++, seconds = n == 0  ? 0
+						    : n > 6 ? BACKOFF_MAX_S
+							    : 1u << (n - 1);
+	struct timeval wait = {seconds, 0};
+
+	if (slot->fast_deaths >= LOUD_DEATHS)
+		log_warn("%s KEEPS DYING: %u times in a row; started again in %u s",
+		    slot->program->name, slot->fast_deaths, seconds);
+	slot->state = SLOT_BACKOFF;
+	evtimer_add(slot->backoff, &wait);
+}
+
+static void
+start_slot(struct slot *slot)
+{
+	struct supervisor *s = slot->supervisor;
+	struct process *p = process_start(s->base, s->instance->programs, slot->program->name,
+	    on_process_message, on_process_close);
+
+	if (p == NULL) {
+		log_warn("cannot start %s: %s", slot->program->name, strerror(errno));
+		start_later(slot);
+		return;
+	}
+	p->supervisor = s;
+	p->slot = slot;
+	p->next = s->processes;
+	s->processes = p;
+	slot->process = p;
+	slot->state = SLOT_STARTING;
+	slot->generation++;
+	slice_send(s, p, slot, true);
+}
+
+/* ---- ending ---- */
+
+static void
+on_kill_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct process *p = arg;
+
+	(void)fd, (void)what;
+	log_warn("%s[%d] does not finish: killed", p->name, p->pid);
+	kill(p->pid, SIGKILL);
+}
+
+static void
+drain(struct process *p)
+{
+	struct supervisor *s = p->supervisor;
+	uint64_t seconds = config_u64(s->instance->config, "timeouts", "Shutdown");
+	struct timeval limit = {seconds ? seconds : NO_LIMIT_S, 0};
+	struct writer w;
+
+	if (p->draining)
+		return;
+	p->draining = true;
+	if (p->control != NULL) {
+		ipc_write(&w, CONTROL_DRAIN, 0);
+		ipc_channel_send(p->control, &w, -1);
+	}
+	p->kill_timer = evtimer_new(s->base, on_kill_timer, p);
+	evtimer_add(p->kill_timer, &limit);
+}
+
+/* Ends a slot's process; what follows depends on `wanted`. */
+static void
+end_slot(struct slot *slot)
+{
+	struct process *p = slot->process;
+
+	evtimer_del(slot->backoff);
+	if (p == NULL) {
+		slot->state = SLOT_OFF;
+		if (slot->wanted)
+			start_slot(slot);
+		return;
+	}
+	if (slot->program->overlaps) {
+		p->slot = NULL;
+		slot->process = NULL;
+		slot->state = SLOT_OFF;
+		drain(p);
+		if (slot->wanted)
+			start_slot(slot);
+		return;
+	}
+	slot->state = SLOT_STOPPING;
+	drain(p);
+}
+
+static void
+fail_start(struct supervisor *s, struct process *p, const char *how)
+{
+	char sentence[700];
+	const char *last = log_pipe_last_words(p->log);
+
+	snprintf(sentence, sizeof sentence, "%s", last[0] ? last : how);
+	s->ops->on_failed(s->arg, sentence);
+	supervisor_stop(s);
+}
+
+static void
+slot_lost(struct supervisor *s, struct slot *slot, struct process *p, const char *how)
+{
+	bool planned = slot->state == SLOT_STOPPING || p->draining;
+
+	slot->process = NULL;
+	slot->state = SLOT_OFF;
+	if (s->stopping || !slot->wanted)
+		return;
+	if (planned) {
+		start_slot(slot);
+		return;
+	}
+	if (!s->was_ready) {
+		fail_start(s, p, how);
+		return;
+	}
+	slot->restarts++;
+	if (monotonic_us() - p->started_us > LIVED_LONG_US)
+		slot->fast_deaths = 0;
+	start_later(slot);
+}
+
+static void
+describe_exit(char *out, size_t size, const struct process *p, int status)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		snprintf(
+		    out, size, "%s[%d] was killed for a FORBIDDEN SYSTEM CALL", p->name, p->pid);
+	else if (WIFSIGNALED(status))
+		snprintf(out, size, "%s[%d] was killed by signal %d (%s)", p->name, p->pid,
+		    WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(
+		    out, size, "%s[%d] ended with status %d", p->name, p->pid, WEXITSTATUS(status));
+}
+
+static void
+process_ended(struct supervisor *s, struct process *p, int status)
+{
+	char how[128];
+
+	describe_exit(how, sizeof how, p, status);
+	if (p->draining && status == 0)
+		log_info("%s", how);
+	else
+		log_warn("%s", how);
+	for (struct process **at = &s->processes; *at != NULL; at = &(*at)->next)
+		if (*at == p) {
+			*at = p->next;
+			break;
+		}
+	ask_forget_process(s, p);
+	if (p->slot != NULL)
+		slot_lost(s, p->slot, p, how);
+	process_free(&p);
+	tell_change(s);
+	if (s->stopping)
+		advance_stop(s);
+}
+
+static struct process *
+process_by_pid(struct supervisor *s, pid_t pid)
+{
+	struct process *p = s->processes;
+
+	while (p != NULL && p->pid != pid)
+		p = p->next;
+	return p;
+}
+
+static void
+on_sigchld(evutil_socket_t fd, short what, void *arg)
+{
+	struct supervisor *s = arg;
+	int status;
+	pid_t pid;
+
+	(void)fd, (void)what;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct process *p = process_by_pid(s, pid);
+
+		if (p != NULL)
+			process_ended(s, p, status);
+	}
+}
+
+/* ---- stopping all, stage by stage ---- */
+
+static bool
+stage_is_over(struct supervisor *s)
+{
+	for (struct process *p = s->processes; p != NULL; p = p->next)
+		if (program_of(p)->stop_stage <= s->stop_stage)
+			return false;
+	return true;
+}
+
+static void
+drain_stage(struct supervisor *s)
+{
+	for (struct process *p = s->processes; p != NULL; p = p->next)
+		if (program_of(p)->stop_stage == s->stop_stage)
+			drain(p);
+}
+
+static void
+advance_stop(struct supervisor *s)
+{
+	while (stage_is_over(s)) {
+		if (s->stop_stage == LAST_STAGE) {
+			s->ops->on_stopped(s->arg);
+			return;
+		}
+		s->stop_stage++;
+		drain_stage(s);
+	}
+}
+
+void
+supervisor_stop(struct supervisor *s)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	for (size_t i = 0; i < s->n_slots; i++) {
+		s->slots[i].wanted = false;
+		evtimer_del(s->slots[i].backoff);
+		if (s->slots[i].process == NULL)
+			s->slots[i].state = SLOT_OFF;
+	}
+	drain_stage(s);
+	advance_stop(s);
+}
+
+/* ---- what the configuration wants ---- */
+
+static void
+set_wanted(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->n_slots; i++) {
+		struct slot *slot = &s->slots[i];
+
+		slot->wanted = slot->worker < slice_workers(s, slot->program);
+	}
+}
+
+static void
+start_and_end_slots(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->n_slots; i++) {
+		struct slot *slot = &s->slots[i];
+
+		if (slot->wanted && slot->state == SLOT_OFF)
+			start_slot(slot);
+		else if (!slot->wanted && slot->state != SLOT_OFF && slot->state != SLOT_STOPPING)
+			end_slot(slot);
+	}
+}
+
+static const char *
+directory_path(const struct instance *in, const struct config *c, size_t which)
+{
+	static char path[PATH_MAX];
+	const struct program_directory *d = &program_directories[which];
+
+	if (d->key != NULL)
+		return config_text(c, d->section, d->key);
+	snprintf(path, sizeof path, "%s/%s", in->root, d->fixed);
+	return path;
+}
+
+static bool
+uses_directory(const struct program *program, const char *name)
+{
+	for (size_t i = 0; i < nitems(program->directories) && program->directories[i]; i++)
+		if (strcmp(program->directories[i], name) == 0)
+			return true;
+	return false;
+}
+
+static int
+open_directory(struct supervisor *s, size_t which, char **why)
+{
+	const char *path = directory_path(s->instance, s->instance->config, which);
+	int fd = instance_directory(s->instance, path, program_directories[which].owner);
+
+	if (fd == -1) {
+		*why = xasprintf("%s: %s", path, strerror(errno));
+		return -1;
+	}
+	closefd(&s->directories[which]);
+	s->directories[which] = fd;
+	if (program_directories[which].owner == ROLE_STORE)
+		instance_adopt_mailboxes(s->instance, fd, NULL);
+	return 0;
+}
+
+/* ---- start, reload, restart ---- */
+
+static int
+open_unix_sockets(struct supervisor *s, char **why)
+{
+	const struct instance *in = s->instance;
+	char path[PATH_MAX + 32];
+
+	for (size_t i = 0; i < n_programs; i++) {
+		if (programs[i].unix_socket == NULL)
+			continue;
+		snprintf(path, sizeof path, "%s/%s", in->run, programs[i].unix_socket);
+		s->unix_sockets[i] = sockets_bind_unix(
+		    path, in->separated ? 0660 : 0600, in->separated ? in->gid : (gid_t)-1);
+		if (s->unix_sockets[i] == -1) {
+			*why = xasprintf("%s: %s", path, strerror(errno));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int
+make_connection_tables(struct supervisor *s, char **why)
+{
+	for (size_t i = 0; i < n_programs; i++) {
+		if (programs[i].workers_key == NULL)
+			continue;
+		s->connections[i] = memfd_create("connections", MFD_CLOEXEC);
+		if (s->connections[i] == -1 ||
+		    ftruncate(s->connections[i], connections_size(2 * WORKERS_MAX)) == -1) {
+			*why = xasprintf("cannot make shared memory: %s", strerror(errno));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int
+open_all(struct supervisor *s, char **why)
+{
+	struct sockets none = {0};
+	bool network = s->roles & (ROLE_SMTPD | ROLE_POP3D);
+
+	if (network && sockets_bind(&s->tcp, &none, s->instance->config, why) == -1)
+		return -1;
+	for (size_t i = 0; i < n_program_directories; i++)
+		if ((s->roles & program_directories[i].owner) && open_directory(s, i, why) == -1)
+			return -1;
+	if (open_unix_sockets(s, why) == -1)
+		return -1;
+	return make_connection_tables(s, why);
+}
+
+static void
+make_slots(struct supervisor *s)
+{
+	s->n_slots = n_programs * WORKERS_MAX;
+	s->slots = xcalloc(s->n_slots, sizeof *s->slots);
+	for (size_t i = 0; i < s->n_slots; i++) {
+		struct slot *slot = &s->slots[i];
+
+		slot->supervisor = s;
+		slot->program = &programs[i / WORKERS_MAX];
+		slot->worker = i % WORKERS_MAX;
+		slot->backoff = evtimer_new(s->base, on_backoff, slot);
+	}
+}
+
+int
+supervisor_start(struct supervisor *s, struct event_base *base, struct instance *in, unsigned roles,
+    const struct supervisor_ops *ops, void *arg, char **why)
+{
+	*s = (struct supervisor){
+	    .base = base, .instance = in, .roles = roles, .ops = ops, .arg = arg};
+	s->started_us = monotonic_us();
+	memset(s->unix_sockets, -1, sizeof s->unix_sockets);
+	memset(s->directories, -1, sizeof s->directories);
+	memset(s->connections, -1, sizeof s->connections);
+	make_slots(s);
+	if (open_all(s, why) == -1) {
+		supervisor_free(s);
+		return -1;
+	}
+	s->sigchld = evsignal_new(base, SIGCHLD, on_sigchld, s);
+	event_add(s->sigchld, NULL);
+	set_wanted(s);
+	start_and_end_slots(s);
+	return 0;
+}
+
+void
+supervisor_free(struct supervisor *s)
+{
+	ask_free(s);
+	if (s->sigchld != NULL)
+		event_free(s->sigchld);
+	s->sigchld = NULL;
+	for (size_t i = 0; i < s->n_slots; i++)
+		event_free(s->slots[i].backoff);
+	free(s->slots);
+	s->slots = NULL;
+	s->n_slots = 0;
+	sockets_close(&s->tcp);
+	for (size_t i = 0; i < nitems(s->unix_sockets); i++)
+		closefd(&s->unix_sockets[i]);
+	for (size_t i = 0; i < nitems(s->directories); i++)
+		closefd(&s->directories[i]);
+	for (size_t i = 0; i < nitems(s->connections); i++)
+		closefd(&s->connections[i]);
+}
+
+/* A guardian keeps its directory: another path takes another process. */
+static void
+move_directory(struct supervisor *s, size_t which)
+{
+	char *why = NULL;
+
+	if (open_directory(s, which, &why) == -1) {
+		log_warn("%s; the old directory stays in use", why);
+		free(why);
+		return;
+	}
+	for (size_t i = 0; i < s->n_slots; i++)
+		if (s->slots[i].state == SLOT_RUNNING &&
+		    uses_directory(s->slots[i].program, program_directories[which].name))
+			end_slot(&s->slots[i]);
+}
+
+static void
+send_slices(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->n_slots; i++) {
+		struct slot *slot = &s->slots[i];
+
+		if (slot->process != NULL && slot->wanted && !slot->process->draining)
+			slice_send(s, slot->process, slot, false);
+	}
+	for (size_t i = 0; i < s->tcp.n; i++)
+		s->tcp.items[i].fresh = false;
+}
+
+int
+supervisor_reload(struct supervisor *s, struct config *config, char **why)
+{
+	bool moved[DIRECTORIES];
+	struct sockets tcp;
+
+	if (!config_bool(config, "common", "Act As Mail Server")) {
+		*why = xstrdup("Act As Mail Server is false: use sambarctl stop");
+		return -1;
+	}
+	if (sockets_bind(&tcp, &s->tcp, config, why) == -1)
+		return -1;
+	s->tcp = tcp;
+	for (size_t i = 0; i < n_program_directories; i++) {
+		char *before = xstrdup(directory_path(s->instance, s->instance->config, i));
+
+		moved[i] = strcmp(before, directory_path(s->instance, config, i)) != 0;
+		free(before);
+	}
+	if (instance_use(s->instance, config, why) == -1)
+		return -1;
+	set_wanted(s);
+	send_slices(s);
+	start_and_end_slots(s);
+	for (size_t i = 0; i < n_program_directories; i++)
+		if (moved[i])
+			move_directory(s, i);
+		else if (program_directories[i].owner == ROLE_STORE)
+			instance_adopt_mailboxes(s->instance, s->directories[i], NULL);
+	return 0;
+}
+
+int
+supervisor_restart(struct supervisor *s, const char *program)
+{
+	int rv = -1;
+
+	for (size_t i = 0; i < s->n_slots; i++) {
+		struct slot *slot = &s->slots[i];
+
+		if (program != NULL && strcmp(slot->program->name, program) != 0)
+			continue;
+		rv = 0;
+		slot->fast_deaths = 0;
+		if (slot->wanted && slot->state != SLOT_STOPPING)
+			end_slot(slot);
+	}
+	return rv;
+}
+
+struct process *
+supervisor_process(struct supervisor *s, const char *program)
+{
+	for (size_t i = 0; i < s->n_slots; i++)
+		if (s->slots[i].process != NULL && strcmp(s->slots[i].program->name, program) == 0)
+			return s->slots[i].process;
+	return NULL;
+}

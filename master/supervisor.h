@@ -1,0 +1,100 @@
+/*
+ * The supervisor: starts the programs, gives each its settings and sockets, restarts what dies, and
+ * ends them in an order that finishes the work in hand.
+ */
+#ifndef MASTER_SUPERVISOR_H
+#define MASTER_SUPERVISOR_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/ipc.h"
+#include "master/instance.h"
+#include "master/process.h"
+#include "master/sockets.h"
+
+enum slot_state { SLOT_OFF, SLOT_STARTING, SLOT_RUNNING, SLOT_STOPPING, SLOT_BACKOFF };
+enum { DIRECTORIES = 4, PROGRAMS = 6, WORKERS_MAX = 64 };
+
+/* A place for one process of a program. */
+struct slot {
+	struct supervisor *supervisor;
+	const struct program *program;
+	unsigned worker;
+	enum slot_state state;
+	struct process *process; /* NULL in OFF and BACKOFF */
+	unsigned generation;	 /* processes so far */
+	unsigned restarts;	 /* of these, after a death */
+	unsigned fast_deaths;	 /* in a row; sets the delay */
+	bool wanted;		 /* start again when the process has ended */
+	struct event *backoff;
+};
+
+struct supervisor_ops {
+	/* Every slot runs for the first time. */
+	void (*on_ready)(void *arg);
+	/* A program could not be started the first time; all are being stopped. */
+	void (*on_failed)(void *arg, const char *sentence);
+	/* A process is ready or has ended: supervisor_is_settled() may have changed. May be NULL.
+	 */
+	void (*on_change)(void *arg);
+	/* All programs have ended after supervisor_stop(). */
+	void (*on_stopped)(void *arg);
+};
+
+typedef void (*admin_reply_cb)(void *arg, int code, bool more, struct span text);
+
+struct supervisor {
+	struct event_base *base;
+	struct instance *instance;
+	struct sockets tcp;
+	int unix_sockets[PROGRAMS], directories[DIRECTORIES];
+	int connections[PROGRAMS]; /* shared tables, see connections.h */
+	unsigned roles;		   /* which programs are run at all */
+	struct slot *slots;
+	size_t n_slots;
+	struct process *processes; /* all, retired ones too */
+	const struct supervisor_ops *ops;
+	void *arg;
+	struct event *sigchld;
+	bool stopping, was_ready;
+	unsigned stop_stage;
+	uint64_t last_tag, started_us;
+	struct admin_call *calls;
+};
+
+/*
+ * Binds everything and starts the programs of the given roles. -1 with *why (to be freed): nothing
+ * runs.
+ */
+int supervisor_start(struct supervisor *s, struct event_base *base, struct instance *in,
+    unsigned roles, const struct supervisor_ops *ops, void *arg, char **why);
+/* Drains all in order; on_stopped follows. */
+void supervisor_stop(struct supervisor *s);
+/* After on_stopped. */
+void supervisor_free(struct supervisor *s);
+
+/* Takes over a checked configuration. -1 with *why: nothing has changed, the configuration is the
+ * caller's. */
+int supervisor_reload(struct supervisor *s, struct config *config, char **why);
+
+/* Replaces the processes of one program (NULL: all). -1 when there is none of that name. */
+int supervisor_restart(struct supervisor *s, const char *program);
+
+/* True when no slot is on its way to another state. */
+bool supervisor_is_settled(const struct supervisor *s);
+
+/*
+ * Asks a running process; cb may be called several times, at last with more false (code 69 when the
+ * process ended or did not answer). Words are copied.
+ */
+void supervisor_ask(struct supervisor *s, struct process *p, const char *const *words, size_t n,
+    admin_reply_cb cb, void *arg);
+/* The first process of a program that takes requests, or NULL. */
+struct process *supervisor_process(struct supervisor *s, const char *program);
+
+const char *slot_state_name(const struct slot *slot);
+
+#endif
