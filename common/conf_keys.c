@@ -30,6 +30,7 @@ const struct config_key config_keys[] = {
     /* file, section, key, type, preset, words, min, max, roles, not yet, meaning */
     /* clang-format off */
 	{ "config.ini", "common", "Act As Mail Server", CONFIG_BOOL, "true", NULL, 0, 0, SUP, NULL, "Run the mail server at all." },
+	{ "config.ini", "common", "Uid Base", CONFIG_NUMBER, "0", NULL, 0, 4000000000ULL, SUP, NULL, "The first of the numeric accounts that the programs run under when root starts them and accounts sambar-<program> do not exist; 0: none." },
 	{ "config.ini", "common", "SMTP Server", CONFIG_HOST, NULL, NULL, 0, 0, S | R, relaying, "The ISP's SMTP server (host or host:port) that takes all mail for the internet when Use MTA is false." },
 	{ "config.ini", "common", "DNS Primary", CONFIG_IP, NULL, NULL, 0, 0, R, relaying, "The DNS server that answers MX look-ups; without it those of resolv.conf." },
 	{ "config.ini", "common", "DNS Secondary", CONFIG_IP, NULL, NULL, 0, 0, R, relaying, "The DNS server asked when the primary one does not answer." },

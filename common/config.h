@@ -60,7 +60,9 @@ struct config;
 
 /*
  * Reads and checks both files. Never NULL: with errors in *problems the values are not to be used.
- * Free both.
+ * Free both. An empty value counts as absent. [listen] may say none, which normalizes to "";
+ * addresses may say none, which stays and matches nothing. Names of [aliases] and [forward], and
+ * local targets, normalize to lower case; complete addresses to their canonical text.
  */
 struct config *config_load(const char *root, struct config_problems *problems);
 void config_free(struct config **c);
@@ -71,6 +73,14 @@ void config_problems_free(struct config_problems *problems);
 const char *config_text(const struct config *c, const char *section, const char *key);
 bool config_bool(const struct config *c, const char *section, const char *key);
 uint64_t config_u64(const struct config *c, const char *section, const char *key);
+
+/*
+ * Finds a key without regard to case. section NULL where the key's name is unique. NULL with *why,
+ * a sentence to be freed that names the sections or the nearest key.
+ */
+const struct config_key *config_find(const char *section, const char *key, char **why);
+/* The value as the file has it, its preset when absent, "" without either. */
+const char *config_written(const struct config *c, const struct config_key *key);
 
 /*
  * Calls each() for everything that the role is to receive: the keys of its bits, and for ROUTER
@@ -92,7 +102,7 @@ config_set(const char *root, const char *section, const char *key, const char *v
 /* The same for an entry of [aliases] or [forward]; value NULL removes it. */
 int config_set_entry(
     const char *root, const char *section, const char *name, const char *value, char **why);
-/* Calls each() for every entry of [aliases] or [forward] in the file's order. */
+/* Calls each() for every entry of [aliases] or [forward] in the file's order, spelled as there. */
 void config_entries(const struct config *c, const char *section,
     void (*each)(void *arg, const char *name, const char *targets), void *arg);
 

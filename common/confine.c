@@ -159,13 +159,13 @@ static const int calls_of_all[] = {SCMP_SYS(accept4), SCMP_SYS(brk), SCMP_SYS(cl
     SCMP_SYS(writev)};
 
 static const int calls_of_guardians[] = {SCMP_SYS(copy_file_range), SCMP_SYS(faccessat),
-    SCMP_SYS(faccessat2), SCMP_SYS(fadvise64), SCMP_SYS(fallocate), SCMP_SYS(fchmod),
-    SCMP_SYS(fchmodat), SCMP_SYS(fdatasync), SCMP_SYS(flock), SCMP_SYS(fstatfs), SCMP_SYS(fsync),
-    SCMP_SYS(ftruncate), SCMP_SYS(getdents64), SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_init1),
-    SCMP_SYS(inotify_rm_watch), SCMP_SYS(linkat), SCMP_SYS(memfd_create), SCMP_SYS(mkdirat),
-    SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(readlinkat), SCMP_SYS(renameat),
-    SCMP_SYS(renameat2), SCMP_SYS(sendfile), SCMP_SYS(statx), SCMP_SYS(sync_file_range),
-    SCMP_SYS(syncfs), SCMP_SYS(unlinkat), SCMP_SYS(utimensat)};
+    SCMP_SYS(faccessat2), SCMP_SYS(fadvise64), SCMP_SYS(fallocate), SCMP_SYS(fchdir),
+    SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(fdatasync), SCMP_SYS(flock), SCMP_SYS(fstatfs),
+    SCMP_SYS(fsync), SCMP_SYS(ftruncate), SCMP_SYS(getdents64), SCMP_SYS(inotify_add_watch),
+    SCMP_SYS(inotify_init1), SCMP_SYS(inotify_rm_watch), SCMP_SYS(linkat), SCMP_SYS(memfd_create),
+    SCMP_SYS(mkdirat), SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(readlinkat),
+    SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(sendfile), SCMP_SYS(statx),
+    SCMP_SYS(sync_file_range), SCMP_SYS(syncfs), SCMP_SYS(unlinkat), SCMP_SYS(utimensat)};
 
 /* Whoever tries one of these has been taken over: it is killed, and master says so loudly. */
 static const int calls_that_kill[] = {SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace),

@@ -20,6 +20,7 @@ struct ipc_call {
 	struct ipc_client *client;
 	ipc_answer_cb cb; /* NULL: cancelled */
 	void *arg;
+	void *memory;
 	int fd;
 	size_t len;
 	unsigned char message[];
@@ -53,6 +54,7 @@ end_call(struct ipc_call *call)
 {
 	RB_REMOVE(calls, &call->client->calls, call);
 	closefd(&call->fd);
+	free(call->memory);
 	free(call);
 }
 
@@ -61,7 +63,7 @@ answer_call(struct ipc_client *c, uint32_t type, uint64_t tag, struct reader *r)
 {
 	struct ipc_call key = {.tag = tag}, *call = RB_FIND(calls, &c->calls, &key);
 	ipc_answer_cb cb;
-	void *arg;
+	void *arg, *memory;
 
 	if (call == NULL) {
 		log_warn("an answer to nothing that was asked: message %u", type);
@@ -69,9 +71,12 @@ answer_call(struct ipc_client *c, uint32_t type, uint64_t tag, struct reader *r)
 	}
 	cb = call->cb;
 	arg = call->arg;
+	memory = call->memory;
+	call->memory = NULL;
 	end_call(call);
 	if (cb != NULL)
 		cb(arg, type, r);
+	free(memory);
 }
 
 static void
@@ -198,6 +203,7 @@ ipc_call(struct ipc_client *c, struct writer *w, int pass_fd, ipc_answer_cb cb, 
 	call->client = c;
 	call->cb = cb;
 	call->arg = arg;
+	call->memory = NULL;
 	call->fd = pass_fd;
 	call->len = w->len;
 	memcpy(call->message, w->at, w->len);
@@ -215,6 +221,12 @@ ipc_call_cancel(struct ipc_call **call)
 	if (*call != NULL)
 		(*call)->cb = NULL;
 	*call = NULL;
+}
+
+void
+ipc_call_own(struct ipc_call *call, void *memory)
+{
+	call->memory = memory;
 }
 
 void

@@ -1,0 +1,27 @@
+/*
+ * Changes of a configuration file's text that leave every other byte as it is. Pure. Private to the
+ * configuration's editor.
+ */
+#ifndef COMMON_CONFIG_SPLICE_H
+#define COMMON_CONFIG_SPLICE_H
+
+#include <stdbool.h>
+
+#include "common/span.h"
+
+/* What an entry is found by. */
+struct splice_key {
+	const char *section; /* spelled as a new section will be */
+	const char *name;    /* spelled as a new line will be */
+	/* Whether a line's name is this key. */
+	bool (*is)(const struct splice_key *key, struct span name);
+};
+
+/*
+ * The text with the key set to value, or, with value NULL, without its line. To be freed; *len is
+ * set. Where the key is absent, a new line goes behind a comment "# Key = ..." of its section, else
+ * to the section's end; an absent section is appended.
+ */
+char *config_splice(struct span text, const struct splice_key *key, const char *value, size_t *len);
+
+#endif

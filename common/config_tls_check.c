@@ -1,0 +1,103 @@
+/*
+ * Looks at a certificate and its key with OpenSSL. Reads these two files.
+ */
+#include "common/config_tls_check.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static void __attribute__((format(printf, 2, 3)))
+tell(struct tls_check *out, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(out->text, sizeof out->text, format, ap);
+	va_end(ap);
+}
+
+static int
+no_password(char *buf, int size, int writing, void *arg)
+{
+	(void)buf, (void)size, (void)writing, (void)arg;
+	return -1;
+}
+
+static X509 *
+read_certificate(struct tls_check *out, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	X509 *x = NULL;
+
+	if (f == NULL) {
+		tell(out, "%s: %s; TLS is not offered", path, strerror(errno));
+		return NULL;
+	}
+	if ((x = PEM_read_X509(f, NULL, no_password, NULL)) == NULL)
+		tell(out, "%s: is no certificate in PEM; TLS is not offered", path);
+	fclose(f);
+	return x;
+}
+
+static EVP_PKEY *
+read_key(struct tls_check *out, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	EVP_PKEY *key = NULL;
+
+	if (f == NULL) {
+		tell(out, "%s: %s; TLS is not offered", path, strerror(errno));
+		return NULL;
+	}
+	if ((key = PEM_read_PrivateKey(f, NULL, no_password, NULL)) == NULL)
+		tell(out, "%s: is no private key in PEM without a password; TLS is not offered",
+		    path);
+	fclose(f);
+	return key;
+}
+
+static void
+check_times(struct tls_check *out, const X509 *x, const char *path)
+{
+	time_t soon = time(NULL) + CERTIFICATE_WARN_DAYS * 86400L;
+	int days = 0, seconds = 0;
+
+	if (X509_cmp_current_time(X509_get0_notBefore(x)) > 0)
+		tell(out, "%s: the certificate is not valid yet", path);
+	else if (X509_cmp_current_time(X509_get0_notAfter(x)) < 0)
+		tell(out, "%s: the certificate has expired", path);
+	else if (X509_cmp_time(X509_get0_notAfter(x), &soon) < 0 &&
+		 ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(x)) == 1)
+		tell(out, "%s: the certificate expires in %d day(s)", path, days);
+}
+
+void
+config_tls_check(struct tls_check *out, const char *certificate, const char *key)
+{
+	X509 *x;
+	EVP_PKEY *k = NULL;
+
+	*out = (struct tls_check){.certificate = true};
+	if ((x = read_certificate(out, certificate)) == NULL)
+		goto out;
+	if ((k = read_key(out, key)) == NULL) {
+		out->certificate = false;
+		out->key = true;
+	} else if (X509_check_private_key(x, k) != 1) {
+		out->key = true;
+		tell(out, "%s does not belong to the certificate %s; TLS is not offered", key,
+		    certificate);
+	} else {
+		check_times(out, x, certificate);
+	}
+out:
+	X509_free(x);
+	EVP_PKEY_free(k);
+	ERR_clear_error();
+}

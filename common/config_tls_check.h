@@ -1,0 +1,19 @@
+/*
+ * Looks at a certificate and its key before a program has to. Private to the configuration.
+ */
+#ifndef COMMON_CONFIG_TLS_CHECK_H
+#define COMMON_CONFIG_TLS_CHECK_H
+
+#include <stdbool.h>
+
+enum { CERTIFICATE_WARN_DAYS = 14 };
+
+struct tls_check {
+	bool certificate, key; /* what the two sentences are about; both: they do not match */
+	char text[512];	       /* empty: nothing is wrong */
+};
+
+/* Reads both files: there, readable, matching, valid now and for CERTIFICATE_WARN_DAYS more. */
+void config_tls_check(struct tls_check *out, const char *certificate, const char *key);
+
+#endif

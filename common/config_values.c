@@ -1,0 +1,443 @@
+/*
+ * The types of the configuration's values. Pure parsing; touches nothing.
+ */
+#include "common/config_values.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/address.h"
+#include "common/ip_list.h"
+#include "common/log.h"
+#include "common/memory.h"
+
+enum { IP_TEXT_SIZE = 64, PORT_MAX = 65535, PATH_MAX_BYTES = 3000 };
+
+/* A word being normalized: what it is for, and where its normalized text goes. */
+struct job {
+	const struct config_key *key;
+	const char *root;
+	FILE *out;
+};
+
+struct unit {
+	char letter;
+	uint64_t factor;
+};
+
+static const struct unit sizes[] = {{'G', 1 << 30}, {'M', 1 << 20}, {'K', 1 << 10}};
+static const struct unit durations[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+
+/* ---- numbers ---- */
+
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+static bool
+parse_scaled(struct span text, const struct unit *units, size_t n, uint64_t *value)
+{
+	uint64_t factor = 1;
+
+	for (size_t i = 0; i < n && text.len > 0; i++)
+		if (lower(text.at[text.len - 1]) == lower(units[i].letter)) {
+			factor = units[i].factor;
+			text = span_trim((struct span){text.at, text.len - 1});
+			break;
+		}
+	if (!span_u64(text, UINT64_MAX / factor, value))
+		return false;
+	*value *= factor;
+	return true;
+}
+
+bool
+config_parse_size(struct span text, uint64_t *bytes)
+{
+	return parse_scaled(text, sizes, nitems(sizes), bytes);
+}
+
+bool
+config_parse_duration(struct span text, uint64_t *seconds)
+{
+	return parse_scaled(text, durations, nitems(durations), seconds);
+}
+
+static int
+put_number(struct job *j, bool parsed, uint64_t value)
+{
+	if (!parsed || value < j->key->min || (j->key->max != 0 && value > j->key->max))
+		return -1;
+	fprintf(j->out, "%" PRIu64, value);
+	return 0;
+}
+
+static int
+number(struct job *j, struct span word)
+{
+	uint64_t value = 0;
+	bool parsed = span_u64(word, UINT64_MAX, &value);
+
+	return put_number(j, parsed, value);
+}
+
+static int
+size(struct job *j, struct span word)
+{
+	uint64_t value = 0;
+	bool parsed = config_parse_size(word, &value);
+
+	return put_number(j, parsed, value);
+}
+
+static int
+duration(struct job *j, struct span word)
+{
+	uint64_t value = 0;
+	bool parsed = config_parse_duration(word, &value);
+
+	return put_number(j, parsed, value);
+}
+
+/* ---- words ---- */
+
+static int
+put_span(struct job *j, struct span s)
+{
+	fwrite(s.at, 1, s.len, j->out);
+	return 0;
+}
+
+static int
+put_lower(struct job *j, struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		fputc(lower(s.at[i]), j->out);
+	return 0;
+}
+
+static int
+boolean(struct job *j, struct span word)
+{
+	static const char *const yes[] = {"true", "yes", "on", "1"};
+	static const char *const no[] = {"false", "no", "off", "0"};
+
+	for (size_t i = 0; i < nitems(yes); i++) {
+		if (span_is_nocase(word, yes[i]))
+			return put_span(j, span_of("true"));
+		if (span_is_nocase(word, no[i]))
+			return put_span(j, span_of("false"));
+	}
+	return -1;
+}
+
+static int
+choice(struct job *j, struct span word)
+{
+	struct span rest = span_of(j->key->words), one;
+	bool more;
+
+	do {
+		more = span_take(&rest, ' ', &one);
+		if (one.len == word.len && strncasecmp(one.at, word.at, one.len) == 0)
+			return put_span(j, one);
+	} while (more);
+	return -1;
+}
+
+/* ---- names ---- */
+
+static int
+domain(struct job *j, struct span word)
+{
+	if (word.len > 1 && word.at[word.len - 1] == '.')
+		word.len--;
+	return address_is_domain(word) ? put_lower(j, word) : -1;
+}
+
+static int
+domain_pattern(struct job *j, struct span word)
+{
+	if (word.len > ADDRESS_DOMAIN_MAX_BYTES)
+		return -1;
+	for (size_t i = 0; i < word.len; i++)
+		if (strchr("abcdefghijklmnopqrstuvwxyz0123456789-_.*", lower(word.at[i])) == NULL)
+			return -1;
+	return put_lower(j, word);
+}
+
+static int
+mailbox(struct job *j, struct span word)
+{
+	return address_is_user_name(word) ? put_span(j, word) : -1;
+}
+
+static int
+mail_address(struct job *j, struct span word)
+{
+	char text[ADDRESS_TEXT_SIZE];
+	const char *why;
+
+	if (address_parse(word, 0, text, &why) == -1)
+		return -1;
+	return put_span(j, span_of(text));
+}
+
+/* ---- IP addresses, hosts and ports ---- */
+
+static bool
+is_ip(int family, struct span word)
+{
+	unsigned char binary[sizeof(struct in6_addr)];
+	char text[IP_TEXT_SIZE];
+
+	return span_copy(word, text, sizeof text) && inet_pton(family, text, binary) == 1;
+}
+
+static int
+ip(struct job *j, struct span word)
+{
+	return is_ip(AF_INET, word) || is_ip(AF_INET6, word) ? put_lower(j, word) : -1;
+}
+
+/* "none" is no item of such a list, so it matches nothing. */
+static int
+ip_pattern(struct job *j, struct span word)
+{
+	return span_is_nocase(word, "none") || ip_list_is_item(word) ? put_lower(j, word) : -1;
+}
+
+/* Cuts :port from the end of text. */
+static bool
+take_port(struct span *text, uint64_t *port)
+{
+	const char *colon = memrchr(text->at, ':', text->len);
+	struct span digits;
+
+	if (colon == NULL)
+		return false;
+	digits = (struct span){colon + 1, text->at + text->len - (colon + 1)};
+	text->len = colon - text->at;
+	return span_u64(digits, PORT_MAX, port) && *port > 0;
+}
+
+static bool
+is_bracketed_ip(struct span text)
+{
+	return text.len > 2 && text.at[0] == '[' && text.at[text.len - 1] == ']' &&
+	       is_ip(AF_INET6, (struct span){text.at + 1, text.len - 2});
+}
+
+static int
+listen_on(struct job *j, struct span word)
+{
+	struct span host = word;
+	uint64_t port;
+
+	if (!take_port(&host, &port) || !(is_ip(AF_INET, host) || is_bracketed_ip(host)))
+		return -1;
+	put_lower(j, host);
+	fprintf(j->out, ":%" PRIu64, port);
+	return 0;
+}
+
+static int
+host(struct job *j, struct span word)
+{
+	struct span name = word;
+	uint64_t port;
+
+	if (is_ip(AF_INET6, word) || is_bracketed_ip(word))
+		return put_lower(j, word);
+	if (memchr(word.at, ':', word.len) != NULL && !take_port(&name, &port))
+		return -1;
+	return address_is_domain(name) || is_bracketed_ip(name) ? put_lower(j, word) : -1;
+}
+
+/* ---- the rest ---- */
+
+static int
+text(struct job *j, struct span word)
+{
+	return put_span(j, word);
+}
+
+static int
+path(struct job *j, struct span word)
+{
+	if (word.len > PATH_MAX_BYTES)
+		return -1;
+	while (word.len > 2 && memcmp(word.at, "./", 2) == 0)
+		word = (struct span){word.at + 2, word.len - 2};
+	while (word.len > 1 && word.at[word.len - 1] == '/')
+		word.len--;
+	if (word.at[0] != '/')
+		fprintf(j->out, "%s/", strcmp(j->root, "/") == 0 ? "" : j->root);
+	return put_span(j, word);
+}
+
+/* ---- the table ---- */
+
+enum shape { ONE, LIST };
+
+static const struct kind {
+	int (*normalize)(struct job *j, struct span word);
+	enum shape shape;
+	const char *right; /* what would be right; NULL: see describe() */
+} kinds[] = {
+    [CONFIG_TEXT] = {text, ONE, "a text"},
+    [CONFIG_BOOL] = {boolean, ONE, "true or false"},
+    [CONFIG_NUMBER] = {number, ONE, NULL},
+    [CONFIG_SIZE] = {size, ONE, NULL},
+    [CONFIG_DURATION] = {duration, ONE, NULL},
+    [CONFIG_DURATIONS] = {duration, LIST, NULL},
+    [CONFIG_CHOICE] = {choice, ONE, NULL},
+    [CONFIG_DOMAIN] = {domain, ONE, "a domain such as example.org"},
+    [CONFIG_DOMAINS] = {domain_pattern, LIST,
+	"a domain such as example.org or *.example.org (blanks between several)"},
+    [CONFIG_ADDRESSES] = {ip_pattern, LIST,
+	"an IP address, 192.0.2.*, 192.0.2.0/24 or none (blanks between several)"},
+    [CONFIG_LISTEN] = {listen_on, LIST,
+	"address:port such as 0.0.0.0:25 or [::]:25 (blanks between several), or none"},
+    [CONFIG_HOST] = {host, ONE, "a host or host:port"},
+    [CONFIG_IP] = {ip, ONE, "an IP address"},
+    [CONFIG_MAILBOX] = {mailbox, ONE, "a user's name (a-z, 0-9, - and _)"},
+    [CONFIG_MAIL_ADDRESS] = {mail_address, ONE, "a mail address such as ann@example.org"},
+    [CONFIG_PATH] = {path, ONE, "a path"},
+};
+
+static void
+put_scaled(FILE *f, enum config_type type, uint64_t value)
+{
+	const struct unit *units = type == CONFIG_SIZE ? sizes : durations;
+	size_t n = type == CONFIG_SIZE	   ? nitems(sizes)
+		   : type == CONFIG_NUMBER ? 0
+					   : nitems(durations);
+
+	for (size_t i = 0; i < n && value > 0; i++)
+		if (value % units[i].factor == 0) {
+			fprintf(f, "%" PRIu64 "%c", value / units[i].factor, units[i].letter);
+			return;
+		}
+	fprintf(f, "%" PRIu64, value);
+}
+
+static void
+describe_range(FILE *f, const struct config_key *key)
+{
+	fputs(key->type == CONFIG_NUMBER ? "a number"
+	      : key->type == CONFIG_SIZE ? "a size (bytes, or with K, M, G)"
+					 : "a time (seconds, or with s, m, h, d)",
+	    f);
+	fputs(key->max != 0 ? " from " : " of at least ", f);
+	put_scaled(f, key->type, key->min);
+	if (key->max != 0) {
+		fputs(" to ", f);
+		put_scaled(f, key->type, key->max);
+	}
+}
+
+static void
+describe(FILE *f, const struct config_key *key)
+{
+	const struct kind *kind = &kinds[key->type];
+
+	if (kind->right != NULL)
+		fputs(kind->right, f);
+	else if (key->type == CONFIG_CHOICE)
+		fprintf(f, "one of %s", key->words);
+	else
+		describe_range(f, key);
+}
+
+static FILE *
+open_text(char **text_out, size_t *len)
+{
+	FILE *f = open_memstream(text_out, len);
+
+	if (f == NULL)
+		fatalx("out of memory");
+	return f;
+}
+
+static void
+close_text(FILE *f)
+{
+	if (fclose(f) != 0)
+		fatalx("out of memory");
+}
+
+static char *
+refusal(const struct config_key *key, struct span value, struct span word)
+{
+	char *why = NULL;
+	size_t len;
+	FILE *f = open_text(&why, &len);
+
+	fprintf(f, "\"%s\" is not ", log_safe(word));
+	describe(f, key);
+	if (memmem(value.at, value.len, " #", 2) != NULL ||
+	    memmem(value.at, value.len, " ;", 2) != NULL)
+		fputs("; a comment needs a line of its own", f);
+	close_text(f);
+	return why;
+}
+
+/* Cuts a word from the front of *rest, which holds no blanks in front. */
+static struct span
+take_word(struct span *rest)
+{
+	size_t n = 0;
+	struct span word;
+
+	while (n < rest->len && rest->at[n] != ' ' && rest->at[n] != '\t')
+		n++;
+	word = (struct span){rest->at, n};
+	*rest = span_trim((struct span){rest->at + n, rest->len - n});
+	return word;
+}
+
+static int
+normalize_list(struct job *j, const struct kind *kind, struct span value, struct span *bad)
+{
+	struct span rest = span_trim(value);
+
+	if (j->key->type == CONFIG_LISTEN && span_is_nocase(rest, "none"))
+		return 0; /* an empty list */
+	for (bool first = true; rest.len > 0; first = false) {
+		*bad = take_word(&rest);
+		if (!first)
+			fputc(' ', j->out);
+		if (kind->normalize(j, *bad) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+config_normalize(
+    const struct config_key *key, const char *root, struct span value, char **out, char **why)
+{
+	const struct kind *kind = &kinds[key->type];
+	struct job j = {.key = key, .root = root};
+	struct span bad = value;
+	size_t len;
+	int rv;
+
+	*out = NULL;
+	j.out = open_text(out, &len);
+	rv = kind->shape == LIST ? normalize_list(&j, kind, value, &bad)
+				 : kind->normalize(&j, value);
+	close_text(j.out);
+	if (rv == 0)
+		return 0;
+	free(*out);
+	*out = NULL;
+	*why = refusal(key, value, bad);
+	return -1;
+}

@@ -1,0 +1,350 @@
+/*
+ * What a configuration without errors should still be told about. Looks at the TLS files and for
+ * mailboxes below the mail directory; changes nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/address.h"
+#include "common/config_private.h"
+#include "common/config_tls_check.h"
+#include "common/config_values.h"
+#include "common/log.h"
+#include "common/memory.h"
+
+enum { HOST_MAX_BYTES = 256, LISTEN_MAX = 256 };
+
+static void __attribute__((format(printf, 4, 5)))
+warn(struct config *c, const char *section, const char *key, const char *format, ...)
+{
+	size_t i = config_index(section, key);
+	char text[2048];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	config_problem(
+	    c->problems, true, config_keys[i].file, c->values[i].line, "%s: %s", key, text);
+}
+
+/* ---- single keys ---- */
+
+/* Set to something that is not what it would be anyway. */
+static bool
+differs_from_preset(const struct config *c, size_t i)
+{
+	const struct config_key *key = &config_keys[i];
+	char *preset, *why;
+	bool differs;
+
+	if (c->values[i].written == NULL)
+		return false;
+	if (key->preset == NULL)
+		return true;
+	if (config_normalize(key, c->root, span_of(key->preset), &preset, &why) == -1)
+		fatalx("the preset of %s: %s", key->key, why);
+	differs = strcmp(c->values[i].text, preset) != 0;
+	free(preset);
+	return differs;
+}
+
+static void
+warn_not_yet(struct config *c)
+{
+	for (size_t i = 0; i < n_config_keys; i++)
+		if (config_keys[i].not_yet != NULL && differs_from_preset(c, i))
+			warn(c, config_keys[i].section, config_keys[i].key,
+			    "has no effect yet; it comes with %s", config_keys[i].not_yet);
+}
+
+static void
+host_name(const struct config *c, char out[HOST_MAX_BYTES])
+{
+	const char *name = config_text(c, "mail", "Mail Server");
+
+	out[0] = '\0';
+	if (name[0] != '\0')
+		strlcpy(out, name, HOST_MAX_BYTES);
+	else if (gethostname(out, HOST_MAX_BYTES) == 0)
+		out[HOST_MAX_BYTES - 1] = '\0';
+}
+
+static void
+warn_mail_server(struct config *c)
+{
+	char name[HOST_MAX_BYTES];
+
+	host_name(c, name);
+	if (strchr(name, '.') != NULL)
+		return;
+	if (config_text(c, "mail", "Mail Server")[0] != '\0')
+		warn(c, "mail", "Mail Server", "%s is not fully qualified (as example.org is)",
+		    name);
+	else
+		warn(c, "mail", "Mail Server",
+		    "is not set, and the system's name %s is not fully qualified",
+		    log_safe(span_of(name)));
+}
+
+static void
+warn_tls(struct config *c)
+{
+	struct tls_check check;
+
+	config_tls_check(
+	    &check, config_text(c, "tls", "Certificate"), config_text(c, "tls", "Private Key"));
+	if (check.text[0] != '\0')
+		warn(c, "tls", check.key ? "Private Key" : "Certificate", "%s", check.text);
+}
+
+struct listening {
+	struct span address;
+	const char *key;
+};
+
+static void
+warn_if_twice(
+    struct config *c, const struct listening *all, size_t n, const char *key, struct span address)
+{
+	for (size_t i = 0; i < n; i++)
+		if (span_equal(all[i].address, address)) {
+			warn(c, "listen", key, "%.*s is given twice, first for %s",
+			    (int)address.len, address.at, all[i].key);
+			return;
+		}
+}
+
+static void
+warn_listeners(struct config *c)
+{
+	struct listening all[LISTEN_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_config_keys; i++) {
+		struct span rest = span_of(c->values[i].text), one;
+		bool more = config_keys[i].type == CONFIG_LISTEN;
+
+		while (more && n < LISTEN_MAX) {
+			more = span_take(&rest, ' ', &one);
+			if (one.len == 0)
+				continue;
+			warn_if_twice(c, all, n, config_keys[i].key, one);
+			all[n++] = (struct listening){one, config_keys[i].key};
+		}
+	}
+}
+
+/* ---- where local mail goes ---- */
+
+/* What is needed to say where a local name leads. */
+struct local {
+	struct config *c;
+	char server[HOST_MAX_BYTES];
+	struct span domains;
+	int mail; /* the mail directory, -1: it cannot be looked into */
+};
+
+static bool
+is_local_domain(const struct local *l, struct span domain)
+{
+	return span_is_nocase(domain, l->server) || address_match_list(l->domains, domain);
+}
+
+static bool
+has_mailbox(const struct local *l, const char *user)
+{
+	char path[ADDRESS_TEXT_SIZE + 16];
+
+	if (!address_is_user_name(span_of(user)))
+		return false;
+	snprintf(path, sizeof path, "%s/inbox.fld", user);
+	return faccessat(l->mail, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno == EACCES;
+}
+
+static void
+drop_tag(char *local)
+{
+	char *plus = strchr(local, '+');
+
+	if (plus != NULL && plus != local)
+		*plus = '\0';
+}
+
+/*
+ * The local name that a normalized target stands for, without domain and tag. False when it is
+ * another host's address. *entry is the alias or forward that it leads to, or NULL.
+ */
+static bool
+follow(const struct local *l, struct span target, char name[ADDRESS_TEXT_SIZE],
+    const struct config_entry **entry)
+{
+	struct span local, domain;
+
+	*entry = NULL;
+	if (!span_copy(target, name, ADDRESS_TEXT_SIZE))
+		return false;
+	for (char *p = name; *p != '\0'; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p += 'a' - 'A';
+	if ((*entry = config_entry_find(l->c, name)) != NULL)
+		return true;
+	address_split(span_of(name), &local, &domain);
+	if (domain.len > 0 && !is_local_domain(l, domain))
+		return false;
+	name[local.len] = '\0';
+	if ((*entry = config_entry_find(l->c, name)) == NULL) {
+		drop_tag(name);
+		*entry = config_entry_find(l->c, name);
+	}
+	return true;
+}
+
+static struct span
+next_target(struct span *rest)
+{
+	struct span one;
+
+	span_take(rest, ' ', &one);
+	return one;
+}
+
+static void
+warn_targets_of(const struct local *l, const struct config_entry *e)
+{
+	struct span rest = span_of(e->canonical);
+	char name[ADDRESS_TEXT_SIZE];
+	const struct config_entry *next;
+
+	while (rest.len > 0) {
+		struct span target = next_target(&rest);
+
+		if (span_is(target, "null") || !follow(l, target, name, &next) || next != NULL ||
+		    has_mailbox(l, name))
+			continue;
+		config_problem(l->c->problems, true, "mail.ini", e->line,
+		    "%s: target %s is neither a mailbox nor an alias", e->key, log_safe(target));
+	}
+}
+
+static void
+warn_names(const struct local *l)
+{
+	const char *unknown = config_text(l->c, "smtpd", "Unknown Mailbox");
+
+	for (size_t i = 0; i < l->c->n_entries; i++)
+		warn_targets_of(l, &l->c->entries[i]);
+	if (unknown[0] != '\0' && !has_mailbox(l, unknown))
+		warn(l->c, "smtpd", "Unknown Mailbox", "there is no mailbox %s", unknown);
+	if (unknown[0] == '\0' && config_entry_find(l->c, "postmaster") == NULL &&
+	    !has_mailbox(l, "postmaster"))
+		config_problem(l->c->problems, true, "mail.ini", l->c->entry_sections[0],
+		    "nobody gets mail for postmaster: make it a user or an alias (RFC 5321 4.5.1)");
+}
+
+/* ---- circles ---- */
+
+enum colour { WHITE, GREY, BLACK }; /* not seen; on the way that is being followed; done */
+
+struct step {
+	const struct config_entry *entry;
+	struct span rest;
+};
+
+struct walk {
+	const struct local *local;
+	unsigned char *colours;
+	struct step *way;
+	size_t depth;
+};
+
+static unsigned char *
+colour_of(struct walk *w, const struct config_entry *e)
+{
+	return &w->colours[e - w->local->c->entries];
+}
+
+/* The way from where it was first to where it is again: a -> b -> a. */
+static void
+report_circle(struct walk *w, const struct config_entry *again)
+{
+	char text[1024] = "";
+	size_t i = 0;
+
+	while (w->way[i].entry != again)
+		i++;
+	for (; i < w->depth; i++) {
+		strlcat(text, w->way[i].entry->key, sizeof text);
+		strlcat(text, " -> ", sizeof text);
+	}
+	strlcat(text, again->key, sizeof text);
+	config_problem(w->local->c->problems, true, "mail.ini", again->line,
+	    "%s: leads in a circle: %s", again->key, text);
+}
+
+static void
+push(struct walk *w, const struct config_entry *e)
+{
+	*colour_of(w, e) = GREY;
+	w->way[w->depth++] = (struct step){e, span_of(e->canonical)};
+}
+
+static void
+walk_from(struct walk *w, const struct config_entry *start)
+{
+	push(w, start);
+	while (w->depth > 0) {
+		struct step *top = &w->way[w->depth - 1];
+		const struct config_entry *next;
+		char name[ADDRESS_TEXT_SIZE];
+
+		if (top->rest.len == 0) {
+			*colour_of(w, top->entry) = BLACK;
+			w->depth--;
+			continue;
+		}
+		if (!follow(w->local, next_target(&top->rest), name, &next) || next == NULL)
+			continue;
+		if (*colour_of(w, next) == GREY)
+			report_circle(w, next);
+		else if (*colour_of(w, next) == WHITE)
+			push(w, next);
+	}
+}
+
+static void
+warn_circles(const struct local *l)
+{
+	size_t n = l->c->n_entries;
+	struct walk w = {.local = l};
+
+	w.colours = xcalloc(n, sizeof *w.colours);
+	w.way = xcalloc(n, sizeof *w.way);
+	for (size_t i = 0; i < n; i++)
+		if (w.colours[i] == WHITE)
+			walk_from(&w, &l->c->entries[i]);
+	free(w.colours);
+	free(w.way);
+}
+
+void
+config_warn(struct config *c)
+{
+	struct local l = {.c = c, .domains = span_of(config_text(c, "smtpd", "Local Domains"))};
+
+	warn_mail_server(c);
+	warn_listeners(c);
+	warn_tls(c);
+	warn_not_yet(c);
+	host_name(c, l.server);
+	warn_circles(&l);
+	l.mail = open(config_text(c, "mail", "Mail Directory"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (l.mail != -1)
+		warn_names(&l);
+	closefd(&l.mail);
+}
