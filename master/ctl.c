@@ -1,0 +1,242 @@
+/*
+ * What the commands of sambarctl share. Talks to the supervisor, or in its place runs what a
+ * request needs.
+ */
+#include "master/ctl.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "master/control.h"
+#include "master/ctl_quiet.h"
+#include "master/offline.h"
+
+/* ---- arguments ---- */
+
+int
+ctl_verb(struct ctl *ctl, const struct ctl_verb *verbs, size_t n_verbs, char **args, size_t n)
+{
+	for (size_t i = 0; n > 0 && i < n_verbs; i++)
+		if (strcmp(verbs[i].name, args[0]) == 0) {
+			if (n - 1 < verbs[i].min || n - 1 > verbs[i].max)
+				break;
+			return verbs[i].run(ctl, args + 1, n - 1);
+		}
+	return ctl_usage(ctl);
+}
+
+static void
+take_out(char **args, size_t *n, size_t at, size_t count)
+{
+	memmove(args + at, args + at + count, (*n - at - count) * sizeof *args);
+	*n -= count;
+}
+
+bool
+ctl_flag(char **args, size_t *n, const char *flag)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (strcmp(args[i], flag) == 0) {
+			take_out(args, n, i, 1);
+			return true;
+		}
+	return false;
+}
+
+const char *
+ctl_option(char **args, size_t *n, const char *option)
+{
+	size_t len = strlen(option);
+
+	for (size_t i = 0; i < *n; i++) {
+		const char *value;
+
+		if (strncmp(args[i], option, len) != 0)
+			continue;
+		if (args[i][len] == '=') {
+			value = args[i] + len + 1;
+			take_out(args, n, i, 1);
+			return value;
+		}
+		if (args[i][len] == '\0' && i + 1 < *n) {
+			value = args[i + 1];
+			take_out(args, n, i, 2);
+			return value;
+		}
+	}
+	return NULL;
+}
+
+/* ---- what is said ---- */
+
+int
+ctl_fail(int code, const char *format, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fputs("sambarctl: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return code;
+}
+
+int
+ctl_usage(const struct ctl *ctl)
+{
+	const char *form = ctl->command->usage, *end;
+
+	for (const char *head = "usage:";; form = end + 1, head = "      ") {
+		end = strchrnul(form, '\n');
+		fprintf(stderr, "%s sambarctl [-d DIR] %s %.*s\n", head, ctl->command->name,
+		    (int)(end - form), form);
+		if (*end == '\0')
+			break;
+	}
+	return EX_USAGE;
+}
+
+int
+ctl_print_json(json_t *doc)
+{
+	int rv = json_dumpf(doc, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+
+	json_decref(doc);
+	putchar('\n');
+	if (rv != 0 || fflush(stdout) != 0)
+		return ctl_fail(EX_IOERR, "the JSON document cannot be printed");
+	return 0;
+}
+
+int
+ctl_done(const struct ctl *ctl, const char *format, ...)
+{
+	va_list ap;
+
+	if (ctl->json)
+		return ctl_print_json(json_object());
+	va_start(ap, format);
+	vprintf(format, ap);
+	va_end(ap);
+	putchar('\n');
+	return 0;
+}
+
+const char *
+ctl_text(const json_t *doc, const char *key)
+{
+	const char *text = json_string_value(json_object_get(doc, key));
+
+	return text != NULL ? log_safe(span_of(text)) : "";
+}
+
+json_int_t
+ctl_number(const json_t *doc, const char *key)
+{
+	return json_integer_value(json_object_get(doc, key));
+}
+
+/* ---- requests ---- */
+
+int
+ctl_connect(const struct ctl *ctl, int *code)
+{
+	int sock = control_connect(ctl->root);
+
+	*code = 0;
+	if (sock != -1 || errno == ENOENT || errno == ECONNREFUSED)
+		return sock;
+	if (errno == EACCES || errno == EPERM)
+		*code = ctl_fail(EX_NOPERM,
+		    "only root and the owner of %s may speak to its supervisor", ctl->root);
+	else
+		*code = ctl_fail(EX_UNAVAILABLE, "cannot reach the supervisor of %s: %s", ctl->root,
+		    strerror(errno));
+	return -1;
+}
+
+void
+ctl_print_problems(const json_t *doc)
+{
+	const json_t *problem;
+	size_t i;
+
+	json_array_foreach(json_object_get(doc, "problems"), i, problem)
+	    fprintf(stderr, "%s: %s%s\n", ctl_text(problem, "where"),
+		json_is_true(json_object_get(problem, "warning")) ? "warning: " : "",
+		ctl_text(problem, "text"));
+}
+
+static int
+tell_failure(int code, const json_t *doc)
+{
+	const char *error = ctl_text(doc, "error");
+
+	return ctl_fail(code, "%s", error[0] != '\0' ? error : "the request failed");
+}
+
+static int
+request_offline(const struct ctl *ctl, const char *const *words, size_t n, json_t **doc)
+{
+	int code;
+
+	ctl_quiet_begin();
+	code = offline_request(ctl->root, words, n, doc);
+	ctl_quiet_end();
+	return code;
+}
+
+int
+ctl_ask(const struct ctl *ctl, bool offline, const char *const *words, size_t n, json_t **doc)
+{
+	int code, sock = ctl_connect(ctl, &code);
+
+	*doc = NULL;
+	if (code != 0)
+		return code;
+	if (sock == -1 && !offline)
+		return ctl_fail(EX_UNAVAILABLE, "%s does not run (sambarctl start)", ctl->root);
+	code =
+	    sock != -1 ? control_request(sock, words, n, doc) : request_offline(ctl, words, n, doc);
+	closefd(&sock);
+	if (code == 0)
+		return 0;
+	ctl_print_problems(*doc);
+	code = tell_failure(code, *doc);
+	json_decref(*doc);
+	*doc = NULL;
+	return code;
+}
+
+int
+ctl_tell(const struct ctl *ctl, bool offline, const char *const *words, size_t n)
+{
+	json_t *doc;
+	int code = ctl_ask(ctl, offline, words, n, &doc);
+
+	json_decref(doc);
+	return code;
+}
+
+int
+ctl_reload_if_running(const struct ctl *ctl, bool *running)
+{
+	static const char *const words[] = {"reload"};
+	int code, sock = ctl_connect(ctl, &code);
+
+	*running = sock != -1;
+	closefd(&sock);
+	if (code != 0 || !*running)
+		return code;
+	if ((code = ctl_tell(ctl, false, words, 1)) != 0)
+		ctl_fail(code, "the file was changed, but the running programs keep what they had");
+	return code;
+}

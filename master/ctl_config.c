@@ -1,0 +1,107 @@
+/*
+ * sambarctl config: one key of config.ini or mail.ini.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "common/config.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/span.h"
+#include "master/ctl.h"
+
+/* What an administrator calls a key: "Use MTA" or "[smtpd] Use MTA". */
+struct name {
+	char section[64], key[128];
+	const char *section_or_null;
+};
+
+static int
+parse_name(struct name *out, const char *text)
+{
+	struct span rest = span_trim(span_of(text)), section;
+
+	*out = (struct name){.section_or_null = NULL};
+	if (rest.len > 0 && rest.at[0] == '[') {
+		rest = (struct span){rest.at + 1, rest.len - 1};
+		if (!span_take(&rest, ']', &section) ||
+		    !span_copy(span_trim(section), out->section, sizeof out->section))
+			return -1;
+		out->section_or_null = out->section;
+	}
+	return span_copy(span_trim(rest), out->key, sizeof out->key) ? 0 : -1;
+}
+
+/* NULL: the error was told. */
+static const struct config_key *
+find(struct name *name, const char *text)
+{
+	const struct config_key *key;
+	char *why = NULL;
+
+	if (parse_name(name, text) == -1) {
+		ctl_fail(EX_DATAERR, "\"%s\" is no key", log_safe(span_of(text)));
+		return NULL;
+	}
+	if ((key = config_find(name->section_or_null, name->key, &why)) == NULL)
+		ctl_fail(EX_DATAERR, "%s", why);
+	free(why);
+	return key;
+}
+
+static int
+get(struct ctl *ctl, char **args, size_t n)
+{
+	struct config_problems problems = {0};
+	const struct config_key *key;
+	struct config *c;
+	struct name name;
+	int code = 0;
+
+	(void)n;
+	if ((key = find(&name, args[0])) == NULL)
+		return EX_DATAERR;
+	c = config_load(ctl->root, &problems);
+	if (ctl->json)
+		code = ctl_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s}", "file", key->file,
+		    "section", key->section, "key", key->key, "value", config_written(c, key),
+		    "normalized", config_text(c, key->section, key->key)));
+	else
+		puts(config_written(c, key));
+	config_problems_free(&problems);
+	config_free(&c);
+	return code;
+}
+
+static int
+set(struct ctl *ctl, char **args, size_t n)
+{
+	const struct config_key *key;
+	struct name name;
+	char *why = NULL;
+	bool running;
+	int code;
+
+	(void)n;
+	if ((key = find(&name, args[0])) == NULL)
+		return EX_DATAERR;
+	if (config_set(ctl->root, key->section, key->key, args[1], &why) == -1) {
+		code = ctl_fail(EX_DATAERR, "%s", why);
+		free(why);
+		return code;
+	}
+	if ((code = ctl_reload_if_running(ctl, &running)) != 0)
+		return code;
+	return ctl_done(ctl, "[%s] %s was set in config/%s%s", key->section, key->key, key->file,
+	    running ? "; the configuration was reloaded" : "");
+}
+
+int
+ctl_config(struct ctl *ctl, char **args, size_t n)
+{
+	static const struct ctl_verb verbs[] = {{"get", 1, 1, get}, {"set", 2, 2, set}};
+
+	return ctl_verb(ctl, verbs, nitems(verbs), args, n);
+}

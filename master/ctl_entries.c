@@ -1,0 +1,178 @@
+/*
+ * sambarctl alias, sambarctl forward: the entries of [aliases] and [forward] in mail.ini.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sysexits.h>
+
+#include "common/config.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "master/ctl.h"
+#include "master/ctl_table.h"
+
+/* "alias" to "aliases". */
+static const char *
+section_of(const struct ctl *ctl)
+{
+	return strcmp(ctl->command->name, "alias") == 0 ? "aliases" : "forward";
+}
+
+/* ---- list ---- */
+
+static void
+add_row(void *arg, const char *name, const char *targets)
+{
+	struct ctl_table *t = arg;
+
+	ctl_table_add(t, "%s", log_safe(span_of(name)));
+	ctl_table_add(t, "%s", targets);
+}
+
+static json_t *
+describe_targets(const char *targets)
+{
+	json_t *list = json_array();
+	char *copy = xstrdup(targets), *rest = copy, *target;
+
+	while ((target = strsep(&rest, " \t")) != NULL)
+		if (target[0] != '\0')
+			json_array_append_new(list, json_string(target));
+	free(copy);
+	return list;
+}
+
+static void
+add_document(void *arg, const char *name, const char *targets)
+{
+	json_array_append_new(
+	    arg, json_pack("{s:s, s:o}", "name", name, "targets", describe_targets(targets)));
+}
+
+static int
+list(struct ctl *ctl, char **args, size_t n)
+{
+	static const char *const headings[] = {"NAME", "TARGETS"};
+	struct config_problems problems = {0};
+	struct config *c = config_load(ctl->root, &problems);
+	json_t *entries = json_array();
+	struct ctl_table *t;
+	int code = 0;
+
+	(void)args, (void)n;
+	if (ctl->json) {
+		config_entries(c, section_of(ctl), add_document, entries);
+		code = ctl_print_json(json_pack("{s:O}", section_of(ctl), entries));
+	} else {
+		t = ctl_table_new(headings, nitems(headings));
+		config_entries(c, section_of(ctl), add_row, t);
+		ctl_table_print(&t);
+	}
+	if (problems.n_errors > 0)
+		code = ctl_fail(EX_CONFIG,
+		    "the configuration has %zu error(s), and more entries may be in it (sambarctl "
+		    "check)",
+		    problems.n_errors);
+	json_decref(entries);
+	config_problems_free(&problems);
+	config_free(&c);
+	return code;
+}
+
+/* ---- changes ---- */
+
+static char *
+join(char **words, size_t n)
+{
+	size_t len = 1;
+	char *text;
+
+	for (size_t i = 0; i < n; i++)
+		len += strlen(words[i]) + 1;
+	text = xcalloc(len, 1);
+	for (size_t i = 0; i < n; i++) {
+		strlcat(text, i > 0 ? " " : "", len);
+		strlcat(text, words[i], len);
+	}
+	return text;
+}
+
+static int
+change(struct ctl *ctl, const char *name, const char *targets, const char *done)
+{
+	char *why = NULL;
+	bool running;
+	int code;
+
+	if (config_set_entry(ctl->root, section_of(ctl), name, targets, &why) == -1) {
+		code = ctl_fail(EX_DATAERR, "%s", why);
+		free(why);
+		return code;
+	}
+	if ((code = ctl_reload_if_running(ctl, &running)) != 0)
+		return code;
+	return ctl_done(ctl, "%s %s was %s%s", ctl->command->name, log_safe(span_of(name)), done,
+	    running ? " and is in effect" : "");
+}
+
+static int
+set(struct ctl *ctl, char **args, size_t n)
+{
+	char *targets = join(args + 1, n - 1);
+	int code = change(ctl, args[0], targets, "set");
+
+	free(targets);
+	return code;
+}
+
+struct search {
+	const char *name;
+	bool found;
+};
+
+static void
+look(void *arg, const char *name, const char *targets)
+{
+	struct search *s = arg;
+
+	(void)targets;
+	if (strcasecmp(name, s->name) == 0)
+		s->found = true;
+}
+
+static int
+del(struct ctl *ctl, char **args, size_t n)
+{
+	struct search search = {.name = args[0]};
+	struct config_problems problems = {0};
+	struct config *c = config_load(ctl->root, &problems);
+
+	(void)n;
+	config_entries(c, section_of(ctl), look, &search);
+	config_problems_free(&problems);
+	config_free(&c);
+	if (!search.found)
+		return ctl_fail(EX_DATAERR, "there is no %s %s", ctl->command->name,
+		    log_safe(span_of(args[0])));
+	return change(ctl, args[0], NULL, "removed");
+}
+
+static const struct ctl_verb verbs[] = {
+    {"list", 0, 0, list},
+    {"set", 2, SIZE_MAX, set},
+    {"del", 1, 1, del},
+};
+
+int
+ctl_alias(struct ctl *ctl, char **args, size_t n)
+{
+	return ctl_verb(ctl, verbs, nitems(verbs), args, n);
+}
+
+int
+ctl_forward(struct ctl *ctl, char **args, size_t n)
+{
+	return ctl_verb(ctl, verbs, nitems(verbs), args, n);
+}

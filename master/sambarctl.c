@@ -1,0 +1,209 @@
+/*
+ * sambarctl, the control command: one table of commands. Speaks to the supervisor by control.sock,
+ * edits the configuration, reads the logs; what concerns users is done by auth, mail by queue.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "master/ctl.h"
+
+static int help(struct ctl *ctl, char **args, size_t n);
+
+static const struct ctl_command commands[] = {
+    {"init", "DIR --domain DOMAIN [--port-base N] [--uid-base N]",
+	"make an instance that runs as it is, on loopback",
+	"Makes DIR with a configuration, a self-signed certificate and all directories.\n"
+	"--domain DOMAIN  the domain whose mail is local\n"
+	"--port-base N    ports are N+25 SMTP, N+110 POP3, N+465 SMTPS, N+587 submission and\n"
+	"                 N+995 POP3S on 127.0.0.1; without it 10000\n"
+	"--uid-base N     the programs' accounts are the numbers N, N+1 ... when root starts them\n"
+	"                 and there are no accounts sambar-<program>\n",
+	true, ctl_init},
+    {"start", "[--foreground]", "start the instance",
+	"Returns when every port answers, or says why not.\n"
+	"--foreground  stay, and print log lines, too\n",
+	false, ctl_start},
+    {"stop", "", "stop the instance", "Returns when all programs have finished their work.\n",
+	false, ctl_stop},
+    {"restart", "[PROGRAM]", "replace the processes of all programs or one",
+	"Ports stay open: no client is refused.\n", false, ctl_restart},
+    {"reload", "", "bring a changed configuration into effect",
+	"Checks it first: with errors nothing changes.\n", false, ctl_reload},
+    {"status", "[--json]", "what runs, since when, and what it counts", "", false, ctl_status},
+    {"check", "[--json]", "check the configuration",
+	"Prints all errors and warnings of both files. The exit status is 78 with errors.\n", false,
+	ctl_check},
+    {"user",
+	"add NAME [--no-mailbox] [--admin]\ndel NAME [--purge]\npasswd NAME\nlist [--json]\n"
+	"mailbox NAME on|off\nadmin NAME on|off\nquota NAME SIZE|none",
+	"accounts and their mailboxes",
+	"A password is the first line of standard input, or asked for on a terminal.\n"
+	"del --purge and mailbox off remove the mail, too. SIZE is in bytes, or with K, M, G;\n"
+	"none: Maximum Mailbox Size holds. Works without a running instance, too.\n",
+	false, ctl_user},
+    {"alias", "list [--json]\nset NAME TARGET ...\ndel NAME", "other names of users",
+	"NAME is a name or a complete address; a TARGET is a user, an address, another alias, or\n"
+	"null, which drops the mail. Kept in [aliases] of config/mail.ini.\n",
+	false, ctl_alias},
+    {"forward", "list [--json]\nset NAME TARGET ...\ndel NAME",
+	"where the mail of an account goes instead", "Kept in [forward] of config/mail.ini.\n",
+	false, ctl_forward},
+    {"queue", "list [--json]\nshow ID [--json]", "messages that wait for their delivery", "", false,
+	ctl_queue},
+    {"log", "[-f] [PROGRAM]\nrotate", "print the logs, of all programs by time, or of one",
+	"-f      print the last lines, then new ones as they come, until interrupted\n"
+	"rotate  rename NAME.log to NAME.log.1 and so on, and begin new ones\n",
+	false, ctl_log},
+    {"trace", "QUEUE-ID|ADDRESS [--json]", "what happened to a message, from all logs",
+	"With an ADDRESS: to all messages from it or to it.\n", false, ctl_trace},
+    {"config", "get KEY [--json]\nset KEY VALUE", "read or change one key of the configuration",
+	"A key whose name is in several sections is written \"[section] Key\". Comments and order "
+	"of\n"
+	"the file stay; a running instance takes the change over at once.\n",
+	false, ctl_config},
+    {"help", "[COMMAND]", "what the commands do", "", true, help},
+};
+
+/* ---- help ---- */
+
+static void
+print_commands(FILE *f)
+{
+	fprintf(f,
+	    "usage: sambarctl [-d DIR] COMMAND ...\n\n"
+	    "DIR is the instance's directory; without it $SAMBAR_DIR, or the current one.\n\n");
+	for (size_t i = 0; i < nitems(commands); i++)
+		fprintf(f, "  %-10s%s\n", commands[i].name, commands[i].summary);
+	fprintf(f, "\nsambarctl help COMMAND says more, sambarctl(8) everything.\n");
+}
+
+static void
+print_help(const struct ctl_command *c)
+{
+	const char *form = c->usage, *end;
+
+	for (;; form = end + 1) {
+		end = strchrnul(form, '\n');
+		printf("sambarctl [-d DIR] %s%s%.*s\n", c->name, end > form ? " " : "",
+		    (int)(end - form), form);
+		if (*end == '\0')
+			break;
+	}
+	printf("\n%s.\n%s", c->summary, c->details);
+}
+
+static const struct ctl_command *
+find_command(const char *name)
+{
+	for (size_t i = 0; i < nitems(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int
+help(struct ctl *ctl, char **args, size_t n)
+{
+	const struct ctl_command *c;
+
+	if (n > 1)
+		return ctl_usage(ctl);
+	if (n == 0) {
+		print_commands(stdout);
+		return 0;
+	}
+	if ((c = find_command(args[0])) == NULL)
+		return ctl_fail(EX_USAGE, "there is no command %s", log_safe(span_of(args[0])));
+	print_help(c);
+	return 0;
+}
+
+/* ---- which instance ---- */
+
+static bool
+is_instance(const char *dir)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof path, "%s/config/config.ini", dir) < (int)sizeof path &&
+	       access(path, F_OK) == 0;
+}
+
+/* The absolute path, or NULL: told. */
+static char *
+find_root(const char *dir)
+{
+	const char *given = dir != NULL ? dir : getenv("SAMBAR_DIR");
+	char *absolute;
+
+	if (given == NULL && !is_instance(".")) {
+		ctl_fail(EX_NOINPUT,
+		    "which instance? Say sambarctl -d DIR, set SAMBAR_DIR, or be in "
+		    "its directory (sambarctl init makes one)");
+		return NULL;
+	}
+	if (given == NULL)
+		given = ".";
+	if (!is_instance(given)) {
+		ctl_fail(EX_NOINPUT, "%s is no instance: config/config.ini in it: %s", given,
+		    strerror(errno));
+		return NULL;
+	}
+	if ((absolute = realpath(given, NULL)) == NULL)
+		ctl_fail(EX_NOINPUT, "%s: %s", given, strerror(errno));
+	return absolute;
+}
+
+/* ---- main ---- */
+
+static int
+run(const struct ctl_command *command, const char *dir, char **args, size_t n)
+{
+	struct ctl ctl = {.command = command};
+	int code;
+
+	if (n == 1 && strcmp(args[0], "--help") == 0) {
+		print_help(command);
+		return 0;
+	}
+	ctl.json = ctl_flag(args, &n, "--json");
+	if (!command->anywhere && (ctl.root = find_root(dir)) == NULL)
+		return EX_NOINPUT;
+	code = command->run(&ctl, args, n);
+	free(ctl.root);
+	if (fflush(stdout) != 0 && code == 0)
+		code = ctl_fail(EX_IOERR, "standard output: %s", strerror(errno));
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct ctl_command *command;
+	const char *dir = NULL;
+	int at = 1;
+
+	log_open("sambarctl");
+	if (at + 1 < argc && strcmp(argv[at], "-d") == 0) {
+		dir = argv[at + 1];
+		at += 2;
+	}
+	if (at < argc && strcmp(argv[at], "--help") == 0) {
+		print_commands(stdout);
+		return 0;
+	}
+	if (at >= argc || (command = find_command(argv[at])) == NULL) {
+		if (at < argc)
+			ctl_fail(EX_USAGE, "there is no command %s", log_safe(span_of(argv[at])));
+		print_commands(stderr);
+		return EX_USAGE;
+	}
+	return run(command, dir, argv + at + 1, argc - at - 1);
+}
