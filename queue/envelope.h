@@ -7,8 +7,7 @@
  *   status     one byte a recipient, changed in place by queue only
  *   fields     length-prefixed, written once
  *   message    at message_offset, message_size bytes: CRLF, dots unstuffed, our Received: first
- *   journal    records appended by queue: replies, added recipients, attempts, hold, release
- * (journal_* below)
+ *   journal    records appended by queue: replies, added recipients, attempts, hold (journal.h)
  */
 #ifndef QUEUE_ENVELOPE_H
 #define QUEUE_ENVELOPE_H
@@ -22,6 +21,8 @@ enum {
 	ENVELOPE_HEADER_BYTES = 64,
 	ENVELOPE_RECIPIENTS_MAX = 100000,
 	ENVELOPE_MAX_BYTES = 64 * 1024 * 1024,
+	ENVELOPE_FIELD_MAX_BYTES = 4096,
+	ENVELOPE_JOURNAL_MAX_BYTES = 64 * 1024 * 1024,
 	REPLY_MAX_BYTES = 1000,
 };
 
@@ -30,7 +31,8 @@ enum recipient_status {
 	RECIPIENT_DONE = 'd',	/* delivered, or dropped into null */
 	RECIPIENT_FAILED = 'f', /* for good */
 	RECIPIENT_EXPANDED =
-	    'x', /* replaced by recipients that were added (a forward with remote targets) */
+	    'x', /* replaced by recipients that were added (a forward with remote targets); follows
+		    from the journal and is never a status byte in the file */
 };
 
 /* DSN NOTIFY (RFC 3461 4.1); 0: the sender did not say. */
@@ -50,6 +52,7 @@ struct recipient {
 	    original; /* ORCPT as given (RFC 3461 4.2, "rfc822;..." in xtext), empty without */
 	unsigned notify;
 	enum recipient_status status;
+	uint64_t status_at; /* where its status byte is in the file */
 	/* from the journal: */
 	struct span reply; /* the last one, with why it was deferred or failed */
 	struct span route; /* where it went: "store", "smtp:host" */
@@ -75,14 +78,15 @@ struct envelope {
 	struct span hold; /* why it is held and by whom; empty: it is not */
 	uint64_t attempts, next_attempt_s;
 	struct span last_reply; /* of the whole message */
+	size_t journal_len;	/* its sound records, set by envelope_read() */
 };
 
 /* Bytes that header, status and fields take: message_offset of a new message. Depends on the spans
  * and recipients only. */
 size_t envelope_size(const struct envelope *e);
 
-/* Encodes header, status and fields into out, which holds exactly envelope_size(e) bytes;
- * e->message_offset is set to it. */
+/* Encodes header, status (all pending) and fields into out, which holds exactly envelope_size(e)
+ * bytes; e->message_offset is set to it. */
 void envelope_encode(struct envelope *e, unsigned char *out);
 
 /* The three lengths at the front of a spool file, without the rest. -1 with *why when it is no
@@ -99,8 +103,8 @@ int envelope_peek(struct span head, struct envelope_sizes *sizes, const char **w
  */
 int envelope_parse(struct envelope *e, struct span head, const char **why);
 /* Applies the journal, the file's bytes behind the message. A torn last record is ignored (it was
- * never promised). */
-void envelope_apply_journal(struct envelope *e, struct span journal);
+ * never promised). Returns the length of the sound records: where the next one goes. */
+size_t envelope_apply_journal(struct envelope *e, struct span journal);
 void envelope_clear(struct envelope *e);
 
 /*

@@ -2,16 +2,19 @@
  * The door of queue, guardian of the spool: how smtpd, fetcher and router hand in messages, and how
  * router takes what is due. See docs/design.md, "The life of a message".
  *
- * message         fields                                         who             answer
- * TAKE            -                                              submitters      TAKEN id,
- * descriptor | REFUSED errno ENVELOPE_PART   id, bytes submitters      none (a long envelope comes
- * in parts before COMMIT) COMMIT          id, message size, message crc, bytes (the last part of
- * the envelope) submitters      DURABLE id | REFUSED errno ABANDON         id submitters      none:
- * the spare may be given to another WINDOW          messages router          none: so many DUE
- * without their finishing RESULTS DUE (notice)    id, attempts so far, descriptor (read only)    to
- * router RESULTS         id, finished, durable, { recipient, end, reply, route }* router none
- * EXPAND          id, recipient, address*                        router          none: the
- * recipient is replaced by these (before RESULTS finished)
+ * message         fields, who may send it
+ * TAKE            - (submitters: smtpd, fetcher, router, webd). Answer: TAKEN id, descriptor |
+ *                 REFUSED errno
+ * ENVELOPE_PART   id, bytes (submitters). No answer: a long envelope comes in parts before COMMIT
+ * COMMIT          id, message size, message crc, bytes: the last part of the envelope (submitters).
+ *                 Answer: DURABLE id | REFUSED errno
+ * ABANDON         id (submitters). No answer: the file is removed
+ * WINDOW          messages (router). No answer: so many DUE without their finishing RESULTS
+ * DUE             id, attempts so far, descriptor, read only (notice to router)
+ * RESULTS         id, finished, durable, { recipient, end, reply, route }* (router). No answer
+ * EXPAND          id, recipient, more, address* (router). No answer: the recipient is replaced by
+ *                 these once RESULTS finished the attempt; more 1: the list goes on in another
+ *                 EXPAND of this recipient
  *
  * A descriptor from TAKE is open for reading and writing, empty. The submitter writes the message
  * at envelope_size() and does not sync; queue writes the envelope in front of it and makes all
@@ -101,6 +104,8 @@ struct queue_feed;
 struct queue_feed *queue_feed_new(struct event_base *base, const char *path, unsigned window,
     const struct queue_due_ops *ops, void *arg);
 void queue_feed_free(struct queue_feed **f);
+/* Changes the window; 0: no more messages. Those in hand stay. */
+void queue_feed_window(struct queue_feed *f, unsigned window);
 
 struct queue_result {
 	uint32_t recipient;

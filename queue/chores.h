@@ -1,0 +1,32 @@
+/*
+ * What need not be done at once, and not in the loop: removing the files of finished messages and
+ * of slots that were given up. Gathers a turn's work into jobs for a helper thread, which other
+ * parts may use too.
+ */
+#ifndef QUEUE_CHORES_H
+#define QUEUE_CHORES_H
+
+#include "queue/spool.h"
+#include "queue/worker.h"
+
+struct chores;
+
+/* error 0: the message's file is gone. The message is the callee's, and so is the slot that its
+ * file has become (or NULL). */
+typedef void (*chores_removed_cb)(void *arg, struct message *m, int error, struct slot *slot);
+
+/* idle is called whenever the helper thread has nothing left to do. */
+struct chores *chores_new(struct event_base *base, struct spool *sp, chores_removed_cb removed,
+    void (*idle)(void *arg), void *arg);
+void chores_free(struct chores **c);
+
+/* recycle: as an empty slot, if possible. */
+void chores_remove(struct chores *c, struct message *m, bool recycle);
+/* Owns the slot: its file is removed, its descriptor closed. */
+void chores_discard(struct chores *c, struct slot *s);
+
+struct worker *chores_worker(struct chores *c);
+/* True when nothing is gathered or under way, of anyone's jobs. */
+bool chores_is_idle(const struct chores *c);
+
+#endif

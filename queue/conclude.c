@@ -1,0 +1,358 @@
+/*
+ * The end of an attempt, in a helper thread: it may take its time, and logs nothing. Touches the
+ * spool file of its message and the directory of failures.
+ */
+#include "queue/conclude.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/memory.h"
+#include "queue/failures.h"
+
+/* Replies are kept while the journal is below this; what adds recipients or counts attempts always.
+ */
+enum { REPLIES_JOURNAL_BYTES = 8 * 1024 * 1024, GIVEN_UP_BYTES = REPLY_MAX_BYTES };
+
+/* ---- reading ---- */
+
+bool
+conclude_is_bad(int error)
+{
+	switch (error) {
+	case EPROTO:
+	case ELOOP: /* a symbolic link */
+	case ENXIO: /* a FIFO, a socket */
+	case EISDIR:
+	case ENOTDIR:
+	case ENOENT:
+	case EACCES:
+	case EPERM:
+		return true;
+	}
+	return false;
+}
+
+int
+conclude_open(struct spool *sp, const struct message *m, int flags, struct envelope *e,
+    unsigned char **storage, const char **why)
+{
+	int fd = spool_message_open(sp, m->node.id, &m->name, flags);
+
+	*why = "the file cannot be opened";
+	if (fd == -1)
+		return -1;
+	if (envelope_read(e, fd, storage, why) == -1) {
+		closefd(&fd);
+		return -1;
+	}
+	if (e->id == m->node.id && e->message_offset + e->message_size == m->name.size)
+		return fd;
+	envelope_clear(e);
+	free(*storage);
+	*storage = NULL;
+	closefd(&fd);
+	*why = "the envelope is that of another message";
+	errno = EPROTO;
+	return -1;
+}
+
+static int
+read_file(struct conclusion *c)
+{
+	int fd = conclude_open(c->spool, c->message, O_RDWR, &c->envelope, &c->storage, &c->why);
+
+	if (fd == -1)
+		return -1;
+	if (c->hand->n == c->envelope.n_recipients)
+		return fd;
+	c->why = "the number of recipients has changed";
+	closefd(&fd);
+	errno = EPROTO;
+	return -1;
+}
+
+static int
+read_again(struct conclusion *c, int fd)
+{
+	envelope_clear(&c->envelope);
+	free(c->storage);
+	c->storage = NULL;
+	return envelope_read(&c->envelope, fd, &c->storage, &c->why);
+}
+
+/* ---- writing ---- */
+
+static bool
+is_final(unsigned char status)
+{
+	return status == RECIPIENT_DONE || status == RECIPIENT_FAILED;
+}
+
+/* Status bytes of the envelope lie together and go in one write; those of added recipients alone.
+ */
+static int
+write_status(struct conclusion *c, int fd, const unsigned char *status)
+{
+	const struct envelope *e = &c->envelope;
+	unsigned char *first = (unsigned char *)c->storage + ENVELOPE_HEADER_BYTES;
+	size_t n_first = 0;
+	bool changed = false;
+
+	for (size_t i = 0; i < e->n_recipients; i++) {
+		const struct recipient *r = &e->recipients[i];
+		bool differs = is_final(status[i]) && status[i] != r->status;
+
+		if (r->parent == -1) {
+			n_first++;
+			if (differs)
+				first[i] = status[i];
+			changed |= differs;
+		} else if (differs && spool_pwrite(fd, &status[i], 1, r->status_at) == -1)
+			return -1;
+	}
+	return changed ? spool_pwrite(fd, first, n_first, ENVELOPE_HEADER_BYTES) : 0;
+}
+
+/* Behind the sound records; a torn one goes. On failure nothing of it stays. */
+static int
+append(struct conclusion *c, int fd, const struct journal *j)
+{
+	uint64_t at = c->name.size + c->envelope.journal_len;
+	struct stat st;
+	int saved;
+
+	if (j->len == 0)
+		return 0;
+	if (fstat(fd, &st) == -1)
+		return -1;
+	if ((uint64_t)st.st_size > at && ftruncate(fd, at) == -1)
+		return -1;
+	if (c->envelope.journal_len + j->len > ENVELOPE_JOURNAL_MAX_BYTES) {
+		errno = EFBIG;
+		return -1;
+	}
+	if (spool_pwrite(fd, j->at, j->len, at) == 0)
+		return 0;
+	saved = errno;
+	if (ftruncate(fd, at) == -1)
+		saved = errno; /* what stays is torn, and ignored */
+	errno = saved;
+	return -1;
+}
+
+static void
+add_replies(struct conclusion *c, struct journal *j)
+{
+	struct hand_reply *r;
+
+	STAILQ_FOREACH (r, &c->hand->replies, link) {
+		const struct recipient *was = &c->envelope.recipients[r->recipient];
+		struct span reply = {r->text, r->reply_len};
+		struct span route = {r->text + r->reply_len, r->route_len};
+
+		if (!span_equal(was->reply, reply) || !span_equal(was->route, route))
+			journal_reply(j, r->recipient, reply, route);
+	}
+}
+
+static void
+add_expansions(struct conclusion *c, struct journal *j)
+{
+	struct hand_expansion *x;
+
+	STAILQ_FOREACH (x, &c->hand->expansions, link)
+		if (!x->open)
+			journal_expand(j, x->recipient, x->count, &x->addresses);
+}
+
+/* What router has said. Added recipients that are not kept leave their parent pending. */
+static int
+record(struct conclusion *c, int fd)
+{
+	struct journal j = {0};
+	bool roomy = c->envelope.journal_len < REPLIES_JOURNAL_BYTES;
+	int rv;
+
+	if (roomy)
+		add_replies(c, &j);
+	add_expansions(c, &j);
+	if (!c->hand->interrupted)
+		journal_attempt(&j, c->name.attempts, c->name.next_s,
+		    roomy ? hand_last_reply(c->hand) : span_of(""));
+	rv = write_status(c, fd, c->hand->status);
+	if (append(c, fd, &j) == -1)
+		rv = -1;
+	if (rv == 0 && c->hand->has_expanded && fdatasync(fd) == -1)
+		rv = -1;
+	journal_clear(&j);
+	return rv;
+}
+
+/* ---- giving up ---- */
+
+static void
+add_given_up(struct conclusion *c, struct journal *j, uint32_t i)
+{
+	struct span last = c->envelope.recipients[i].reply;
+	char text[GIVEN_UP_BYTES];
+	int n = snprintf(text, sizeof text, "given up after %u attempts%s%.*s", c->name.attempts,
+	    last.len ? ": " : "", (int)last.len, last.len ? last.at : "");
+
+	if ((size_t)n >= sizeof text)
+		n = sizeof text - 1;
+	journal_reply(j, i, (struct span){text, n}, c->envelope.recipients[i].route);
+}
+
+/* The rest of the recipients fails. */
+static int
+give_up(struct conclusion *c, int fd)
+{
+	struct journal j = {0};
+	size_t n = c->envelope.n_recipients;
+	unsigned char *status = xmalloc(n);
+	int rv;
+
+	for (size_t i = 0; i < n; i++) {
+		status[i] = c->envelope.recipients[i].status;
+		if (status[i] != RECIPIENT_PENDING)
+			continue;
+		status[i] = RECIPIENT_FAILED;
+		add_given_up(c, &j, i);
+	}
+	/* Without room for the reasons they fail all the same. */
+	rv = write_status(c, fd, status);
+	if (rv == 0)
+		(void)append(c, fd, &j);
+	journal_clear(&j);
+	free(status);
+	return rv == 0 ? read_again(c, fd) : -1;
+}
+
+/* ---- the end ---- */
+
+static size_t
+count(const struct envelope *e, enum recipient_status status)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n_recipients; i++)
+		n += e->recipients[i].status == status;
+	return n;
+}
+
+static int
+finish(struct conclusion *c, int fd)
+{
+	if (count(&c->envelope, RECIPIENT_FAILED) > 0 &&
+	    failures_write(c->spool, fd, &c->envelope, c->server, c->now_s) == -1)
+		return -1;
+	if (spool_message_remove(c->spool, c->message->node.id, &c->message->name) == -1 &&
+	    errno != ENOENT)
+		return -1;
+	c->outcome = CONCLUDE_GONE;
+	return 0;
+}
+
+static bool
+is_over(const struct conclusion *c)
+{
+	const struct hand *h = c->hand;
+
+	/* Added recipients are owed a first attempt. */
+	return !h->interrupted && !h->has_expanded && h->n_pending > 0 &&
+	       retry_is_over(&c->retry, c->now_s, c->envelope.arrival_us / 1000000);
+}
+
+static void
+move(struct conclusion *c)
+{
+	const struct message *m = c->message;
+
+	if (c->hand->interrupted) {
+		c->name = m->name;
+		return;
+	}
+	c->name.in_cur = true;
+	if (spool_message_rename(c->spool, m->node.id, &m->name, &c->name) == -1) {
+		c->error = errno;
+		c->name = m->name;
+	}
+}
+
+static void
+plan(struct conclusion *c)
+{
+	c->name = c->message->name;
+	c->due_s = c->now_s;
+	if (c->hand->interrupted)
+		return;
+	c->name.attempts++;
+	if (!c->hand->has_expanded)
+		c->due_s = retry_next_s(
+		    &c->retry, c->name.attempts, c->now_s, c->envelope.arrival_us / 1000000);
+	c->name.next_s = c->due_s;
+}
+
+static int
+settle(struct conclusion *c, int fd)
+{
+	bool over = is_over(c);
+
+	if (record(c, fd) == -1)
+		return -1;
+	if (!over && c->hand->n_pending > 0 && !c->hand->has_failed)
+		return 0;
+	/* From here on the file tells all: a restart would come to the same end. */
+	if (read_again(c, fd) == -1 || (over && give_up(c, fd) == -1))
+		return -1;
+	return count(&c->envelope, RECIPIENT_PENDING) == 0 ? finish(c, fd) : 0;
+}
+
+static void
+refuse(struct conclusion *c)
+{
+	const struct message *m = c->message;
+
+	c->error = errno;
+	c->name = m->name;
+	c->due_s = c->now_s + c->retry.intervals_s[0];
+	if (!conclude_is_bad(c->error))
+		return;
+	c->outcome = CONCLUDE_BAD;
+	c->aside = spool_message_set_aside(c->spool, m->node.id, &m->name) == 0;
+}
+
+void
+conclude(struct conclusion *c)
+{
+	int fd = read_file(c);
+
+	if (fd == -1) {
+		refuse(c);
+		return;
+	}
+	plan(c);
+	if (settle(c, fd) == -1) {
+		c->error = errno;
+		if (c->due_s == c->now_s)
+			c->due_s += c->retry.intervals_s[0];
+		c->name.next_s = c->due_s;
+	}
+	if (c->outcome == CONCLUDE_AGAIN)
+		move(c);
+	closefd(&fd);
+}
+
+void
+conclude_clear(struct conclusion *c)
+{
+	envelope_clear(&c->envelope);
+	free(c->storage);
+	c->storage = NULL;
+}

@@ -1,0 +1,53 @@
+/*
+ * The end of an attempt that did not simply succeed: status bytes, replies and added recipients go
+ * into the spool file, what is too old fails, failed mail goes to the directory of failures, and
+ * the file is renamed or removed. One job for the helper thread.
+ */
+#ifndef QUEUE_CONCLUDE_H
+#define QUEUE_CONCLUDE_H
+
+#include "queue/hand.h"
+#include "queue/retry.h"
+#include "queue/worker.h"
+
+enum conclude_outcome {
+	CONCLUDE_AGAIN, /* name and due_s are set */
+	CONCLUDE_GONE,	/* no recipient is left, the file is removed */
+	CONCLUDE_BAD	/* not a sound spool file: set aside, or vanished; why says so */
+};
+
+struct conclusion {
+	struct job job;
+	struct queue *queue; /* the caller's */
+	struct spool *spool;
+	struct message *message;
+	struct hand *hand;
+	struct retry retry;
+	char server[256]; /* our name, for the texts of failures */
+	uint64_t now_s;
+	/* what came of it */
+	enum conclude_outcome outcome;
+	struct spool_name name;
+	uint64_t due_s;
+	int error; /* an errno: it could not all be written; or why it is bad */
+	const char *why;
+	bool aside;		  /* CONCLUDE_BAD: it is in bad/ now */
+	struct envelope envelope; /* for the log: who was given up */
+	unsigned char *storage;
+};
+
+/* In the helper thread. */
+void conclude(struct conclusion *c);
+/* Frees what conclude() allocated; not the hand, the message or c itself. */
+void conclude_clear(struct conclusion *c);
+
+/*
+ * Also for other readers of spool files: opens the file and reads its envelope, which must be that
+ * of this message. A descriptor, or -1 with errno and *why.
+ */
+int conclude_open(struct spool *sp, const struct message *m, int flags, struct envelope *e,
+    unsigned char **storage, const char **why);
+/* True when an error of conclude_open() says that the file is not sound, and not only: not now. */
+bool conclude_is_bad(int error);
+
+#endif

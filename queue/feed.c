@@ -1,0 +1,542 @@
+/*
+ * The router's side of the queue: what is due goes out, results come in. Opens spool files for
+ * reading; what must be written is a job of conclude.c. The newest connection that asks for
+ * messages is the router; what an older one had in hand is due again.
+ */
+#include "queue/feed.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/queue_id.h"
+#include "queue/conclude.h"
+#include "queue/hand.h"
+#include "queue/queue.h"
+
+enum { HAND_MAX = 5000 };
+
+struct feed {
+	struct queue *queue;
+	struct ipc_peer *router; /* NULL: not there */
+	uint64_t generation;	 /* of the router's connection */
+	uint64_t window;
+	size_t n_in_hand, n_loading;
+	struct hand_list in_hand;
+	struct event *turn;
+	struct wall_clock *clock;
+};
+
+/* Reads the envelope of a message that was tried before, or found by a start. */
+struct load {
+	struct job job;
+	struct queue *queue;
+	struct message *message;
+	uint64_t generation;
+	int fd;
+	struct hand *hand;
+	int error;
+	const char *why;
+	bool aside;
+};
+
+/* ---- what is wrong with a file ---- */
+
+static void
+retry_later(struct queue *q, struct message *m)
+{
+	m->n_recipients = m->origin = 0;
+	server_schedule(q, m, wall_clock_now() + q->retry.intervals_s[0] * 1000000);
+}
+
+/* Set aside or vanished; what could not be moved is looked at again later, and not lost. */
+static void
+drop_bad(struct queue *q, struct message *m, const char *why, int error, bool aside)
+{
+	bool gone = aside || error == ENOENT;
+
+	log_warn("%s %s: %s%s%s", queue_id_text(m->node.id),
+	    aside  ? "set aside"
+	    : gone ? "vanished"
+		   : "ignored",
+	    why, error != EPROTO ? ": " : "", error != EPROTO ? strerror(error) : "");
+	if (gone)
+		server_forget(q, m);
+	else
+		retry_later(q, m);
+}
+
+/* ---- the end of an attempt ---- */
+
+/* Those that router failed are in its own log. */
+static void
+log_given_up(const struct conclusion *c)
+{
+	const char *id = queue_id_text(c->message->node.id);
+
+	for (size_t i = 0; i < c->hand->n && i < c->envelope.n_recipients; i++) {
+		const struct recipient *r = &c->envelope.recipients[i];
+
+		if (r->status == RECIPIENT_FAILED && c->hand->status[i] == RECIPIENT_PENDING)
+			log_info("%s failed to=<%s> reason=%s", id, log_safe(r->address),
+			    log_safe(r->reply));
+	}
+}
+
+static void
+log_again(const struct conclusion *c)
+{
+	const char *id = queue_id_text(c->message->node.id);
+
+	if (c->error != 0)
+		log_warn(
+		    "%s cannot be written: %s", id, c->why != NULL ? c->why : strerror(c->error));
+	if (!c->hand->interrupted)
+		log_info("%s deferred attempts=%u next=%llu", id, c->name.attempts,
+		    (unsigned long long)c->due_s);
+}
+
+static void
+on_concluded(struct job *job)
+{
+	struct conclusion *c = (struct conclusion *)job;
+	struct queue *q = c->queue;
+	struct message *m = c->message;
+
+	log_given_up(c);
+	switch (c->outcome) {
+	case CONCLUDE_AGAIN:
+		log_again(c);
+		m->name = c->name;
+		m->n_recipients = m->origin = 0;
+		server_schedule(q, m, c->due_s * 1000000);
+		commit_want_sync(q->commit);
+		break;
+	case CONCLUDE_GONE:
+		log_info("%s removed with failures", queue_id_text(m->node.id));
+		server_forget(q, m);
+		break;
+	case CONCLUDE_BAD:
+		drop_bad(q, m, c->why, c->error, c->aside);
+		break;
+	}
+	conclude_clear(c);
+	hand_free(&c->hand);
+	free(c);
+}
+
+static void
+conclude_work(struct job *job)
+{
+	conclude((struct conclusion *)job);
+}
+
+static void
+start_conclusion(struct queue *q, struct hand *h)
+{
+	struct conclusion *c = xcalloc(1, sizeof *c);
+
+	*c = (struct conclusion){.job = {.work = conclude_work, .done = on_concluded},
+	    .queue = q,
+	    .spool = &q->spool,
+	    .message = h->message,
+	    .hand = h,
+	    .retry = q->retry,
+	    .now_s = wall_clock_now() / 1000000};
+	strlcpy(c->server, q->server_name, sizeof c->server);
+	worker_push(chores_worker(q->chores), &c->job, false);
+}
+
+/* Nothing need be written of a message that was delivered to all. */
+static bool
+is_complete(const struct hand *h)
+{
+	return h->n_pending == 0 && !h->has_failed && !h->has_expanded;
+}
+
+static void
+end_hand(struct queue *q, struct hand *h)
+{
+	struct message *m = h->message;
+
+	if (!is_complete(h)) {
+		start_conclusion(q, h);
+		return;
+	}
+	m->hand = NULL;
+	hand_free(&h);
+	server_remove(q, m);
+}
+
+static void
+on_covered(struct covered *item, bool ok)
+{
+	struct hand *h = (struct hand *)item;
+	struct queue *q = h->queue;
+
+	if (ok) {
+		end_hand(q, h);
+		return;
+	}
+	/* What was delivered may be lost: as if it had not been. */
+	log_warn(
+	    "%s deferred: its delivery could not be synced", queue_id_text(h->message->node.id));
+	retry_later(q, h->message);
+	hand_free(&h);
+}
+
+/* Out of router's hands. */
+static void
+finish_hand(struct feed *f, struct hand *h)
+{
+	struct queue *q = f->queue;
+
+	TAILQ_REMOVE(&f->in_hand, h, entry);
+	f->n_in_hand--;
+	h->message->state = MESSAGE_CONCLUDING;
+	hand_drop_open(h);
+	if (h->is_volatile && h->has_results) {
+		h->covered.done = on_covered;
+		commit_cover(q->commit, &h->covered);
+	} else {
+		end_hand(q, h);
+	}
+	feed_wake(f);
+	server_settled(q);
+}
+
+/* ---- handing out ---- */
+
+static void
+send_due(struct feed *f, struct message *m, struct hand *h, int fd)
+{
+	struct writer w;
+
+	h->queue = f->queue;
+	m->hand = h;
+	m->state = MESSAGE_IN_HAND;
+	TAILQ_INSERT_TAIL(&f->in_hand, h, entry);
+	f->n_in_hand++;
+	ipc_write(&w, QUEUE_DUE, 0);
+	put_u64(&w, m->node.id);
+	put_u64(&w, m->name.attempts);
+	ipc_peer_send(f->router, &w, fd);
+}
+
+/* No recipient is pending (a restart in between): only the end is left to do. */
+static void
+conclude_loaded(struct queue *q, struct message *m, struct hand *h)
+{
+	h->queue = q;
+	h->has_failed = true; /* or done: the file will tell */
+	m->state = MESSAGE_CONCLUDING;
+	start_conclusion(q, h);
+}
+
+static void
+load_failed(struct queue *q, struct load *l)
+{
+	struct message *m = l->message;
+
+	if (conclude_is_bad(l->error)) {
+		drop_bad(q, m, l->why, l->error, l->aside);
+		return;
+	}
+	log_warn("%s cannot be read: %s", queue_id_text(m->node.id), strerror(l->error));
+	retry_later(q, m);
+}
+
+static void
+on_loaded(struct job *job)
+{
+	struct load *l = (struct load *)job;
+	struct queue *q = l->queue;
+	struct feed *f = q->feed;
+
+	f->n_loading--;
+	if (l->error != 0) {
+		load_failed(q, l);
+	} else if (l->hand->n_pending == 0) {
+		conclude_loaded(q, l->message, l->hand);
+		l->hand = NULL;
+	} else if (f->router == NULL || f->generation != l->generation) {
+		server_schedule(q, l->message, l->message->due_us);
+	} else {
+		send_due(f, l->message, l->hand, l->fd);
+		l->hand = NULL;
+		l->fd = -1;
+	}
+	hand_free(&l->hand);
+	closefd(&l->fd);
+	free(l);
+	feed_wake(f);
+}
+
+static void
+load_work(struct job *job)
+{
+	struct load *l = (struct load *)job;
+	struct message *m = l->message;
+	struct spool *sp = &l->queue->spool;
+	struct envelope e;
+	unsigned char *storage;
+
+	if ((l->fd = conclude_open(sp, m, O_RDONLY, &e, &storage, &l->why)) == -1) {
+		l->error = errno;
+		if (conclude_is_bad(l->error))
+			l->aside = spool_message_set_aside(sp, m->node.id, &m->name) == 0;
+		return;
+	}
+	l->hand = hand_new(m, e.n_recipients);
+	for (size_t i = 0; i < e.n_recipients; i++) {
+		l->hand->status[i] = e.recipients[i].status;
+		l->hand->n_pending -= e.recipients[i].status != RECIPIENT_PENDING;
+	}
+	envelope_clear(&e);
+	free(storage);
+}
+
+static void
+start_load(struct feed *f, struct message *m)
+{
+	struct load *l = xmalloc(sizeof *l);
+
+	*l = (struct load){.job = {.work = load_work, .done = on_loaded},
+	    .queue = f->queue,
+	    .message = m,
+	    .generation = f->generation,
+	    .fd = -1};
+	m->state = MESSAGE_LOADING;
+	f->n_loading++;
+	worker_push(chores_worker(f->queue->chores), &l->job, false);
+}
+
+/* A message of this run: its envelope was checked at its COMMIT, and all recipients are pending. */
+static void
+hand_out(struct feed *f, struct message *m)
+{
+	int fd;
+
+	if (m->n_recipients == 0) {
+		start_load(f, m);
+		return;
+	}
+	fd = spool_message_open(&f->queue->spool, m->node.id, &m->name, O_RDONLY);
+	if (fd == -1) {
+		start_load(f, m); /* which finds out what is wrong */
+		return;
+	}
+	send_due(f, m, hand_new(m, m->n_recipients), fd);
+}
+
+static void
+on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct feed *f = arg;
+	struct schedule *schedule = &f->queue->schedule;
+	uint64_t now_us = wall_clock_now();
+	struct message *m;
+
+	(void)fd, (void)what;
+	if (f->router == NULL || f->queue->draining)
+		return;
+	while ((m = schedule_first(schedule)) != NULL && m->due_us <= now_us) {
+		if (f->n_in_hand + f->n_loading >= f->window)
+			return;
+		schedule_remove(schedule, m);
+		hand_out(f, m);
+	}
+	if (m != NULL)
+		wall_clock_set(f->clock, m->due_us);
+}
+
+static void
+on_clock(void *arg, bool jumped)
+{
+	struct feed *f = arg;
+	struct queue *q = f->queue;
+
+	if (jumped) {
+		log_info("the clock was set");
+		schedule_clamp(
+		    &q->schedule, wall_clock_now() + retry_longest_s(&q->retry) * 1000000);
+	}
+	feed_wake(f);
+}
+
+void
+feed_wake(struct feed *f)
+{
+	if (f->router != NULL)
+		event_active(f->turn, EV_TIMEOUT, 0);
+}
+
+/* ---- router's messages ---- */
+
+/* All is due again, at once; what is known of results is kept. */
+static void
+take_back(struct feed *f)
+{
+	uint64_t now_us = wall_clock_now();
+	struct hand *h;
+
+	while ((h = TAILQ_FIRST(&f->in_hand)) != NULL) {
+		h->message->origin = 0; /* someone may still read the file */
+		if (h->has_results) {
+			h->interrupted = true;
+			finish_hand(f, h);
+			continue;
+		}
+		TAILQ_REMOVE(&f->in_hand, h, entry);
+		f->n_in_hand--;
+		server_schedule(f->queue, h->message, now_us);
+		hand_free(&h);
+	}
+	server_settled(f->queue);
+}
+
+void
+feed_lost(struct feed *f, struct ipc_peer *p)
+{
+	if (f->router != p)
+		return;
+	f->router = NULL;
+	f->generation++;
+	take_back(f);
+}
+
+void
+feed_on_window(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	struct queue *q = p->arg;
+	struct feed *f = q->feed;
+	uint64_t window = get_u64(r);
+
+	(void)tag;
+	if (get_end(r) == -1) {
+		ipc_peer_refuse(p, "WINDOW");
+		return;
+	}
+	if (f->router != p) {
+		if (f->router != NULL)
+			feed_lost(f, f->router);
+		f->router = p;
+	}
+	f->window = window < HAND_MAX ? window : HAND_MAX;
+	feed_wake(f);
+}
+
+/* The hand of a message that this peer has, else NULL: it belongs to an earlier connection. */
+static struct hand *
+hand_of(struct ipc_peer *p, uint64_t id)
+{
+	struct queue *q = p->arg;
+	struct message *m = server_message(q, id);
+
+	return m != NULL && m->state == MESSAGE_IN_HAND && q->feed->router == p ? m->hand : NULL;
+}
+
+/* False when malformed. Without a hand it only looks. */
+static bool
+read_results(struct reader *r, struct hand *h)
+{
+	while (get_more(r)) {
+		uint64_t recipient = get_u64(r), end = get_u64(r);
+		struct span reply = get_str(r, REPLY_MAX_BYTES),
+			    route = get_str(r, REPLY_MAX_BYTES);
+
+		if (end > END_LAST)
+			return false;
+		if (!r->bad && h != NULL &&
+		    hand_result(h, recipient, (enum delivery_end)end, reply, route) == -1)
+			return false;
+	}
+	return get_end(r) == 0;
+}
+
+void
+feed_on_results(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	struct queue *q = p->arg;
+	uint64_t id = get_u64(r), finished = get_u64(r), durable = get_u64(r);
+	struct reader look = *r;
+	struct hand *h = hand_of(p, id);
+
+	(void)tag;
+	if (!read_results(&look, NULL) || finished > 1 || durable > 1 || !read_results(r, h)) {
+		ipc_peer_refuse(p, "RESULTS");
+		return;
+	}
+	if (h == NULL)
+		return;
+	h->is_volatile |= durable == 0;
+	if (finished)
+		finish_hand(q->feed, h);
+}
+
+static bool
+read_addresses(struct reader *r, struct hand *h, uint64_t recipient)
+{
+	while (get_more(r)) {
+		struct span address = get_str(r, IPC_MESSAGE_MAX_BYTES);
+
+		if (!r->bad && h != NULL && hand_expand(h, recipient, &address) == -1)
+			return false;
+	}
+	return get_end(r) == 0;
+}
+
+void
+feed_on_expand(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	uint64_t id = get_u64(r), recipient = get_u64(r), more = get_u64(r);
+	struct hand *h = hand_of(p, id);
+
+	(void)tag;
+	if (more > 1 || !read_addresses(r, h, recipient) ||
+	    (h != NULL && more == 0 && hand_expand(h, recipient, NULL) == -1))
+		ipc_peer_refuse(p, "EXPAND");
+}
+
+/* ---- life ---- */
+
+struct feed *
+feed_new(struct queue *q)
+{
+	struct feed *f = xcalloc(1, sizeof *f);
+
+	f->queue = q;
+	TAILQ_INIT(&f->in_hand);
+	if ((f->turn = event_new(q->base, -1, 0, on_turn, f)) == NULL)
+		fatalx("out of memory");
+	f->clock = wall_clock_new(q->base, on_clock, f);
+	return f;
+}
+
+void
+feed_free(struct feed **fp)
+{
+	struct feed *f = *fp;
+	struct hand *h;
+
+	if (f == NULL)
+		return;
+	while ((h = TAILQ_FIRST(&f->in_hand)) != NULL) {
+		TAILQ_REMOVE(&f->in_hand, h, entry);
+		hand_free(&h);
+	}
+	wall_clock_free(&f->clock);
+	event_free(f->turn);
+	free(f);
+	*fp = NULL;
+}
+
+size_t
+feed_in_hand(const struct feed *f)
+{
+	return f->n_in_hand + f->n_loading;
+}

@@ -1,0 +1,84 @@
+/*
+ * queue, the guardian of the spool: makes messages durable, knows what is due, hands it to router.
+ * Touches the spool and the directory of failures. smtpd, fetcher, router and webd connect to it;
+ * it connects to nobody.
+ */
+#include <sys/resource.h>
+
+#include "common/log.h"
+#include "queue/admin.h"
+#include "queue/server.h"
+
+/* A descriptor for each spare, each message on its way in, and each in router's hands. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		fatal("cannot read the limit of descriptors");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+		fatal("cannot raise the limit of descriptors");
+}
+
+static int
+required_socket(struct role *role, const char *name)
+{
+	int fd = role_socket(role, name);
+
+	if (fd == -1)
+		fatalx("master did not send %s", name);
+	return fd;
+}
+
+static void
+on_reload(struct role *role)
+{
+	server_settings(role->arg, role->settings);
+}
+
+static void
+on_drain(struct role *role)
+{
+	server_drain(role->arg);
+}
+
+static void
+on_status(struct role *role, json_t *counters)
+{
+	server_status(role->arg, counters);
+}
+
+static void
+on_admin(struct role *role, uint64_t tag, char **words, size_t n)
+{
+	admin_request(role->arg, tag, words, n);
+}
+
+int
+main(void)
+{
+	static const struct role_ops ops = {.on_reload = on_reload,
+	    .on_drain = on_drain,
+	    .on_status = on_status,
+	    .on_admin = on_admin};
+	static struct queue q;
+	struct role role;
+	int spool, failures, sock;
+
+	role_start(&role, "queue", &ops, &q);
+	q.role = &role;
+	q.base = role.base;
+	spool = required_socket(&role, "spool"); /* directories, already open */
+	failures = required_socket(&role, "failures");
+	sock = required_socket(&role, "queue.sock");
+	server_settings(&q, role.settings);
+	raise_descriptors();
+	role_confine(&role, CONFINE_FILES);
+	spool_open(&q.spool, spool, failures); /* as our own account, below those two only */
+	spool_lock(&q.spool);		       /* a predecessor may still be ending */
+	server_recover(&q);
+	server_start(&q, sock);	 /* its threads inherit what was given up */
+	return role_loop(&role); /* at any moment the spool is what a restart needs */
+}

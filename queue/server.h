@@ -1,0 +1,72 @@
+/*
+ * The guardian itself: the table of messages, the programs connected to it, and how its parts come
+ * together. Private to the folder.
+ *
+ *   spares   slots in store            server   submitters: TAKE, COMMIT, ABANDON
+ *   commit   group commit              feed     the router: WINDOW, DUE, RESULTS, EXPAND
+ *   chores   removing, other jobs      admin    sambarctl queue ...
+ *   schedule what waits
+ */
+#ifndef QUEUE_SERVER_H
+#define QUEUE_SERVER_H
+
+#include "common/ipc.h"
+#include "common/role.h"
+#include "queue/chores.h"
+#include "queue/commit.h"
+#include "queue/retry.h"
+#include "queue/schedule.h"
+#include "queue/spares.h"
+#include "queue/wall_clock.h"
+
+struct feed;
+
+struct queue {
+	struct role *role; /* NULL in tests */
+	struct event_base *base;
+	struct spool spool;
+	struct retry retry;
+	char server_name[256]; /* [mail] Mail Server */
+	struct id_map messages, slots;
+	struct schedule schedule;
+	struct chores *chores;
+	struct commit *commit;
+	struct spares *spares;
+	struct feed *feed;
+	struct ipc_server *server;
+	size_t n_held;
+	uint32_t last_origin;
+	bool draining, drain_waited, drained;
+	struct event *drain_limit, *drain_check;
+};
+
+/* Reads Retry Intervals, Maximum Retry and Mail Server; also for a reload. */
+void server_settings(struct queue *q, const struct settings *s);
+/* Takes what the spool holds. The spool is open and locked. */
+void server_recover(struct queue *q);
+/* Starts the helper threads and serves listen_fd on q->base. */
+void server_start(struct queue *q, int listen_fd);
+/* After the loop: closes what server_recover() and server_start() made. Messages stay in the table.
+ */
+void server_stop(struct queue *q);
+
+/* No new work: when what was begun is finished, the loop ends. */
+void server_drain(struct queue *q);
+/* Something has come to its end: looks whether a drain is complete. */
+void server_settled(struct queue *q);
+
+/* How many emptied files are kept for this peer. */
+size_t server_recycled(const struct ipc_peer *p);
+
+void server_status(struct queue *q, json_t *counters);
+
+/* NULL without one. */
+struct message *server_message(const struct queue *q, uint64_t id);
+/* Takes a message out of the table; it must not be in the schedule. Frees it. */
+void server_forget(struct queue *q, struct message *m);
+/* Has its file removed, or made ready for its submitter to use again, and then forgets it. */
+void server_remove(struct queue *q, struct message *m);
+/* Makes it wait. */
+void server_schedule(struct queue *q, struct message *m, uint64_t due_us);
+
+#endif

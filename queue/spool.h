@@ -1,0 +1,145 @@
+/*
+ * The spool directory: its files, their states and what happens to each.
+ *
+ * Below the spool: lock (held by the running queue; its text is the end of the ids that may have
+ * been given), tmp/, new/, cur/, bad/. A message has exactly one file, which rename moves. Every
+ * combination of files:
+ *
+ * state     file                     moved on by                      a restart
+ * SPARE     tmp/ID, empty            TAKE gives it to a submitter     removes it
+ * WRITING   tmp/ID, message without  COMMIT, ABANDON, or the          removes it
+ *           envelope                 submitter's connection ends
+ * PLACED    new/ID,S= (or cur/ with  the batch's sync COMMITS it:     keeps it when it is whole,
+ *           R=), not yet synced      syncfs, or fdatasync of the      and syncs before it
+ *           [renameat]               file and fsync of new/; if it    serves; else removes it
+ *                                    fails the file is removed        from new/
+ * NEW       new/ID,S=                the first attempt's end          schedules it now
+ * CUR       cur/ID,S=,A=,N=[,R=]     each attempt's end renames it    schedules it for N, R
+ * HELD      cur/...,H                an administrator                 keeps it, unscheduled
+ * FINISHED  as NEW or CUR; nothing   after the next syncfs, when the  tries it again: store
+ *           written of the results   results are volatile: unlinkat,  knows what it has from
+ *                                    or renameat into tmp/ and        the id
+ *                                    ftruncate (SPARE again)
+ * FAILED    as NEW or CUR with no    failures/.ID.* written, synced,  does so again
+ *           recipient pending, one   renamed to ID.txt and ID.eml,
+ *           failed                   directory synced; then unlinkat
+ * BAD       bad/NAME                 an administrator                 leaves it
+ *
+ * Status bytes and journal records are written into the file where it is, after a syncfs when they
+ * depend on volatile deliveries, and become durable with the next sync; without it the message is
+ * only tried earlier, or a recipient again. An EXPAND record is synced before the next hand-out.
+ * In cur/ a file shorter than S, and anywhere a name, kind or size that is not ours, is set aside
+ * into bad/ with a log line.
+ *
+ * A finished file may serve again, since making and removing inodes is the dearest part of a
+ * message's way. It is renamed first and emptied then, in this order in the file system's journal
+ * too: after a power cut it is whole under its old name, or lies in tmp/. It goes back only to the
+ * connection that it came from, which may still have it open, and only when router had it once.
+ *
+ * Everything here but spool_open(), spool_lock() and spool_recover() may run in a helper thread and
+ * logs nothing.
+ */
+#ifndef QUEUE_SPOOL_H
+#define QUEUE_SPOOL_H
+
+#include <sys/queue.h>
+
+#include "queue/id_map.h"
+#include "queue/spool_name.h"
+
+struct ipc_peer;
+struct hand;
+
+struct spool {
+	int root, tmp, new, cur, bad, lock;
+	int failures;
+	/* of the thread that creates files, after spool_recover(): */
+	uint64_t last_id, ids_end;
+};
+
+/* A place in tmp/, with the peer that holds it. */
+struct slot {
+	struct id_node node;
+	int fd;
+	int error; /* set by the helper thread, or by a part that was too much */
+	struct spool_name name;
+	unsigned char *envelope;
+	size_t envelope_len, envelope_room;
+	STAILQ_ENTRY(slot) link;
+	bool placed;
+	/* of the loop: */
+	struct ipc_peer *peer; /* NULL: gone */
+	TAILQ_ENTRY(slot) of_peer;
+	uint64_t tag;
+	uint32_t n_recipients;
+	bool committing;
+};
+STAILQ_HEAD(slot_list, slot);
+TAILQ_HEAD(peer_slots, slot);
+
+enum message_state {
+	MESSAGE_WAITING,   /* in the schedule */
+	MESSAGE_HELD,	   /* an administrator's word is needed */
+	MESSAGE_LOADING,   /* its envelope is being read */
+	MESSAGE_IN_HAND,   /* router has it */
+	MESSAGE_CONCLUDING /* its results are being written, or it is being removed */
+};
+
+/* A committed message. There may be a million: at most 80 bytes. */
+struct message {
+	struct id_node node;
+	struct spool_name name;
+	uint64_t due_us;
+	struct hand *hand; /* while in hand or concluding */
+	uint32_t heap_index;
+	uint32_t origin;	    /* the connection that its file may go back to; 0: none */
+	uint32_t n_recipients : 24; /* 0: must be read; else all of them are pending */
+	uint32_t state : 8;
+};
+
+/* Makes and opens the directories below root; failures is where failed mail goes. Ends the program
+ * on failure. Owns both descriptors. */
+void spool_open(struct spool *sp, int root, int failures);
+/* Waits until no other queue process has this spool. Ends the program on failure. */
+void spool_lock(struct spool *sp);
+
+typedef void (*spool_found_cb)(void *arg, uint64_t id, const struct spool_name *name);
+/*
+ * Empties tmp/, sets aside what is not ours, calls found() for each message, syncs. found() may see
+ * an id twice (once in each directory). Ends the program when a directory cannot be read.
+ */
+void spool_recover(struct spool *sp, spool_found_cb found, void *arg);
+/* Says in the lock file which ids were given, so that the next start need not skip any. */
+void spool_close(struct spool *sp);
+/* Closes its descriptors; the lock is given up. */
+void spool_free(struct spool *sp);
+
+/* An id that was never given before. 0 with errno. */
+uint64_t spool_new_id(struct spool *sp);
+/* Makes tmp/ID. A descriptor or -1. */
+int spool_create(struct spool *sp, uint64_t id);
+int spool_discard(struct spool *sp, uint64_t id);
+/* Makes the file of a finished message an empty one in tmp/, under a new id. A descriptor or -1;
+ * then nothing is left in tmp/. */
+int spool_recycle(struct spool *sp, uint64_t id, const struct spool_name *name, uint64_t *new_id);
+
+/*
+ * Writes the envelope in front of the message and renames the file into new/ (or cur/). Nothing is
+ * promised before a sync. -1 with errno (EPROTO: the file has not the size that was said).
+ */
+int spool_place(struct spool *sp, struct slot *s);
+/* Removes what spool_place() did, or what there is in tmp/. */
+int spool_unplace(struct spool *sp, struct slot *s);
+int spool_sync_all(struct spool *sp);
+int spool_sync_new(struct spool *sp);
+
+int spool_message_open(struct spool *sp, uint64_t id, const struct spool_name *name, int flags);
+int spool_message_rename(
+    struct spool *sp, uint64_t id, const struct spool_name *from, const struct spool_name *to);
+int spool_message_remove(struct spool *sp, uint64_t id, const struct spool_name *name);
+int spool_message_set_aside(struct spool *sp, uint64_t id, const struct spool_name *name);
+
+/* Writes all n bytes. -1 with errno. */
+int spool_pwrite(int fd, const void *bytes, size_t n, uint64_t at);
+
+#endif
