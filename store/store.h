@@ -3,23 +3,27 @@
  * sessions, which are sockets that it hands to pop3d (and later imapd, webd). Who holds a session
  * can use that one mailbox.
  *
- * On store.sock:
- * message          fields                                             who       answer
- * DELIVER          id, message offset, message size, return-path (whole line with CRLF), mailbox*;
- * descriptor (spool file) router    DELIVERED durable, { end, text }* in the order asked LOOKUP
- * mailbox                                            router    FOUND state, room (bytes; 2^64-1: no
- * limit) FORGET (notice)  mailbox ("" all)                                   to router: what LOOKUP
- * said may no longer hold OPEN             mailbox, program (for the log), user, client      auth
- * SESSION descriptor | REFUSED reason (enum store_refusal) CREATE           mailbox auth      DONE
- * | REFUSED reason REMOVE           mailbox (with all mail in it)                      auth DONE |
- * REFUSED reason
+ * On store.sock: message, fields, who may send it
+ * DELIVER     id, message offset, message size, return-path (the whole line with CRLF), mailbox*;
+ *             descriptor of the spool file (router). Answer: DELIVERED durable, { end, text }* in
+ *             the order asked
+ * LOOKUP      mailbox (router). Answer: FOUND state, room, limit (bytes; 2^64-1: no limit)
+ * FORGET      mailbox ("": all). A notice to router: what LOOKUP said no longer holds
+ * OPEN        mailbox, program, client (for the log) (auth). Answer: SESSION descriptor | REFUSED
+ *             reason (enum store_refusal)
+ * CREATE      mailbox (auth). Answer: DONE | REFUSED reason
+ * REMOVE      mailbox, with all mail in it (auth). Answer: DONE | REFUSED reason
+ * SET_QUOTA   mailbox, bytes (2^64-1: that of Maximum Mailbox Size) (auth). Answer: DONE | REFUSED
+ *             reason
  *
- * On a session (enum mailbox_message); the first message, unasked, is the listing:
- * LISTING          descriptor (sealed memory, struct mailbox_listing)   from store
- * GET              first, count                                         to store: for each, in
- * order, MESSAGE index, descriptor | GONE index DELETE           index* to store: DELETED number
- * (of this and earlier DELETEs; files gone already count) A session ends when either side closes
- * it. Nothing is deleted by closing.
+ * On a session (enum mailbox_message):
+ * LISTING     descriptor (sealed memory, struct mailbox_listing). From store, the first message,
+ *             unasked
+ * GET         first, count (at most MAILBOX_GET_MAX). For each, in order: MESSAGE index,
+ *             descriptor | GONE index
+ * DELETE      index* (at most MAILBOX_DELETE_MAX). Answer: DELETED number (of this and earlier
+ *             DELETEs; files gone already count)
+ * A session ends when either side closes it. Nothing is deleted by closing.
  *
  * Deliveries are idempotent: a repeat after a crash finds its own name, which is derived from the
  * queue id.
@@ -40,6 +44,7 @@ enum store_message {
 	STORE_OPEN,
 	STORE_CREATE,
 	STORE_REMOVE,
+	STORE_SET_QUOTA,
 	STORE_DELIVERED = 100,
 	STORE_FOUND,
 	STORE_SESSION,
@@ -57,15 +62,27 @@ enum mailbox_message {
 	MAILBOX_DELETED,
 };
 
-enum store_state { STORE_NONE, STORE_EXISTS, STORE_FULL };
+/* STORE_UNCLEAR: it cannot be read now, ask later. */
+enum store_state { STORE_NONE, STORE_EXISTS, STORE_FULL, STORE_UNCLEAR };
 enum store_refusal {
 	STORE_NO_MAILBOX = 1,
 	STORE_TOO_MANY_USERS,
 	STORE_EXISTS_ALREADY,
-	STORE_TROUBLE
+	STORE_TROUBLE,
+	STORE_REFUSAL_LAST = STORE_TROUBLE
 };
 
-enum { STORE_DELIVER_MAX_MAILBOXES = 500, MAILBOX_NAME_MAX_BYTES = 64 };
+enum {
+	STORE_DELIVER_MAX_MAILBOXES = 500,
+	STORE_TEXT_MAX_BYTES = 100, /* of a result: all of a DELIVER fit in one message */
+	STORE_PROGRAM_MAX_BYTES = 32,
+	STORE_CLIENT_MAX_BYTES = 256,
+	MAILBOX_NAME_MAX_BYTES = 64,
+	MAILBOX_UIDL_MAX_BYTES = 70, /* RFC 1939 7 */
+	MAILBOX_GET_MAX = 32,
+	MAILBOX_DELETE_MAX = 128
+};
+#define STORE_NO_LIMIT UINT64_MAX
 
 /* ---- deliver and look up: router's side; create, remove, open: auth's side ---- */
 
@@ -73,7 +90,7 @@ struct store_client;
 struct ipc_call;
 
 typedef void (*store_forget_cb)(void *arg, const char *mailbox);
-/* on_forget may be NULL. After a lost connection it is called with "". */
+/* on_forget may be NULL. After a lost connection it is called with "". own_role is not copied. */
 struct store_client *store_client_new(struct event_base *base, const char *path,
     const char *own_role, store_forget_cb on_forget, void *arg);
 void store_client_free(struct store_client **s);
@@ -91,11 +108,13 @@ struct ipc_call *store_deliver(struct store_client *s, uint64_t id, int fd, uint
     uint64_t size, struct span return_path, const struct span *mailboxes, size_t n,
     store_delivered_cb cb, void *arg);
 
-typedef void (*store_found_cb)(void *arg, enum store_state state, uint64_t room);
+/* room: bytes free now. limit: the largest size the mailbox may have. */
+typedef void (*store_found_cb)(void *arg, enum store_state state, uint64_t room, uint64_t limit);
 struct ipc_call *
 store_lookup(struct store_client *s, struct span mailbox, store_found_cb cb, void *arg);
 
-/* refusal 0: done; session is the descriptor for OPEN (the callee's), -1 otherwise. */
+/* All calls may be cancelled by ipc_call_cancel(): nothing leaks.
+ * refusal 0: done; session is the descriptor for OPEN (the callee's), -1 otherwise. */
 typedef void (*store_done_cb)(void *arg, int refusal, int session);
 struct ipc_call *store_open(struct store_client *s, struct span mailbox, const char *program,
     struct span client, store_done_cb cb, void *arg);
@@ -103,6 +122,9 @@ struct ipc_call *
 store_create(struct store_client *s, struct span mailbox, store_done_cb cb, void *arg);
 struct ipc_call *
 store_remove(struct store_client *s, struct span mailbox, store_done_cb cb, void *arg);
+/* bytes: this mailbox's own limit instead of Maximum Mailbox Size; STORE_NO_LIMIT: no own one. */
+struct ipc_call *store_set_quota(
+    struct store_client *s, struct span mailbox, uint64_t bytes, store_done_cb cb, void *arg);
 
 /* ---- a session: pop3d's side ---- */
 
@@ -111,7 +133,9 @@ struct mailbox_listing {
 	uint64_t count, total_bytes;
 };
 struct mailbox_entry {
-	uint64_t size;		 /* as POP3 sends it, without dot-stuffing */
+	/* as POP3 sends it, without dot-stuffing: a bare LF counts as CRLF, and a last line
+	 * without its end as if it had one */
+	uint64_t size;
 	uint32_t uidl, uidl_len; /* offset from the start of the memory; 1 to 70 printable bytes */
 };
 
@@ -127,7 +151,7 @@ struct mailbox_ops {
 	void (*on_close)(void *arg);
 };
 
-/* Owns session_fd. ops is not copied. */
+/* Owns session_fd. ops is not copied. Every callback but on_close may call mailbox_free(). */
 struct mailbox *
 mailbox_new(struct event_base *base, int session_fd, const struct mailbox_ops *ops, void *arg);
 void mailbox_free(struct mailbox **m);
@@ -137,8 +161,11 @@ uint64_t mailbox_total_bytes(const struct mailbox *m);
  * reads as empty. */
 uint64_t mailbox_size(const struct mailbox *m, uint64_t index);
 struct span mailbox_uidl(const struct mailbox *m, uint64_t index);
+/* One at a time: not before the last message of an earlier one has come; a call within its
+ * on_message() is in time. Asks in portions, so any count will do. */
 void mailbox_get(struct mailbox *m, uint64_t first, uint64_t count);
-/* on_deleted is called once when all are gone from disk. */
+/* on_deleted is called once when all are gone from disk, with how many are (fewer: a disk's
+ * trouble). One at a time; indexes is copied. */
 void mailbox_delete(struct mailbox *m, const uint64_t *indexes, size_t n);
 
 #endif

@@ -1,0 +1,88 @@
+/*
+ * store, the guardian of the mailboxes: delivers into them, opens sessions on them, keeps their
+ * limits. Touches the mail directory. router and auth connect to it; it connects to nobody.
+ */
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "common/log.h"
+#include "common/role.h"
+#include "store/server.h"
+
+/* An open mailbox has up to four descriptors, and half of all is left for sessions and messages. */
+enum { DESCRIPTORS_PER_MAILBOX = 4, MAILBOXES_MIN = 32, MAILBOXES_MAX = 4096 };
+
+/* How many mailboxes may be kept open. */
+static size_t
+raise_descriptors(void)
+{
+	struct rlimit limit;
+	size_t n;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		fatal("cannot read the limit of descriptors");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+		fatal("cannot raise the limit of descriptors");
+	n = limit.rlim_cur / 2 / DESCRIPTORS_PER_MAILBOX;
+	return n < MAILBOXES_MIN ? MAILBOXES_MIN : n > MAILBOXES_MAX ? MAILBOXES_MAX : n;
+}
+
+static int
+required_socket(struct role *role, const char *name)
+{
+	int fd = role_socket(role, name);
+
+	if (fd == -1)
+		fatalx("master did not send %s", name);
+	return fd;
+}
+
+static void
+on_reload(struct role *role)
+{
+	store_settings(role->arg, role->settings);
+}
+
+static void
+on_idle(void *arg)
+{
+	role_exit_when_done(arg);
+}
+
+static void
+on_drain(struct role *role)
+{
+	store_drain(role->arg, on_idle, role);
+}
+
+static void
+on_status(struct role *role, json_t *counters)
+{
+	store_status(role->arg, counters);
+}
+
+static const struct role_ops ops = {
+    .on_reload = on_reload, .on_drain = on_drain, .on_status = on_status};
+
+int
+main(void)
+{
+	struct role role;
+	struct store *s;
+	size_t max_mailboxes;
+	int mail, listening, rv;
+
+	role_start(&role, "store", &ops, NULL);
+	mail = required_socket(&role, "mail");
+	listening = required_socket(&role, "store.sock");
+	max_mailboxes = raise_descriptors();
+	umask(077);
+	role_confine(&role, CONFINE_FILES);
+	s = store_new(role.base, mail, listening, max_mailboxes);
+	role.arg = s;
+	store_settings(s, role.settings);
+	rv = role_loop(&role);
+	store_free(&s);
+	return rv;
+}

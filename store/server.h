@@ -1,0 +1,61 @@
+/*
+ * store as a whole, and its side of store.sock. Private to store/.
+ */
+#ifndef STORE_SERVER_H
+#define STORE_SERVER_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/ipc.h"
+#include "common/settings.h"
+#include "common/worker.h"
+#include "store/durable.h"
+#include "store/mailboxes.h"
+#include "store/maildir_name.h"
+#include "store/remover.h"
+#include "store/session.h"
+
+struct answer;
+TAILQ_HEAD(answers, answer);
+
+struct store {
+	struct event_base *base;
+	int mail; /* open for reading */
+	struct ipc_server *server;
+	struct mailboxes *mailboxes;
+	struct sessions *sessions;
+	struct worker *chores, *syncer;
+	struct durable *durable;
+	struct remover *remover;
+	struct answers answers; /* those that wait to be durable */
+	char host[MAILDIR_HOST_MAX_BYTES + 1];
+	void (*on_idle)(void *arg); /* set while draining */
+	void *idle_arg;
+	uint64_t n_messages, n_mailboxes; /* delivered: messages, and mailboxes they went to */
+};
+
+/* mail: the mail directory (O_PATH); listen_fd: store.sock. Takes both. After role_confine(). */
+struct store *store_new(struct event_base *base, int mail, int listen_fd, size_t max_mailboxes);
+/* Finishes what the threads do and frees all. */
+void store_free(struct store **s);
+
+void store_settings(struct store *s, const struct settings *settings);
+void store_status(const struct store *s, json_t *counters);
+/* Calls on_idle once no answer waits to be durable. */
+void store_drain(struct store *s, void (*on_idle)(void *arg), void *arg);
+
+/* deliver.c: answers DELIVER. */
+void deliver_message(struct ipc_peer *p, uint64_t tag, struct reader *r);
+
+/*
+ * An answer that is sent when something is durable. send is called with the peer, unless that has
+ * gone meanwhile, and error (an errno). arg is freed afterwards, in any case.
+ */
+typedef void (*answer_cb)(struct ipc_peer *p, uint64_t tag, void *arg, int error);
+void answer_when_durable(
+    struct ipc_peer *p, uint64_t tag, const int *fds, size_t n, answer_cb send, void *arg);
+
+#endif
