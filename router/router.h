@@ -1,9 +1,8 @@
 /*
  * The door of router: smtpd asks where a recipient goes before it accepts it.
  *
- * message   fields                                                  who     answer
- * ASK       reverse-path, recipient, message size (0: not known)    smtpd   ANSWER verdict,
- * targets, text
+ * ASK     reverse-path, recipient, message size (0: not known) (smtpd). Answer: ANSWER verdict,
+ *         targets, text
  */
 #ifndef ROUTER_ROUTER_H
 #define ROUTER_ROUTER_H
@@ -14,7 +13,9 @@
 #include "common/span.h"
 
 enum router_message { ROUTER_ASK = 1, ROUTER_ANSWER = 100 };
+enum { ROUTER_TEXT_MAX_BYTES = 200 };
 
+/* Addresses are canonical texts (common/address.h). */
 enum router_verdict {
 	ROUTER_LOCAL,	/* Mail Server or Local Domains: known, also by alias, forward or Unknown
 			   Mailbox */

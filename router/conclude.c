@@ -1,0 +1,218 @@
+/*
+ * The end of an attempt: what queue is told of each recipient, and the log's line for it. Pure but
+ * for that.
+ *
+ * A recipient whose mailboxes all ended alike ends like them. Else, and when it also goes to remote
+ * addresses, those where it was not delivered take its place: each a recipient of its own, final
+ * (no alias is followed again, see resolve_final()), so that nobody gets the message twice.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/queue_id.h"
+#include "router/attempt.h"
+
+enum { NAMES_SIZE = 300 };
+
+struct conclusion {
+	struct attempt *a;
+	struct queue_result *results;
+	size_t n;
+	double delay_s;
+};
+
+/* ---- the log ---- */
+
+static const char *
+address_of(const struct conclusion *c, size_t i)
+{
+	return log_safe(c->a->e.recipients[i].address);
+}
+
+/* The mailboxes of p that ended like that: "ann,bob,..." */
+static const char *
+names_of(const struct attempt *a, const struct part *p, enum delivery_end end)
+{
+	static char text[NAMES_SIZE];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (uint32_t i = 0; i < p->n; i++) {
+		uint32_t box = a->refs.at[p->first + i];
+		struct span name = a->names.names[box];
+
+		if (a->boxes[box].end != end)
+			continue;
+		if (len + name.len + sizeof ",..." > sizeof text) {
+			strlcat(text, ",...", sizeof text);
+			break;
+		}
+		len += snprintf(text + len, sizeof text - len, "%s%.*s", len ? "," : "",
+		    (int)name.len, name.at);
+	}
+	return text;
+}
+
+/* ---- ends ---- */
+
+static void
+add_result(
+    struct conclusion *c, size_t i, enum delivery_end end, const char *reply, const char *route)
+{
+	c->results[c->n++] = (struct queue_result){i, end, span_of(reply), span_of(route)};
+}
+
+static void
+end_deferred(struct conclusion *c, size_t i, const char *reply, const char *route)
+{
+	log_info("%s deferred to=<%s> reason=%s", queue_id_text(c->a->id), address_of(c, i),
+	    log_safe(span_of(reply)));
+	c->a->router->count.deferred++;
+	add_result(c, i, END_DEFERRED, reply, route);
+}
+
+static void
+end_failed(struct conclusion *c, size_t i, const char *reply, const char *route)
+{
+	log_info("%s failed to=<%s> reason=%s", queue_id_text(c->a->id), address_of(c, i),
+	    log_safe(span_of(reply)));
+	c->a->router->count.failed++;
+	add_result(c, i, END_FAILED, reply, route);
+}
+
+static void
+end_dropped(struct conclusion *c, size_t i)
+{
+	log_info("%s dropped to=<%s> via=null", queue_id_text(c->a->id), address_of(c, i));
+	c->a->router->count.dropped++;
+	add_result(c, i, END_DONE, "", "null");
+}
+
+static void
+end_delivered(struct conclusion *c, size_t i, const struct part *p)
+{
+	log_info("%s delivered to=<%s> via=store mailboxes=%s delay=%.3f", queue_id_text(c->a->id),
+	    address_of(c, i), names_of(c->a, p, END_DONE), c->delay_s);
+	c->a->router->count.delivered++;
+	add_result(c, i, END_DONE, "", "store");
+}
+
+/* ---- recipients that others take the place of ---- */
+
+static struct span
+mailbox_address(const struct attempt *a, struct span name)
+{
+	char *text = xasprintf("%.*s@%s", (int)name.len, name.at, a->router->tables->server);
+
+	return span_of(text);
+}
+
+static void
+end_expanded(struct conclusion *c, size_t i, const struct part *p)
+{
+	struct attempt *a = c->a;
+	struct span *to = xcalloc(p->n + p->n_remotes, sizeof *to);
+	size_t n = 0, n_mailboxes;
+
+	for (uint32_t m = 0; m < p->n; m++) {
+		uint32_t box = a->refs.at[p->first + m];
+
+		if (a->boxes[box].end != END_DONE)
+			to[n++] = mailbox_address(a, a->names.names[box]);
+	}
+	n_mailboxes = n;
+	for (uint32_t m = 0; m < p->n_remotes; m++)
+		to[n++] = a->remotes.names[a->remote_refs.at[p->first_remote + m]];
+	queue_expand(a->router->feed, a->id, i, to, n);
+	log_info("%s expanded to=<%s> recipients=%zu mailboxes=%s delay=%.3f", queue_id_text(a->id),
+	    address_of(c, i), n, names_of(a, p, END_DONE), c->delay_s);
+	a->router->count.expanded++;
+	for (size_t m = 0; m < n_mailboxes; m++)
+		free((void *)(uintptr_t)to[m].at);
+	free(to);
+}
+
+static void
+end_routed(struct conclusion *c, size_t i, const struct part *p)
+{
+	const struct attempt *a = c->a;
+	const struct box *first = p->n ? &a->boxes[a->refs.at[p->first]] : NULL;
+	bool alike = p->n_remotes == 0;
+
+	for (uint32_t m = 1; m < p->n; m++)
+		alike &= a->boxes[a->refs.at[p->first + m]].end == first->end;
+	if (p->partly_unknown)
+		log_warn("%s an alias has a target that is no mailbox to=<%s>",
+		    queue_id_text(a->id), address_of(c, i));
+	if (!alike)
+		end_expanded(c, i, p);
+	else if (first->end == END_DONE)
+		end_delivered(c, i, p);
+	else if (first->end == END_DEFERRED)
+		end_deferred(c, i, first->text, "store");
+	else
+		end_failed(c, i, first->text, "store");
+}
+
+/* ---- all recipients ---- */
+
+static void
+end_recipient(struct conclusion *c, size_t i)
+{
+	const struct part *p = &c->a->parts[i];
+
+	switch (p->kind) {
+	case PART_OPEN:
+	case PART_SETTLED:
+		break;
+	case PART_ROUTED:
+		end_routed(c, i, p);
+		break;
+	case PART_REMOTE:
+		end_deferred(
+		    c, i, "451 4.4.0 waiting: delivery to other hosts is not running", "remote");
+		break;
+	case PART_DROPPED:
+		end_dropped(c, i);
+		break;
+	case PART_UNKNOWN:
+		end_failed(c, i, "550 5.1.1 no such mailbox here", "");
+		break;
+	case PART_LOOP:
+		end_failed(c, i, "550 5.4.6 aliases lead in a circle", "");
+		break;
+	case PART_LATER:
+		end_deferred(c, i, "451 4.3.0 its mailboxes are not known yet", "");
+		break;
+	}
+}
+
+static double
+delay_of(const struct envelope *e)
+{
+	struct timespec now;
+	int64_t us;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - (int64_t)e->arrival_us;
+	return us > 0 ? us / 1e6 : 0;
+}
+
+void
+attempt_conclude(struct attempt *a)
+{
+	struct queue_result one;
+	struct conclusion c = {.a = a, .results = &one, .delay_s = delay_of(&a->e)};
+
+	if (a->e.n_recipients > 1)
+		c.results = xcalloc(a->e.n_recipients, sizeof *c.results);
+	for (size_t i = 0; i < a->e.n_recipients; i++)
+		end_recipient(&c, i);
+	queue_results(a->router->feed, a->id, true, a->durable, c.results, c.n);
+	if (c.results != &one)
+		free(c.results);
+}

@@ -1,0 +1,196 @@
+/*
+ * Where a recipient goes. Pure; the depth of its recursion is Maximum Alias Depth.
+ */
+#include "router/resolve.h"
+
+#include <string.h>
+
+#include "common/log.h"
+
+void
+resolution_init(struct resolution *r)
+{
+	*r = (struct resolution){.expanded = false};
+	name_set_init(&r->mailboxes, false);
+	name_set_init(&r->remotes, false);
+	name_set_init(&r->missing, false);
+}
+
+void
+resolution_clear(struct resolution *r)
+{
+	name_set_clear(&r->mailboxes);
+	name_set_clear(&r->remotes);
+	name_set_clear(&r->missing);
+}
+
+static void
+trace(const struct resolution *r, const char *step, struct span what)
+{
+	if (r->tables->trace)
+		log_trace("%s %s", step, log_safe(what));
+}
+
+/* ---- targets ---- */
+
+static void
+add_remote(struct resolution *r, const struct place *p)
+{
+	trace(r, p->kind == DOMAIN_RELAY ? "  relay" : "  remote", p->text);
+	r->relay = p->kind == DOMAIN_RELAY;
+	name_set_add(&r->remotes, p->text);
+}
+
+/* True when that settles it: it is a mailbox, or store must be asked first. */
+static bool
+try_mailbox(struct resolution *r, struct span name)
+{
+	if (!address_is_user_name(name))
+		return false;
+	switch (r->mailbox(r->arg, name)) {
+	case MAILBOX_NONE:
+		return false;
+	case MAILBOX_IS:
+		trace(r, "  mailbox", name);
+		name_set_add(&r->mailboxes, name);
+		return true;
+	case MAILBOX_UNCLEAR:
+		trace(r, "  store cannot say", name);
+		r->unclear = true;
+		return true;
+	case MAILBOX_NOT_YET:
+		name_set_add(&r->missing, name);
+		return true;
+	}
+	return false;
+}
+
+static void
+set_unknown(struct resolution *r, struct span name)
+{
+	struct span catch_all = span_of(r->tables->unknown);
+
+	trace(r, catch_all.len ? "  to the Unknown Mailbox" : "  unknown", name);
+	if (catch_all.len == 0 || !try_mailbox(r, catch_all))
+		r->unknown = true;
+}
+
+/* ---- names and addresses; from is the entry in which they stand, or NULL ---- */
+
+static void
+go(struct resolution *r, const struct place *p, const struct entry *from, unsigned depth);
+
+static void
+follow(struct resolution *r, struct entry *e, unsigned depth)
+{
+	trace(r, e->forward ? "  forward" : "  alias", e->name);
+	r->expanded = true;
+	if (e->open || depth == r->tables->max_depth) {
+		trace(r, "  leads in a circle", e->name);
+		r->loop = true;
+		return;
+	}
+	if (e->seen == r->tables->resolutions)
+		return;
+	e->seen = r->tables->resolutions;
+	e->open = true;
+	for (size_t i = 0; i < e->n; i++)
+		go(r, &e->targets[i], e, depth + 1);
+	e->open = false;
+}
+
+/* True when name (a local part without its domain) leads somewhere. */
+static bool
+go_by_name(struct resolution *r, struct span name, const struct entry *from, unsigned depth)
+{
+	struct entry *e;
+
+	if (span_is(name, "null")) {
+		trace(r, "  dropped", name);
+		r->dropped = true;
+		return true;
+	}
+	e = tables_find(r->tables, name);
+	if (e != NULL && e != from) {
+		follow(r, e, depth);
+		return true;
+	}
+	return try_mailbox(r, name);
+}
+
+static void
+go_locally(struct resolution *r, struct span local, const struct entry *from, unsigned depth)
+{
+	const char *plus = local.len ? memchr(local.at, '+', local.len) : NULL;
+
+	if (go_by_name(r, local, from, depth))
+		return;
+	if (plus != NULL && plus != local.at &&
+	    go_by_name(r, (struct span){local.at, plus - local.at}, from, depth))
+		return;
+	set_unknown(r, local);
+}
+
+static void
+go(struct resolution *r, const struct place *p, const struct entry *from, unsigned depth)
+{
+	struct entry *e = p->domain.len ? tables_find(r->tables, p->lower) : NULL;
+
+	if (e != NULL && e != from)
+		follow(r, e, depth);
+	else if (p->kind != DOMAIN_LOCAL)
+		add_remote(r, p);
+	else if (e != NULL)
+		go_locally(r, p->local, tables_find(r->tables, p->local), depth);
+	else
+		go_locally(r, p->local, from, depth);
+}
+
+/* ---- start ---- */
+
+/* False when the address is none that could be ours, or anybody's. */
+static bool
+start(struct resolution *r, struct tables *t, struct span address, resolve_mailbox_cb mailbox,
+    void *arg, struct place *p)
+{
+	name_set_reset(&r->mailboxes);
+	name_set_reset(&r->remotes);
+	name_set_reset(&r->missing);
+	r->expanded = r->relay = r->dropped = r->unknown = r->unclear = r->loop = false;
+	r->tables = t;
+	r->mailbox = mailbox;
+	r->arg = arg;
+	t->resolutions++;
+	if (address.len == 0 || address.len >= sizeof r->lower) {
+		r->unknown = true;
+		return false;
+	}
+	memcpy(r->text, address.at, address.len);
+	tables_place(t, (struct span){r->text, address.len}, r->lower, p);
+	trace(r, "resolve", address);
+	return true;
+}
+
+void
+resolve(struct resolution *r, struct tables *t, struct span address, resolve_mailbox_cb mailbox,
+    void *arg)
+{
+	struct place p;
+
+	if (start(r, t, address, mailbox, arg, &p))
+		go(r, &p, NULL, 0);
+}
+
+void
+resolve_final(struct resolution *r, struct tables *t, struct span address,
+    resolve_mailbox_cb mailbox, void *arg)
+{
+	struct place p;
+
+	if (!start(r, t, address, mailbox, arg, &p))
+		return;
+	if (p.kind != DOMAIN_LOCAL)
+		add_remote(r, &p);
+	else if (!try_mailbox(r, p.local))
+		r->unknown = true;
+}

@@ -1,0 +1,168 @@
+/*
+ * What the configuration says about where mail goes, ready to be looked up. Pure.
+ */
+#include "router/tables.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/address.h"
+#include "common/memory.h"
+
+/* ---- addresses ---- */
+
+static enum domain_kind
+kind_of(const struct tables *t, struct span domain)
+{
+	/* A bare name is one of ours. A literal never is: it names an interface, not a domain. */
+	if (domain.len == 0)
+		return DOMAIN_LOCAL;
+	if (domain.at[0] == '[')
+		return DOMAIN_REMOTE;
+	if (span_is_nocase(domain, t->server) || address_match_list(span_of(t->local), domain))
+		return DOMAIN_LOCAL;
+	return address_match_list(span_of(t->relay), domain) ? DOMAIN_RELAY : DOMAIN_REMOTE;
+}
+
+void
+tables_place(const struct tables *t, struct span text, char *lower, struct place *p)
+{
+	for (size_t i = 0; i < text.len; i++)
+		lower[i] =
+		    text.at[i] >= 'A' && text.at[i] <= 'Z' ? text.at[i] + ('a' - 'A') : text.at[i];
+	p->text = text;
+	p->lower = (struct span){lower, text.len};
+	address_split(p->lower, &p->local, &p->domain);
+	p->kind = kind_of(t, p->domain);
+}
+
+/* ---- entries ---- */
+
+static struct entry **
+bucket_of(const struct tables *t, struct span name)
+{
+	uint64_t h = 14695981039346656037u;
+
+	for (size_t i = 0; i < name.len; i++)
+		h = (h ^ (unsigned char)name.at[i]) * 1099511628211u;
+	return &t->buckets[(h ^ h >> 32) & (t->n_buckets - 1)];
+}
+
+struct entry *
+tables_find(const struct tables *t, struct span name)
+{
+	struct entry *e = *bucket_of(t, name), *forward = NULL;
+
+	for (; e != NULL; e = e->next) {
+		if (!span_equal(e->name, name))
+			continue;
+		if (!e->forward)
+			return e;
+		forward = e;
+	}
+	return forward;
+}
+
+static struct span
+lower_copy(const char *text)
+{
+	size_t len = strlen(text);
+	char *copy = xmalloc(len + 1);
+
+	for (size_t i = 0; i <= len; i++)
+		copy[i] = text[i] >= 'A' && text[i] <= 'Z' ? text[i] + ('a' - 'A') : text[i];
+	return (struct span){copy, len};
+}
+
+/* The targets as they stand, and behind them in lower case: one piece of memory. */
+static void
+set_targets(const struct tables *t, struct entry *e, const char *text)
+{
+	size_t len = strlen(text);
+	struct span rest, one;
+
+	e->memory = xmalloc(2 * len + 1);
+	memcpy(e->memory, text, len);
+	e->targets = xcalloc(len / 2 + 1, sizeof *e->targets);
+	for (rest = (struct span){e->memory, len}; rest.len > 0;) {
+		span_take(&rest, ' ', &one);
+		if (one.len > 0)
+			tables_place(
+			    t, one, e->memory + len + (one.at - e->memory), &e->targets[e->n++]);
+	}
+}
+
+static void
+add_entry(struct tables *t, const struct setting *s)
+{
+	struct entry *e = xcalloc(1, sizeof *e), **bucket;
+
+	e->name = lower_copy(s->key);
+	e->forward = strcmp(s->section, "forward") == 0;
+	set_targets(t, e, s->value);
+	bucket = bucket_of(t, e->name);
+	e->next = *bucket;
+	*bucket = e;
+	t->n_entries++;
+}
+
+static bool
+is_entry(const struct setting *s)
+{
+	return strcmp(s->section, "aliases") == 0 || strcmp(s->section, "forward") == 0;
+}
+
+/* ---- all of it ---- */
+
+struct tables *
+tables_new(const struct settings *settings)
+{
+	struct tables *t = xcalloc(1, sizeof *t);
+
+	t->server = xstrdup(settings_text(settings, "mail", "Mail Server"));
+	t->local = xstrdup(settings_text(settings, "smtpd", "Local Domains"));
+	t->relay = xstrdup(settings_text(settings, "smtpd", "Relay Domains"));
+	t->unknown = xstrdup(settings_text(settings, "smtpd", "Unknown Mailbox"));
+	t->max_depth = settings_u64(settings, "limits", "Maximum Alias Depth");
+	t->trace = settings_bool(settings, "mail", "Trace Router");
+	t->n_buckets = 16;
+	while (t->n_buckets < settings->n)
+		t->n_buckets *= 2;
+	t->buckets = xcalloc(t->n_buckets, sizeof(struct entry *));
+	for (size_t i = 0; i < settings->n; i++)
+		if (is_entry(&settings->items[i]))
+			add_entry(t, &settings->items[i]);
+	return t;
+}
+
+static void
+free_entry(struct entry *e)
+{
+	free((void *)(uintptr_t)e->name.at);
+	free(e->memory);
+	free(e->targets);
+	free(e);
+}
+
+void
+tables_free(struct tables **tp)
+{
+	struct tables *t = *tp;
+
+	if (t == NULL)
+		return;
+	*tp = NULL;
+	for (size_t i = 0; i < t->n_buckets; i++)
+		while (t->buckets[i] != NULL) {
+			struct entry *e = t->buckets[i];
+
+			t->buckets[i] = e->next;
+			free_entry(e);
+		}
+	free(t->buckets);
+	free(t->server);
+	free(t->local);
+	free(t->relay);
+	free(t->unknown);
+	free(t);
+}

@@ -1,0 +1,56 @@
+/*
+ * What the configuration says about where mail goes: domains, [aliases] and [forward]. Made anew on
+ * each reload. Pure.
+ */
+#ifndef ROUTER_TABLES_H
+#define ROUTER_TABLES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/settings.h"
+#include "common/span.h"
+
+enum domain_kind { DOMAIN_LOCAL, DOMAIN_RELAY, DOMAIN_REMOTE };
+
+/* An address or a bare name, taken apart. */
+struct place {
+	struct span text;  /* as given */
+	struct span lower; /* in lower case; local and domain are parts of it */
+	struct span local, domain;
+	enum domain_kind kind;
+};
+
+/* An alias or a forward. */
+struct entry {
+	struct span name; /* lower case */
+	bool forward;
+	struct place *targets;
+	size_t n;
+	char *memory; /* what the targets point into */
+	struct entry *next;
+	uint64_t seen; /* resolve.c: the resolution that has followed it */
+	bool open;     /* resolve.c: it is being followed now */
+};
+
+struct tables {
+	char *server, *local, *relay; /* Mail Server, and lists of patterns */
+	char *unknown;		      /* the mailbox, "" without */
+	unsigned max_depth;
+	bool trace;
+	struct entry **buckets;
+	size_t n_buckets, n_entries;
+	uint64_t resolutions;
+};
+
+struct tables *tables_new(const struct settings *settings);
+void tables_free(struct tables **t);
+
+/* name in lower case. An alias comes before a forward of the same name; NULL without either. */
+struct entry *tables_find(const struct tables *t, struct span name);
+
+/* Takes text apart; lower has room for text.len bytes and must live as long as *p. */
+void tables_place(const struct tables *t, struct span text, char *lower, struct place *p);
+
+#endif
