@@ -1,0 +1,47 @@
+/*
+ * The verbs of SMTP: one table, one function a verb. Private to the folder.
+ */
+#ifndef SMTPD_COMMANDS_H
+#define SMTPD_COMMANDS_H
+
+#include "smtpd/session.h"
+
+struct command {
+	const char *verb;
+	unsigned states;   /* in which it is allowed */
+	unsigned line_max; /* bytes with CRLF */
+	enum { ARGUMENT_NONE, ARGUMENT_MAY, ARGUMENT_MUST } argument;
+	void (*run)(struct session *s, struct span argument);
+};
+
+/* Cuts the verb from *line. NULL when nobody knows it. */
+const struct command *command_find(struct span *line);
+
+/* Checks length, order and argument, then runs the verb; c may be NULL. argument is what
+ * command_find() left of line. */
+void
+command_run(struct session *s, const struct command *c, struct span argument, struct span line);
+
+/* True for a command that may be run while the answers to earlier ones are awaited (RFC 2920): a
+ * RCPT, as long as not too many wait. */
+bool command_may_overlap(
+    const struct session *s, const struct command *c, struct span argument, struct span line);
+
+/* transaction.c */
+void cmd_mail(struct session *s, struct span argument);
+void cmd_rcpt(struct session *s, struct span argument);
+/* message.c */
+void cmd_data(struct session *s, struct span argument);
+void cmd_bdat(struct session *s, struct span argument);
+/* auth.c */
+void cmd_auth(struct session *s, struct span argument);
+
+/* Further input of a verb: the bytes taken, 0 when more is needed. */
+size_t message_input_data(struct session *s, struct span bytes);
+size_t message_input_chunk(struct session *s, struct span bytes);
+size_t message_input_swallow(struct session *s, struct span bytes);
+void auth_input_line(struct session *s, struct span line);
+/* Forgets an AUTH that goes on. */
+void auth_abort(struct session *s);
+
+#endif

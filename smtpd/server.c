@@ -1,0 +1,212 @@
+/*
+ * The program around the conversations: who is let in, and what a reload or a drain means for those
+ * who are.
+ */
+#include "smtpd/server.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "auth/auth.h"
+#include "common/connections.h"
+#include "common/ip_list.h"
+#include "common/listeners.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/tls.h"
+#include "queue/queue.h"
+#include "router/router.h"
+#include "smtpd/session.h"
+#include "smtpd/transaction.h"
+
+static struct smtpd smtpd;
+static struct listeners *listeners;
+static struct role *role;
+
+/* ---- accepting ---- */
+
+static int
+kind_of(const char *key)
+{
+	return strcmp(key, "Submission") == 0 ? KIND_SUBMISSION
+	       : strcmp(key, "SMTPS") == 0    ? KIND_SMTPS
+					      : KIND_SMTP;
+}
+
+/* One try to say why: who is turned away costs no memory. */
+static void
+turn_away(int fd, const char *reply, int kind)
+{
+	ssize_t ignored;
+
+	smtpd.counters.connections_refused++;
+	if (kind != KIND_SMTPS) {
+		ignored = send(fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)ignored;
+	}
+	close(fd);
+}
+
+static enum connections_verdict
+count(const struct sockaddr *address)
+{
+	const struct smtpd_settings *s = &smtpd.settings;
+	bool unlimited = ip_list_has(s->unlimited, address);
+
+	return connections_enter(smtpd.connections, address, s->connections_max,
+	    unlimited ? 0 : s->connections_each_max);
+}
+
+static void
+on_accept(void *arg, int fd, const struct sockaddr *address, socklen_t length, int kind)
+{
+	bool counted = smtpd.connections != NULL && address->sa_family != AF_UNIX;
+	enum connections_verdict verdict = CONNECTIONS_OK;
+
+	(void)arg, (void)length;
+	if (kind == KIND_SMTPS && smtpd.tls == NULL) {
+		turn_away(fd, "", kind);
+		return;
+	}
+	if (counted)
+		verdict = count(address);
+	if (verdict == CONNECTIONS_FULL)
+		turn_away(fd, "421 4.3.2 Too many connections; try again later\r\n", kind);
+	else if (verdict == CONNECTIONS_ADDRESS_FULL)
+		turn_away(fd, "421 4.7.0 Too many connections from your address\r\n", kind);
+	else
+		session_new(&smtpd, fd, kind, counted);
+}
+
+/* ---- settings ---- */
+
+static void
+read_settings(struct role *r)
+{
+	SSL_CTX *old = smtpd.tls;
+
+	smtpd_settings_read(&smtpd.settings, r->settings);
+	smtpd.tls = tls_server_context(r->settings);
+	SSL_CTX_free(old); /* its connections hold it as long as they live */
+}
+
+static void
+on_reload(struct role *r)
+{
+	read_settings(r);
+	if (!smtpd.draining)
+		listeners_update(&listeners, r, kind_of, on_accept, NULL);
+	log_info("- reloaded");
+}
+
+/* ---- drain ---- */
+
+static void
+on_empty(struct smtpd *d)
+{
+	(void)d;
+	role_exit_when_done(role);
+}
+
+static bool
+is_idle(const struct session *s)
+{
+	return s->transaction == NULL && s->input != INPUT_SWALLOW;
+}
+
+/* Who is between commands is told at once; who is sending a message is let finish. */
+static void
+dismiss_idle(void)
+{
+	for (struct session *s = LIST_FIRST(&smtpd.sessions), *next; s != NULL; s = next) {
+		next = LIST_NEXT(s, entry);
+		if (s->handshaking)
+			session_free(&s);
+		else if (is_idle(s))
+			session_close(s, "421 4.3.0 The service restarts; come back", "drain");
+	}
+}
+
+static void
+on_drain(struct role *r)
+{
+	if (smtpd.draining)
+		return;
+	listeners_close(&listeners);
+	dismiss_idle();
+	smtpd.draining = true; /* not before: the last one of the loop must not end it */
+	if (LIST_EMPTY(&smtpd.sessions))
+		role_exit_when_done(r);
+}
+
+/* ---- status ---- */
+
+static json_int_t
+sessions_now(void)
+{
+	const struct session *s;
+	json_int_t n = 0;
+
+	LIST_FOREACH (s, &smtpd.sessions, entry)
+		n++;
+	return n;
+}
+
+static void
+on_status(struct role *r, json_t *counters)
+{
+	const struct smtpd_counters *c = &smtpd.counters;
+	const struct {
+		const char *name;
+		uint64_t value;
+	} rows[] = {
+	    {"connections", c->connections},
+	    {"connections refused", c->connections_refused},
+	    {"TLS sessions", c->tls_sessions},
+	    {"messages accepted", c->messages_accepted},
+	    {"messages refused", c->messages_refused},
+	    {"recipients refused", c->recipients_refused},
+	    {"bytes accepted", c->bytes_accepted},
+	    {"logins", c->auth_granted},
+	    {"failed logins", c->auth_failures},
+	};
+
+	(void)r;
+	json_object_set_new(counters, "connections now", json_integer(sessions_now()));
+	for (size_t i = 0; i < nitems(rows); i++)
+		json_object_set_new(counters, rows[i].name, json_integer(rows[i].value));
+}
+
+const struct role_ops server_ops = {
+    .on_reload = on_reload, .on_drain = on_drain, .on_status = on_status};
+
+/* ---- the start ---- */
+
+void
+server_open(struct role *r)
+{
+	int fd = role_socket(r, "connections");
+
+	role = r;
+	tzset(); /* the zone's file is out of reach later */
+	smtpd.base = r->base;
+	smtpd.worker = r->worker;
+	smtpd.on_empty = on_empty;
+	LIST_INIT(&smtpd.sessions);
+	read_settings(r);
+	if (fd != -1)
+		smtpd.connections = connections_open(fd, r->worker, r->workers);
+}
+
+void
+server_run(struct role *r)
+{
+	unsigned spares = settings_u64(r->settings, "limits", "Spare Spool Files");
+
+	smtpd.auth = auth_client_new(r->base, role_peer_path(r, "auth.sock"), "smtpd");
+	smtpd.router = router_client_new(r->base, role_peer_path(r, "router.sock"), "smtpd");
+	smtpd.queue = queue_client_new(r->base, role_peer_path(r, "queue.sock"), "smtpd", spares);
+	listeners_update(&listeners, r, kind_of, on_accept, NULL);
+}

@@ -1,0 +1,361 @@
+/*
+ * MAIL and RCPT. Each recipient is router's to judge; several RCPTs of one packet are asked for at
+ * the same time, and answered in their order.
+ */
+#include "smtpd/transaction.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/ipc.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/queue_id.h"
+#include "smtpd/body.h"
+#include "smtpd/commands.h"
+#include "smtpd/policy.h"
+
+/* Cuts "FROM:" or "TO:" and the blanks behind it, which some clients send. */
+static bool
+take_keyword(struct span *argument, const char *keyword)
+{
+	size_t n = strlen(keyword);
+
+	if (argument->len < n || !span_is_nocase((struct span){argument->at, n}, keyword))
+		return false;
+	*argument = (struct span){argument->at + n, argument->len - n};
+	while (argument->len > 0 && argument->at[0] == ' ')
+		*argument = (struct span){argument->at + 1, argument->len - 1};
+	return true;
+}
+
+static bool
+has_8bit(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text >= 0x80)
+			return true;
+	return false;
+}
+
+static const char needs_utf8[] = "553 5.6.7 The address needs SMTPUTF8";
+
+/* ---- MAIL ---- */
+
+static struct transaction *
+transaction_new(const struct session *s)
+{
+	struct transaction *t = xcalloc(1, sizeof *t);
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	t->expires_ms = (now.tv_sec + (uint64_t)s->server->settings.transaction_s) * 1000 +
+			now.tv_nsec / 1000000;
+	t->slot.fd = -1;
+	TAILQ_INIT(&t->asks);
+	pool_start(&t->pool, t->space, sizeof t->space);
+	return t;
+}
+
+static int
+refuse(char reply[REPLY_LINE_SIZE], const char *text, const char *more)
+{
+	snprintf(reply, REPLY_LINE_SIZE, "%s%s", text, more);
+	return -1;
+}
+
+static int
+read_mail(const struct session *s, struct span argument, char path[ADDRESS_TEXT_SIZE],
+    struct mail_parameters *p, char reply[REPLY_LINE_SIZE])
+{
+	const char *no = policy_mail(s), *why;
+
+	if (no != NULL)
+		return refuse(reply, no, "");
+	if (!take_keyword(&argument, "FROM:"))
+		return refuse(reply, "501 5.5.4 MAIL FROM:<address> is expected", "");
+	if (address_parse_path(&argument, ADDRESS_ALLOW_NULL | ADDRESS_ALLOW_UTF8, path, &why) ==
+	    -1)
+		return refuse(reply, "501 5.1.7 Sender: ", why);
+	if ((no = parameters_of_mail(argument, p)) != NULL)
+		return refuse(reply, no, "");
+	if (has_8bit(path) && !(p->flags & ENVELOPE_SMTPUTF8))
+		return refuse(reply, needs_utf8, "");
+	if (p->size > s->server->settings.message_max)
+		return refuse(reply, "552 5.3.4 Message too big", "");
+	return 0;
+}
+
+void
+cmd_mail(struct session *s, struct span argument)
+{
+	char path[ADDRESS_TEXT_SIZE], reply[REPLY_LINE_SIZE];
+	struct mail_parameters p;
+	struct transaction *t;
+
+	if (s->server->draining) {
+		session_close(s, "421 4.3.0 The service restarts; come back", "drain");
+		return;
+	}
+	if (read_mail(s, argument, path, &p, reply) == -1) {
+		log_info("- mail-refused client=%s helo=%s reply=\"%s\"", session_client(s),
+		    session_helo(s), log_safe(span_of(reply)));
+		session_reply(s, reply);
+		return;
+	}
+	t = s->transaction = transaction_new(s);
+	t->parameters = p;
+	if (!pool_copy(&t->pool, span_of(path), &t->envelope.reverse_path) ||
+	    !pool_copy(&t->pool, p.envid, &t->envelope.envid)) {
+		session_end_transaction(s);
+		session_reply(s, "452 4.3.1 Out of memory");
+		return;
+	}
+	session_set_state(s, S_MAIL);
+	session_reply(s, "250 2.1.0 Ok");
+}
+
+/* ---- RCPT: the reply ---- */
+
+/* What a verdict says to the client, unless router gives better words. */
+static const struct {
+	const char *code, *text;
+} verdicts[] = {
+    [ROUTER_LOCAL] = {NULL, NULL},
+    [ROUTER_RELAY] = {NULL, NULL},
+    [ROUTER_REMOTE] = {NULL, NULL},
+    [ROUTER_UNKNOWN] = {"550 5.1.1", "Unknown mailbox"},
+    [ROUTER_FULL] = {"452 4.2.2", "Mailbox is full"},
+    [ROUTER_TOO_BIG] = {"552 5.2.2", "Message is larger than the mailbox"},
+    [ROUTER_LOOP] = {"550 5.4.6", "Aliases lead in a circle"},
+    [ROUTER_LATER] = {"451 4.3.0", "Mailboxes do not answer; try again later"},
+};
+
+/* Fits no more into this transaction. */
+static const char *
+too_many(const struct session *s, const struct ask *a)
+{
+	const struct transaction *t = s->transaction;
+	uint64_t max = s->server->settings.recipients_max;
+
+	if (a->targets > max)
+		return "550 5.5.3 Expands to too many recipients";
+	if (t->targets >= max || t->targets + a->targets > max || t->envelope.n_recipients >= max ||
+	    t->envelope_bytes + a->address.len + a->original.len > TRANSACTION_MAX_BYTES)
+		return "452 4.5.3 Too many recipients";
+	return NULL;
+}
+
+/* The refusal of a recipient that router has judged, or NULL. */
+static const char *
+judge(const struct session *s, struct ask *a)
+{
+	char words[REPLY_LINE_SIZE];
+
+	if (a->refused)
+		return a->reply;
+	if (verdicts[a->verdict].code != NULL) {
+		strlcpy(words, a->reply, sizeof words);
+		snprintf(a->reply, sizeof a->reply, "%s %.400s", verdicts[a->verdict].code,
+		    words[0] != '\0' ? words : verdicts[a->verdict].text);
+		return a->reply;
+	}
+	if (a->verdict == ROUTER_REMOTE && policy_relay(s) != NULL)
+		return policy_relay(s);
+	if (transaction_has(s->transaction, a->address))
+		return NULL;
+	return too_many(s, a);
+}
+
+static void
+log_refused(const struct session *s, const struct ask *a, const char *reply)
+{
+	log_info("- recipient-refused to=<%s> from=<%s> client=%s helo=%s user=%s reply=\"%s\"",
+	    log_safe(a->address), log_safe(s->transaction->envelope.reverse_path),
+	    session_client(s), session_helo(s), s->user != NULL ? log_safe(span_of(s->user)) : "",
+	    log_safe(span_of(reply)));
+}
+
+static void
+refuse_recipient(struct session *s, const struct ask *a, const char *reply)
+{
+	struct transaction *t = s->transaction;
+	bool over = strncmp(reply, "452 4.5.3", 9) == 0;
+
+	s->server->counters.recipients_refused++;
+	if (!over || t->overshoot == 0)
+		log_refused(s, a, reply);
+	session_reply(s, reply);
+	if (over && ++t->overshoot > RECIPIENT_OVERSHOOT_MAX)
+		session_close(s, "421 4.5.3 Too many recipients", "recipients");
+}
+
+static void
+settle(struct session *s, struct ask *a)
+{
+	struct transaction *t = s->transaction;
+	const char *no = judge(s, a);
+	bool known = transaction_has(t, a->address);
+
+	if (no == NULL && !transaction_add(t, a->address, a->original, a->notify))
+		no = "452 4.3.1 Out of memory";
+	if (no != NULL) {
+		refuse_recipient(s, a, no);
+		return;
+	}
+	if (!known) {
+		t->targets += a->targets;
+		t->envelope_bytes += a->address.len + a->original.len;
+	}
+	session_set_state(s, S_RCPT);
+	session_reply(s, "250 2.1.5 Ok");
+}
+
+/* Gives all replies that are next in their order. */
+static void
+settle_first(struct session *s)
+{
+	struct transaction *t = s->transaction;
+	struct ask *a;
+
+	while ((a = TAILQ_FIRST(&t->asks)) != NULL && a->answered) {
+		TAILQ_REMOVE(&t->asks, a, entry);
+		t->n_asks--;
+		settle(s, a);
+		free(a);
+	}
+}
+
+/* ---- RCPT: the question ---- */
+
+static void
+on_verdict(void *arg, enum router_verdict verdict, uint64_t targets, struct span text)
+{
+	struct ask *a = arg;
+	struct session *s = a->session;
+
+	a->call = NULL;
+	a->answered = true;
+	a->verdict = verdict <= ROUTER_VERDICT_LAST ? verdict : ROUTER_LATER;
+	a->targets = targets;
+	strlcpy(a->reply, text.len > 0 ? log_safe(text) : "", sizeof a->reply);
+	settle_first(s);
+	if (!transaction_is_asking(s))
+		session_go_on(s);
+}
+
+/* <postmaster> without a domain is ours, in any case (RFC 5321 4.5.1); nobody else goes without. */
+static bool
+complete_domain(const struct session *s, char address[ADDRESS_TEXT_SIZE])
+{
+	struct span local, domain;
+
+	address_split(span_of(address), &local, &domain);
+	if (domain.len > 0)
+		return true;
+	if (!span_is_nocase(local, "postmaster"))
+		return false;
+	snprintf(address, ADDRESS_TEXT_SIZE, "postmaster@%s", s->server->settings.server);
+	return true;
+}
+
+static int
+read_recipient(const struct session *s, struct span argument, char address[ADDRESS_TEXT_SIZE],
+    struct recipient_parameters *p, char reply[REPLY_LINE_SIZE])
+{
+	bool utf8 = s->transaction->parameters.flags & ENVELOPE_SMTPUTF8;
+	const char *no, *why;
+
+	address[0] = '\0';
+	if (!take_keyword(&argument, "TO:"))
+		return refuse(reply, "501 5.5.4 RCPT TO:<address> is expected", "");
+	if (address_parse_path(
+		&argument, ADDRESS_ALLOW_UTF8 | ADDRESS_ALLOW_NO_DOMAIN, address, &why) == -1)
+		return refuse(reply, "501 5.1.3 Recipient: ", why);
+	if (!complete_domain(s, address))
+		return refuse(reply, "501 5.1.3 Recipient: ", "domain is missing");
+	if ((no = parameters_of_recipient(argument, utf8, p)) != NULL)
+		return refuse(reply, no, "");
+	if (!utf8 && has_8bit(address))
+		return refuse(reply, needs_utf8, "");
+	if (s->transaction->targets >= s->server->settings.recipients_max ||
+	    s->transaction->envelope.n_recipients >= s->server->settings.recipients_max)
+		return refuse(reply, "452 4.5.3 Too many recipients", "");
+	return 0;
+}
+
+static struct ask *
+ask_new(struct session *s, struct span address, const struct recipient_parameters *p)
+{
+	struct ask *a = malloc(sizeof *a + address.len + p->original.len);
+
+	if (a == NULL)
+		return NULL;
+	*a = (struct ask){.session = s, .notify = p->notify};
+	a->address = (struct span){memcpy(a->text, address.at, address.len), address.len};
+	a->original = (struct span){a->text + address.len, p->original.len};
+	if (p->original.len > 0)
+		memcpy(a->text + address.len, p->original.at, p->original.len);
+	TAILQ_INSERT_TAIL(&s->transaction->asks, a, entry);
+	s->transaction->n_asks++;
+	return a;
+}
+
+void
+cmd_rcpt(struct session *s, struct span argument)
+{
+	struct transaction *t = s->transaction;
+	char address[ADDRESS_TEXT_SIZE], reply[REPLY_LINE_SIZE];
+	struct recipient_parameters p = {0};
+	bool refused = read_recipient(s, argument, address, &p, reply) == -1;
+	struct ask *a = ask_new(s, span_of(address), &p);
+
+	if (a == NULL) {
+		/* Those before it lose their order: better to say it for all. */
+		session_close(s, "421 4.3.1 Out of memory", "memory");
+	} else if (refused) {
+		a->refused = a->answered = true;
+		strlcpy(a->reply, reply, sizeof a->reply);
+		settle_first(s);
+	} else {
+		a->call = router_ask(s->server->router, t->envelope.reverse_path, a->address,
+		    t->parameters.size, on_verdict, a);
+	}
+}
+
+/* ---- the end ---- */
+
+bool
+transaction_is_asking(const struct session *s)
+{
+	return s->transaction != NULL && s->transaction->n_asks > 0;
+}
+
+void
+transaction_free(struct session *s)
+{
+	struct transaction *t = s->transaction;
+	struct ask *a;
+
+	if (t == NULL)
+		return;
+	s->transaction = NULL;
+	while ((a = TAILQ_FIRST(&t->asks)) != NULL) {
+		TAILQ_REMOVE(&t->asks, a, entry);
+		ipc_call_cancel(&a->call);
+		free(a);
+	}
+	if (t->committing)
+		log_info("%s unanswered from=<%s> client=%s", queue_id_text(t->envelope.id),
+		    log_safe(t->envelope.reverse_path), session_client(s));
+	queue_call_cancel(&t->call);
+	if (t->slot.fd != -1)
+		queue_abandon(s->server->queue, &t->slot);
+	body_free(&t->body);
+	free(t->envelope.recipients);
+	free(t->index);
+	pool_clear(&t->pool);
+	free(t);
+}

@@ -1,0 +1,71 @@
+/*
+ * A mail transaction: MAIL, its recipients with what router says of each, and the envelope that
+ * grows from them. Private to the folder.
+ */
+#ifndef SMTPD_TRANSACTION_H
+#define SMTPD_TRANSACTION_H
+
+#include <sys/queue.h>
+
+#include "common/address.h"
+#include "queue/envelope.h"
+#include "queue/queue.h"
+#include "router/router.h"
+#include "smtpd/parameters.h"
+#include "smtpd/pool.h"
+#include "smtpd/session.h"
+
+enum {
+	ASKS_MAX = 32,				  /* questions to router at one time */
+	RECIPIENT_OVERSHOOT_MAX = 1000,		  /* RCPTs over the limit before they are errors */
+	TRANSACTION_MAX_BYTES = 16 * 1024 * 1024, /* of envelope */
+};
+
+/* One RCPT whose reply is not given yet. Replies go out in the order of the commands. */
+struct ask {
+	TAILQ_ENTRY(ask) entry;
+	struct session *session;
+	struct ipc_call *call;
+	struct span address, original;
+	unsigned notify;
+	enum router_verdict verdict;
+	uint64_t targets;
+	bool answered;
+	bool refused; /* before router was asked: reply says why */
+	char reply[REPLY_LINE_SIZE];
+	char text[]; /* address and original */
+};
+TAILQ_HEAD(asks, ask);
+
+struct transaction {
+	struct mail_parameters parameters;
+	struct envelope envelope; /* its spans live in pool and session */
+	size_t recipients_room, envelope_bytes;
+	uint64_t targets;
+	uint32_t *index; /* of recipients by address: open addressing, 0 is empty */
+	size_t index_size;
+	unsigned overshoot;
+	struct asks asks;
+	unsigned n_asks;
+	uint64_t expires_ms; /* monotonic */
+	/* the message: */
+	struct queue_slot slot;
+	struct queue_call *call;
+	bool committing;
+	struct body *body;
+	struct pool pool;
+	char space[512];
+};
+
+/* Forgets it: no answer comes any more, a slot is given back. Clears the pointer. */
+void transaction_free(struct session *s);
+
+/* True while RCPTs wait for their answer. */
+bool transaction_is_asking(const struct session *s);
+
+/* The same again, or a new one. False when there is no memory. */
+bool
+transaction_add(struct transaction *t, struct span address, struct span original, unsigned notify);
+bool transaction_has(const struct transaction *t, struct span address);
+
+#endif
