@@ -52,6 +52,9 @@ $(foreach p,$(PROGRAMS),$(eval $(call program_library,$(p))))
 $(B)/sambarctl: $(B)/obj/master/sambarctl.o $(B)/libmaster.a $(B)/libdoors.a $(B)/libcommon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
+# It takes the shipped files in.
+$(B)/obj/master/shipped_conf.o: conf/config.ini conf/mail.ini
+
 $(B)/lib%.a:
 	@rm -f $@
 	ar rcs $@ $^
@@ -80,7 +83,58 @@ fuzz: $(FUZZ)
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
+# A program that the system tests put in another's place, to try what it may reach there.
+$(B)/probe: $(B)/obj/tests/system/probe.o $(B)/libcommon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+probe: $(B)/probe
+
 clean:
 	rm -rf build build-sanitize
 
-.PHONY: all unit fuzz clean
+.PHONY: all unit fuzz probe clean
+
+# ---- what people and machines call; packages come first, and what pkg-config knows after them is read anew ----
+
+PYTHON ?= /usr/bin/python3
+REMAKE := $(MAKE) --no-print-directory -s -j$(shell nproc)
+
+run:
+	@tests/packages.sh build run
+	@$(REMAKE) all
+	@tests/run.sh $(B)
+
+check:
+	@tests/packages.sh build check
+	@$(PYTHON) tests/check.py
+
+# See tests/bench/README.md; PEERS=1 PEER_SCRIPTS=DIR compares with other servers.
+bench:
+	@tests/packages.sh build bench
+	@$(REMAKE) all $(B)/bench/popload $(B)/bench/smtplat
+	@B=$(B) $(PYTHON) tests/bench/bench.py
+
+$(B)/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -pthread -o $@ $<
+
+SOURCES = $(wildcard */*.[ch] tests/*/*.[ch])
+lint:
+	@tests/packages.sh build lint
+	clang-tidy --quiet $(wildcard $(addsuffix /*.c,common $(PROGRAMS))) -- -std=gnu11 $(PKG_CFLAGS) -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"'
+	mandoc -Tlint -Wwarning docs/man/*
+
+format:
+	clang-format -i $(SOURCES)
+
+LIBDIR  = $(DESTDIR)$(PREFIX)/lib/sambar
+SBINDIR = $(DESTDIR)$(PREFIX)/sbin
+SHARE   = $(DESTDIR)$(PREFIX)/share
+install: all
+	install -d $(LIBDIR) $(SBINDIR) $(SHARE)/sambar $(SHARE)/man/man5 $(SHARE)/man/man8
+	install -m 755 $(addprefix $(B)/,$(PROGRAMS)) $(LIBDIR)
+	install -m 755 $(B)/sambarctl $(SBINDIR)
+	install -m 644 $(wildcard conf/*) $(SHARE)/sambar
+	install -m 644 $(wildcard docs/man/*.5) $(SHARE)/man/man5
+	install -m 644 $(wildcard docs/man/*.8) $(SHARE)/man/man8
+
+.PHONY: run check bench lint format install

@@ -1,0 +1,259 @@
+#!/usr/bin/python3
+"""make bench: loads our own suite, and with PEERS=1 other servers beside it. See tests/bench/README.md."""
+import glob
+import os
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(TOP, os.environ.get("B", "build"))
+BENCH = os.path.join(BUILD, "bench")
+os.environ["SAMBAR_BUILD"] = BUILD
+sys.path.insert(0, os.path.join(TOP, "tests", "system"))
+sys.dont_write_bytecode = True
+import sambar  # noqa: E402
+from events import wait_until  # noqa: E402
+
+RUNS = int(os.environ.get("RUNS", "3"))
+SCALE = int(os.environ.get("SCALE", "100"))
+# smtp-source -r 10 -t u@... writes to 1u@... 10u@...
+USERS = [f"u{i}" for i in range(10)] + ["u"] + [f"{i}u" for i in range(1, 11)]
+
+# scenario: processes, sessions of each, messages in all, bytes, recipients, connections kept
+SCENARIOS = {
+    "a": (1, 1, 2000, 4096, 1, True),           # one connection, one after the other
+    "b": (10, 5, 10000, 4096, 1, False),        # a connection for each message
+    "c": (10, 5, 20000, 4096, 1, True),         # connections kept
+    "d": (10, 2, 2000, 102400, 1, False),       # large messages
+    "e": (1, 50, 2000, 4096, 10, False),        # ten recipients each
+}
+
+
+# ---- smtp-source, unpacked and not installed ----
+
+def smtp_source():
+    """(path, environment) of smtp-source, from Debian's postfix package below the build folder."""
+    root = os.path.join(BENCH, "postfix")
+    path = os.path.join(root, "usr", "sbin", "smtp-source")
+    if not os.path.exists(path):
+        debs = os.path.join(BENCH, "deb")
+        os.makedirs(debs, mode=0o755, exist_ok=True)
+        subprocess.run(["apt-get", "download", "-qq", "postfix"], cwd=debs, check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(["dpkg", "-x", glob.glob(os.path.join(debs, "postfix_*.deb"))[0], root], check=True)
+    return path, dict(os.environ, LD_LIBRARY_PATH=os.path.join(root, "usr", "lib", "postfix"))
+
+
+def send(port, processes, sessions, messages, size, recipients, keep):
+    path, environment = smtp_source()
+    children = []
+    for i in range(processes):
+        to = f"u{i}@example.test" if recipients == 1 else "u@example.test"
+        children.append(subprocess.Popen(
+            [path, "-4", *(["-d"] if keep else []), "-s", str(sessions), "-m", str(messages // processes), "-l", str(size),
+             "-r", str(recipients), "-f", "s@client.test", "-t", to, f"127.0.0.1:{port}"], env=environment))
+    if any([child.wait() != 0 for child in children]):
+        raise RuntimeError("smtp-source failed")
+
+
+# ---- the instance ----
+
+class Measured(sambar.Instance):
+    """An instance on the build folder's file system: a memory file system would promise too much."""
+
+    def __init__(self, **options):
+        import tempfile
+        os.makedirs(BENCH, mode=0o755, exist_ok=True)
+        tempfile.tempdir = BENCH
+        super().__init__(users=USERS, **options)
+
+    def delivered(self):
+        return sum(len(self.mailbox(user)) for user in USERS)
+
+    def wait_delivered(self, count):
+        self.wait_spool_empty()
+        folders = [folder for user in USERS for folder in self.mailbox_folders(user)]
+        wait_until(lambda: self.delivered() >= count, *folders)
+
+    def cpu_seconds(self):
+        ticks = 0
+        for pid in [self.master_pid, *self.children()]:
+            with open(f"/proc/{pid}/stat") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+            ticks += sum(int(n) for n in fields[11:13])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def pss_kb(self):
+        total = 0
+        for pid in [self.master_pid, *self.children()]:
+            with open(f"/proc/{pid}/smaps_rollup") as f:
+                total += next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+        return total
+
+
+def table(title, head, rows):
+    print(f"\n{title}")
+    widths = [max(len(str(row[i])) for row in [head, *rows]) for i in range(len(head))]
+    for row in [head, *rows]:
+        print("  " + "  ".join(str(cell).rjust(width) for cell, width in zip(row, widths)))
+    sys.stdout.flush()
+
+
+def median(rows, i):
+    return statistics.median(row[i] for row in rows)
+
+
+# ---- what is measured ----
+
+def throughput():
+    lines = []
+    for name, (processes, sessions, messages, size, recipients, keep) in SCENARIOS.items():
+        messages = messages * SCALE // 100
+        runs = []
+        for _ in range(RUNS):
+            one = Measured()
+            cpu, start = one.cpu_seconds(), time.monotonic()
+            send(one.port("SMTP"), processes, sessions, messages, size, recipients, keep)
+            accepted = time.monotonic() - start
+            one.wait_delivered(messages * recipients)
+            done = time.monotonic() - start
+            runs.append((messages / accepted, messages * recipients / done, (one.cpu_seconds() - cpu) / messages * 1000))
+            one.end()
+        lines.append((name, messages, *(f"{median(runs, i):.0f}" for i in (0, 1)), f"{median(runs, 2):.2f}"))
+    table(f"Throughput, medians of {RUNS}", ("load", "messages", "accepted/s", "delivered/s", "cpu ms/msg"), lines)
+
+
+def latency():
+    runs = []
+    for _ in range(RUNS):
+        one = Measured()
+        done = subprocess.run([os.path.join(BENCH, "smtplat"), "127.0.0.1", str(one.port("SMTP")), "50", str(20000 * SCALE // 100),
+                               "4096", *(f"u{i}@example.test" for i in range(10))], stdout=subprocess.PIPE, text=True, check=True)
+        runs.append([float(n) for n in done.stdout.split()])
+        one.wait_spool_empty()
+        one.end()
+    table(f"From the end of data to 250, 50 connections, 4 KB, medians of {RUNS}", ("messages/s", "p50 ms", "p90 ms", "p99 ms", "max ms"),
+          [(f"{median([(r[1] / r[0],) for r in runs], 0):.0f}", *(f"{median(runs, i):.2f}" for i in (3, 4, 5, 6)))])
+
+
+def steady():
+    """The rate of each tenth of 100,000 messages: it must not fall while they are delivered."""
+    one = Measured()
+    rows = []
+    for part in range(10):
+        n, start = 10000 * SCALE // 100, time.monotonic()
+        send(one.port("SMTP"), 10, 5, n, 4096, 1, True)
+        rows.append((part + 1, f"{n / (time.monotonic() - start):.0f}", len(one.spool())))
+    start = time.monotonic()
+    one.wait_spool_empty()
+    table("Steady load, connections kept", ("tenth", "accepted/s", "waiting"), rows)
+    print(f"  the rest was delivered in {time.monotonic() - start:.1f} s")
+    one.end()
+
+
+def idle():
+    n = 5000
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    rows = []
+    for listener in ("SMTP", "POP3"):
+        one = Measured(config={"Maximum POP3 Connections": "10000"})
+        before, held, start = one.pss_kb(), [], time.monotonic()
+        for _ in range(n):
+            sock = socket.create_connection(("127.0.0.1", one.port(listener)))
+            sock.recv(512)
+            held.append(sock)
+        seconds = time.monotonic() - start
+        per = (one.pss_kb() - before) / n
+        start = time.monotonic()
+        with socket.create_connection(("127.0.0.1", one.port(listener))) as sock:
+            sock.recv(512)
+            banner = time.monotonic() - start
+        rows.append((listener, n, f"{seconds:.2f}", f"{per:.2f}", f"{banner * 1000:.2f}"))
+        for sock in held:
+            sock.close()
+        one.end()
+    table("Idle connections", ("port", "connections", "seconds", "PSS KB each", "next banner ms"), rows)
+
+
+def pop3():
+    one = Measured()
+    for user in USERS[:10]:
+        folder = os.path.join(one.mailbox_path(user), "new")
+        os.makedirs(folder, exist_ok=True)
+        owner = os.stat(one.mailbox_path(user))
+        os.chown(folder, owner.st_uid, owner.st_gid)
+        for n in range(1000):
+            head = f"From: <s@client.test>\r\nTo: <{user}@example.test>\r\nSubject: message {n}\r\n\r\n"
+            text = (head + ("x" * 70 + "\r\n") * 60)[:4094] + "\r\n"
+            path = os.path.join(folder, f"{1700000000 + n}.M{n}P1.bench,S={len(text)}")
+            with open(path, "w", newline="") as f:
+                f.write(text)
+            os.chown(path, owner.st_uid, owner.st_gid)
+    for user in USERS[:10]:
+        one.ctl("user", "passwd", user, text="pass\n")
+    rows = []
+    for load, sessions, retr in (("login", 2000 * SCALE // 100, 0), ("retr", 200 * SCALE // 100, 100)):
+        runs = []
+        for _ in range(RUNS):
+            done = subprocess.run([os.path.join(BENCH, "popload"), "127.0.0.1", str(one.port("POP3")), "20", str(sessions), str(retr),
+                                   "pass", *USERS[:10]], stdout=subprocess.PIPE, text=True)
+            runs.append([float(n) for n in done.stdout.split()])
+        seconds = median(runs, 0)
+        rows.append((load, f"{sessions / seconds:.0f}", f"{median(runs, 2) / seconds:.0f}", f"{median(runs, 3) / seconds / 1e6:.1f}",
+                     f"{median(runs, 5):.1f}", f"{median(runs, 6):.1f}", int(median(runs, 4))))
+    table(f"POP3, 20 sessions at a time, medians of {RUNS}", ("load", "sessions/s", "messages/s", "MB/s", "p50 ms", "p99 ms", "failed"), rows)
+    one.end()
+
+
+# ---- peers ----
+
+def peers():
+    """Runs the peer scripts' own loads with our adapter among them, and prints what we are to each."""
+    scripts = os.environ.get("PEER_SCRIPTS")
+    if not scripts:
+        sys.exit("PEERS=1 needs PEER_SCRIPTS=DIR, the folder of the peer scripts")
+    out = os.path.join(BENCH, "peers.tsv")
+    if os.path.exists(out):
+        os.unlink(out)
+    environment = dict(os.environ, OUT=out, RUNS=str(RUNS), SCALE=str(SCALE), SAMBAR_BUILD=BUILD,
+                       SCENARIOS=os.environ.get("SCENARIOS", "a b c d e"))
+    names = os.environ.get("PEER_NAMES", "sink postfix opensmtpd exim").split()
+    subprocess.run([os.path.join(scripts, "bench-smtp.sh"), *names, "sambar"], env=environment, check=True)
+    runs = {}
+    with open(out) as f:
+        for line in f:
+            peer, scenario, messages, deliveries, status, accepted, done = line.rstrip("\n").split("\t")[:7]
+            runs.setdefault(scenario, {}).setdefault(peer, []).append((int(messages) / float(accepted), int(deliveries) / float(done)))
+    rows = []
+    for scenario, by_peer in runs.items():
+        if "sambar" not in by_peer:
+            continue
+        for peer, values in by_peer.items():
+            ours = by_peer["sambar"]
+            rows.append((scenario, peer, f"{median(values, 0):.0f}", f"{median(values, 1):.0f}",
+                         f"{median(ours, 0) / median(values, 0):.2f}", f"{median(ours, 1) / median(values, 1):.2f}"))
+    table(f"Beside other servers, medians of {RUNS}", ("load", "server", "accepted/s", "delivered/s", "ours/its acc.", "ours/its dlv."), rows)
+
+
+PARTS = {"throughput": throughput, "latency": latency, "steady": steady, "idle": idle, "pop3": pop3, "peers": peers}
+
+
+def main(words):
+    unknown = [word for word in words if word not in PARTS]
+    if unknown:
+        sys.exit(f"no measurement {unknown[0]}: {' '.join(PARTS)}")
+    words = words or ["throughput", "latency", "idle", "pop3"] + (["steady"] if os.environ.get("STEADY") else []) \
+        + (["peers"] if os.environ.get("PEERS") else [])
+    if shutil.disk_usage(BUILD).free < 5 << 30:
+        print("warning: less than 5 GB are free", file=sys.stderr)
+    for word in words:
+        PARTS[word]()
+
+
+if __name__ == "__main__":
+    main(os.environ.get("PARTS", "").split() + sys.argv[1:])

@@ -1,0 +1,65 @@
+"""Fixtures of the system tests: instances that end with their test, and a guard against hangs."""
+import faulthandler
+import os
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "system"))
+import sambar  # noqa: E402
+
+# Only a hang ends a test: nothing is decided by how long it takes.
+GUARD_S = 600 if sambar.SANITIZED else 300
+if sambar.SANITIZED:
+    # Sanitizers and system call filters exclude each other; the plain build runs these.
+    collect_ignore_glob = ["system/test_confinement.py"]
+
+
+def pytest_make_parametrize_id(val):
+    """Names of cases stay short, whatever bytes they feed."""
+    return repr(val)[:40] if isinstance(val, (bytes, str)) else None
+
+
+class Hang(BaseException):
+    pass
+
+
+def on_alarm(_number, _frame):
+    faulthandler.dump_traceback()
+    raise Hang(f"nothing happened for {GUARD_S} s")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.alarm(GUARD_S)
+    yield
+    signal.alarm(0)
+
+
+def finish(instances):
+    alarms = [line for instance in instances for line in instance.end()]
+    assert not alarms, "\n".join(alarms)
+
+
+@pytest.fixture(scope="module")
+def instance(request):
+    """One running instance for a module; its users and settings are the module's USERS and CONFIG."""
+    one = sambar.Instance(users=getattr(request.module, "USERS", ("ann", "bob")),
+                          config=getattr(request.module, "CONFIG", {}))
+    yield one
+    finish([one])
+
+
+@pytest.fixture
+def make_instance():
+    """Makes instances that end with the test."""
+    made = []
+
+    def make(**options):
+        made.append(sambar.Instance(**options))
+        return made[-1]
+
+    yield make
+    finish(made)

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Installs what this Debian machine lacks of the packages that a task needs; does nothing otherwise.
+# usage: tests/packages.sh build|run|check|lint|bench...
+set -eu
+
+build="gcc libc6-dev make pkg-config libevent-dev libbsd-dev libseccomp-dev libjansson-dev libcrypt-dev zlib1g-dev libssl-dev"
+run="curl openssl"
+check="libcmocka-dev swaks libnet-ssleay-perl mpop curl openssl python3 python3-pytest python3-pytest-xdist procps strace mandoc"
+lint="clang-tidy mandoc"
+# smtp-source is unpacked from postfix's package, which need not be installed; these are its libraries.
+bench="python3 procps libdb5.3 libicu72 libnsl2"
+
+list=
+for task; do
+	case $task in
+	build) list="$list $build" ;;
+	run) list="$list $run" ;;
+	check) list="$list $check" ;;
+	lint) list="$list $lint" ;;
+	bench) list="$list $bench" ;;
+	*) echo "packages.sh: no task $task" >&2; exit 64 ;;
+	esac
+done
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "This is no Debian: these packages, or what they are called here, must be there:$list" >&2
+	exit 0
+fi
+
+missing=
+for package in $list; do
+	status=$(dpkg-query -W -f '${db:Status-Status} ' "$package" 2>/dev/null || true)
+	case $status in
+	*installed*) ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+sudo=
+if [ "$(id -u)" != 0 ]; then
+	if ! command -v sudo >/dev/null; then
+		echo "Missing, and only root can install them: apt-get install$missing" >&2
+		exit 77
+	fi
+	sudo=sudo
+fi
+echo "Installing:$missing"
+$sudo apt-get update -qq
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+	-o DPkg::Lock::Timeout=600 $missing >/dev/null

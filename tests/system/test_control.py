@@ -1,0 +1,492 @@
+"""sambarctl: every subcommand, checks with all errors, reloads and restarts that refuse nobody."""
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from clients import Closed, Smtp, text_message
+from events import wait_process_end, wait_until
+from sambar import BUILD, read
+
+USERS = ("ann", "bob")
+EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_UNAVAILABLE, EX_CONFIG = 64, 65, 66, 69, 78
+
+
+# ---- start, stop, status ----
+
+def test_usage(instance):
+    for words in ([], ["nonsense"], ["user"], ["user", "nonsense"], ["user", "add"], ["-x"], ["init"], ["init", "a", "b"],
+                  ["queue"], ["queue", "show"], ["alias", "set", "x"], ["config", "get"], ["trace"], ["start", "x"]):
+        done = instance.ctl(*words, check=False)
+        assert done.returncode == EX_USAGE, (words, done)
+        assert "sambarctl" in done.stderr and done.stdout == ""
+    done = subprocess.run([os.path.join(BUILD, "sambarctl"), "status"], capture_output=True, text=True, cwd="/")
+    assert done.returncode == EX_NOINPUT and "which instance" in done.stderr
+
+
+def test_help_knows_every_command(instance):
+    names = re.findall(r"^  (\w+) ", instance.ctl("help").stdout, re.M)
+    assert {"init", "start", "stop", "restart", "reload", "status", "check", "user", "alias", "forward", "queue", "log", "trace",
+            "config"} <= set(names)
+    for name in names:
+        assert f"sambarctl [-d DIR] {name}" in instance.ctl("help", name).stdout
+
+
+def test_status_of_nothing(make_instance):
+    one = make_instance(start=False, users=())
+    done = one.ctl("status", check=False)
+    assert done.returncode != 0 and "run" in done.stderr + done.stdout
+    assert "does not run" in one.ctl("stop").stdout
+
+
+def test_init_does_not_overwrite(make_instance):
+    one = make_instance(start=False, users=())
+    before = read(one.path("config", "mail.ini"))
+    done = subprocess.run([os.path.join(BUILD, "sambarctl"), "init", one.root, "--domain", "other.test"], capture_output=True)
+    assert done.returncode != 0
+    assert read(one.path("config", "mail.ini")) == before
+
+
+def test_start_twice(instance):
+    assert "runs already" in instance.ctl("start").stdout
+    assert instance.status()["master"]["pid"] == instance.master_pid
+
+
+def test_status(instance):
+    status = instance.status()
+    assert status["master"]["pid"] == instance.master_pid
+    programs = {p["name"] for p in status["programs"]}
+    assert programs == {"auth", "store", "queue", "router", "smtpd", "pop3d"}
+    for program in status["programs"]:
+        assert program["state"] == "running" and program["restarts"] == 0 and program["memory_kb"] > 0
+        assert os.path.exists(f"/proc/{program['pid']}")
+    assert {listener["name"] for listener in status["listeners"]} == {"SMTP", "Submission", "SMTPS", "POP3", "POP3S"}
+    text = instance.ctl("status").stdout
+    assert all(name in text for name in programs)
+
+
+def test_counters_count(instance):
+    before = instance.counters("smtpd")
+    instance.send(text_message("counted"), "ann@example.test")
+    after = instance.counters("smtpd")
+    assert any(after[key] == before.get(key, 0) + 1 for key in after if "accepted" in key), after
+
+
+# ---- users ----
+
+def test_users(instance):
+    instance.ctl("user", "add", "carl", text="carl-secret\n")
+    assert os.path.exists(os.path.join(instance.mailbox_path("carl"), "inbox.fld"))
+    listed = {u["name"]: u for u in instance.json("user", "list")["users"]}
+    assert {"ann", "bob", "carl"} <= set(listed) and listed["carl"]["mailbox"] and not listed["carl"]["admin"]
+    instance.ctl("user", "admin", "carl", "on")
+    instance.ctl("user", "quota", "carl", "5M")
+    listed = {u["name"]: u for u in instance.json("user", "list")["users"]}
+    assert listed["carl"]["admin"] and listed["carl"]["quota"] == 5 * 1024 * 1024
+    instance.ctl("user", "passwd", "carl", text="another-secret\n")
+    with instance.pop() as pop:
+        pop.ok("USER carl")
+        pop.err("PASS carl-secret")
+        pop.ok("USER carl")
+        pop.ok("PASS another-secret")
+    instance.ctl("user", "del", "carl")
+    assert "carl" not in {u["name"] for u in instance.json("user", "list")["users"]}
+    with instance.pop() as pop:
+        pop.ok("USER carl")
+        pop.err("PASS another-secret")
+
+
+@pytest.mark.parametrize("name", ["with.period", "Upper", "../x", "a/b", "a b", "", "null", "x" * 65, "-x", "a\nb", "\u00fc", "ann"])
+def test_bad_user_names(instance, name):
+    before = instance.ctl("user", "list").stdout
+    done = instance.ctl("user", "add", name, text="secret\n", check=False)
+    assert done.returncode in (EX_USAGE, EX_DATAERR), done
+    assert instance.ctl("user", "list").stdout == before
+
+
+def test_unknown_users(instance):
+    for words in (["user", "del", "no"], ["user", "passwd", "no"], ["user", "quota", "no", "1M"], ["user", "mailbox", "no", "on"],
+                  ["user", "admin", "no", "on"]):
+        assert instance.ctl(*words, text="x\n", check=False).returncode != 0, words
+
+
+def test_passwords_are_hashed(instance):
+    for folder, _, files in os.walk(instance.path("config")):
+        for name in files:
+            assert b"ann-secret" not in read(os.path.join(folder, name))
+    assert b"$y$" in read(instance.path("config", "users", "passwd"))
+
+
+# ---- configuration ----
+
+def test_config_get_and_set_keep_the_file(make_instance):
+    one = make_instance(start=False, users=())
+    before = read(one.path("config", "mail.ini")).decode()
+    one.configure("Maximum Recipients", "77")
+    assert one.ctl("config", "get", "Maximum Recipients").stdout.strip() == "77"
+    after = read(one.path("config", "mail.ini")).decode()
+    changed = set(after.splitlines()) ^ set(before.splitlines())
+    assert 1 <= len(changed) <= 2 and "Maximum Recipients = 77" in changed
+    assert [line for line in after.splitlines() if line not in changed] == [l for l in before.splitlines() if l not in changed]
+    for key, value in (("Maximum Recipients", "many"), ("Maximum Recipients", "0"), ("Run SMTPD", "perhaps"), ("No Such Key", "1"),
+                       ("Maximum Message Size", "-5"), ("SMTP", "nowhere:99999"), ("Mail Server", "a b"), ("Unknown Mailbox", "../x")):
+        assert one.ctl("config", "set", key, value, check=False).returncode != 0, (key, value)
+    assert read(one.path("config", "mail.ini")).decode() == after
+
+
+def test_check_reports_all_errors_at_once(make_instance):
+    one = make_instance(start=False, users=())
+    assert one.ctl("check").returncode == 0
+    path = one.path("config", "mail.ini")
+    with open(path, "a") as f:
+        f.write("\n[smtpd]\nMaximum Recipients = lots\nUnheard Of = 1\nMaximum Retry = -1\n[nosuch]\nA = b\n[mail]\nnonsense without equals\n")
+    lines = read(path).decode().splitlines()
+    done = one.ctl("check", check=False)
+    assert done.returncode == EX_CONFIG
+    said = done.stdout + done.stderr
+    for wanted in ("Maximum Recipients = lots", "Unheard Of = 1", "Maximum Retry = -1", "[nosuch]", "nonsense without equals"):
+        number = lines.index(wanted) + 1
+        assert re.search(rf"mail\.ini:{number}\b", said), (wanted, said)
+    done = one.ctl("start", check=False)
+    assert done.returncode != 0 and "mail.ini:" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("text", [b"\0" * 1000, b"[mail\n", b"=\n" * 1000, b"[mail]\nMail Server = " + b"x" * 100000 + b"\n",
+                                  b"\xff\xfe[mail]\n", b"[aliases]\n" + b"a = a\n" * 3, b"[mail]\n[mail]\n", b"\xef\xbb\xbf[mail]\n"])
+def test_check_survives_nonsense(make_instance, text):
+    one = make_instance(start=False, users=())
+    with open(one.path("config", "mail.ini"), "wb") as f:
+        f.write(text)
+    done = one.ctl("check", check=False)
+    assert done.returncode in (0, EX_CONFIG)
+
+
+def test_aliases_and_forwards(make_instance):
+    one = make_instance(users=("ann",), start=False)
+    one.ctl("alias", "set", "Ann.Example", "ann")
+    one.ctl("alias", "set", "all", "ann", "x@remote.test")
+    one.ctl("forward", "set", "chuck", "y@remote.test")
+    text = read(one.path("config", "mail.ini")).decode()
+    assert "Ann.Example = ann" in text and "chuck = y@remote.test" in text
+    listed = one.ctl("alias", "list").stdout
+    assert "all" in listed and "x@remote.test" in listed
+    one.ctl("alias", "del", "all")
+    assert "x@remote.test" not in read(one.path("config", "mail.ini")).decode()
+    for words in (["alias", "set", "bad", "a b@"], ["alias", "set", "a=b", "ann"], ["alias", "set", "x\ny", "ann"], ["alias", "set", "x"],
+                  ["alias", "set", "[x]", "ann"], ["forward", "set", "", "ann"]):
+        assert one.ctl(*words, check=False).returncode != 0, words
+    assert one.ctl("check").returncode == 0
+
+
+def test_reload_with_errors_changes_nothing(make_instance):
+    one = make_instance()
+    pids = sorted(p["pid"] for p in one.status()["programs"])
+    good = read(one.path("config", "mail.ini"))
+    with open(one.path("config", "mail.ini"), "ab") as f:
+        f.write(b"\n[smtpd]\nMaximum Message Size = huge\n")
+    done = one.ctl("reload", check=False)
+    assert done.returncode == EX_CONFIG and "mail.ini:" in done.stdout + done.stderr
+    with one.smtp() as smtp:
+        assert smtp.deliver(text_message("still"), "ann@example.test").code == 250
+    with open(one.path("config", "mail.ini"), "wb") as f:
+        f.write(good)
+    one.configure("Maximum Message Size", "100K")
+    one.ctl("reload")
+    assert sorted(p["pid"] for p in one.status()["programs"]) == pids
+    with one.smtp() as smtp:
+        assert smtp.extensions["SIZE"] == [str(100 * 1024)]
+
+
+class Knocking(threading.Thread):
+    """Connects again and again, does one small thing, and notes what went wrong."""
+
+    def __init__(self, instance):
+        super().__init__()
+        self.instance, self.failures, self.count, self.stopping = instance, [], 0, False
+        self.first = threading.Event()
+
+    def run(self):
+        while not self.stopping:
+            try:
+                with self.instance.smtp() as smtp:
+                    assert smtp.cmd("MAIL FROM:<s@client.test>").code == 250
+                    reply = smtp.cmd("RCPT TO:<ann@example.test>")
+                    assert reply.code == 250, reply
+                    smtp.quit()
+                with self.instance.pop() as pop:
+                    pop.quit()
+                self.count += 1
+            except (OSError, Closed, AssertionError) as error:
+                self.failures.append(repr(error))
+            self.first.set()
+
+    def end(self):
+        self.stopping = True
+        self.join()
+        return self.failures
+
+
+def test_reload_and_restart_refuse_nobody(make_instance):
+    """New connections are always accepted and answered while everything is reloaded and restarted."""
+    one = make_instance()
+    knocking = [Knocking(one) for _ in range(3)]
+    for thread in knocking:
+        thread.start()
+        thread.first.wait()
+    for i in range(5):
+        one.configure("Maximum Recipients", str(100 + i))
+        one.ctl("reload")
+    for name in ("store", "auth", "queue", "router"):
+        one.ctl("restart", name)
+    failures = [f for thread in knocking for f in thread.end()]
+    assert failures == [], failures[:5]
+    assert sum(thread.count for thread in knocking) > 10
+
+
+def test_restart_keeps_sessions_that_work(make_instance):
+    """A transaction under way survives a restart of smtpd, whose old process finishes it."""
+    one = make_instance()
+    with one.smtp() as smtp:
+        smtp.envelope("ann@example.test")
+        assert smtp.cmd("DATA").code == 354
+        smtp.send(b"Subject: long\r\n\r\nfirst\r\n")
+        old = one.pids("smtpd")
+        one.ctl("restart", "smtpd")
+        assert not set(old) & set(one.pids("smtpd"))
+        smtp.send(b"second\r\n.\r\n")
+        assert smtp.reply().code == 250
+        smtp.send("QUIT\r\n")
+        assert smtp.end()[-1][:3] in ("221", "421")
+    for pid in old:
+        wait_process_end(pid)
+    one.wait_mailbox("ann", 1)
+    assert one.ctl("restart", "nonsense", check=False).returncode != 0
+
+
+def test_guardians_restart_below_a_transaction(make_instance):
+    """queue, router, store and auth are each restarted between the commands of one transaction."""
+    one = make_instance()
+    with one.smtp() as smtp:
+        one.ctl("restart", "router")
+        smtp.envelope("ann@example.test")
+        one.ctl("restart", "store")
+        assert smtp.cmd("RCPT TO:<bob@example.test>").code == 250
+        assert smtp.cmd("DATA").code == 354
+        smtp.send(b"Subject: restarts\r\n\r\nfirst\r\n")
+        one.ctl("restart", "queue")
+        smtp.send(b"second\r\n.\r\n")
+        assert smtp.reply().code in (250, 451)
+        one.ctl("restart", "auth")
+        assert smtp.deliver(text_message("after"), "ann@example.test").code == 250
+        smtp.quit()
+    one.wait_spool_empty()
+    assert len(one.mailbox("ann")) in (1, 2)
+
+
+def test_dead_programs_are_restarted(make_instance):
+    one = make_instance()
+    for name in ("smtpd", "pop3d", "auth", "store", "queue", "router"):
+        before = one.pids(name)
+        log_at = len(one.log("master"))
+        os.kill(before[0], signal.SIGKILL)
+        wait_process_end(before[0])
+        one.wait_log("master", rf"{name}\[\d+\] runs", after=log_at)
+        assert len(one.pids(name)) == len(before)
+    assert all(p["state"] == "running" for p in one.status()["programs"])
+    one.send(text_message("alive"), "ann@example.test")
+    one.wait_mailbox("ann", 1)
+    with one.pop("ann") as pop:
+        pop.quit()
+
+
+def test_run_smtpd_false(make_instance):
+    one = make_instance(config={"Run SMTPD": "false"})
+    assert {p["name"] for p in one.status()["programs"]} == {"auth", "store", "queue", "router", "pop3d"}
+    with pytest.raises(ConnectionRefusedError):
+        one.smtp()
+    with one.pop("ann") as pop:
+        pop.quit()
+    one.configure("Run SMTPD", "true")
+    one.ctl("reload")
+    one.send(text_message("now"), "ann@example.test")
+    one.wait_mailbox("ann", 1)
+
+
+def test_listeners_move_with_a_reload(make_instance):
+    one = make_instance()
+    other = one.port_base.base + 26
+    one.configure("SMTP", f"127.0.0.1:{other}")
+    one.ctl("reload")
+    with Smtp(other) as smtp:
+        smtp.quit()
+    one.wait_log("smtpd", "")       # whatever it says: the old port is closed by now or soon
+    one.configure("SMTP", f"127.0.0.1:{one.port('SMTP')} 127.0.0.1:{other}")
+    one.ctl("reload")
+    for port in (one.port("SMTP"), other):
+        with Smtp(port) as smtp:
+            smtp.quit()
+
+
+def test_stop_finishes_what_is_under_way(make_instance):
+    one = make_instance()
+    for i in range(50):
+        one.send(text_message(f"s{i}"), "ann@example.test")
+    one.stop()
+    assert all(not os.path.exists(f"/proc/{pid}") for pid in one.children() if one.master_pid)
+    assert not os.path.exists(one.path("run", "control.sock")) or one.ctl("status", check=False).returncode != 0
+    one.start()
+    one.wait_spool_empty()
+    assert len(one.mailbox("ann")) == 50
+
+
+def test_master_on_signals(make_instance):
+    one = make_instance()
+    pid = one.master_pid
+    os.kill(pid, signal.SIGHUP)
+    one.wait_log("master", r"logs reopened")
+    children = one.children()
+    os.kill(pid, signal.SIGTERM)
+    wait_process_end(pid)
+    for child in children:
+        wait_process_end(child)
+    one.master_pid = None
+
+
+def test_programs_do_not_outlive_a_killed_master(make_instance):
+    one = make_instance()
+    children = one.children()
+    assert len(children) >= 6
+    os.kill(one.master_pid, signal.SIGKILL)
+    for child in children:
+        wait_process_end(child)
+    one.master_pid = None
+    one.start()
+    one.send(text_message("again"), "ann@example.test")
+    one.wait_mailbox("ann", 1)
+
+
+# ---- queue ----
+
+def test_queue_commands(make_instance):
+    one = make_instance(config={"Relay Domains": "peer.test"})
+    with one.smtp() as smtp:
+        reply = smtp.deliver(text_message("queued", 3000), "x@peer.test", sender="s@client.test", options=" ENVID=abc RET=HDRS")
+        assert reply.code == 250
+    one.wait_settled()
+    message, = one.json("queue", "list")["messages"]
+    assert message["from"] == "s@client.test" and message["recipients"][0]["to"] == "x@peer.test"
+    assert message["id"] in reply.lines[0]
+    shown = one.json("queue", "show", message["id"])
+    assert "abc" in json.dumps(shown)
+    assert message["id"] in one.ctl("queue", "list").stdout
+    assert "x@peer.test" in one.ctl("queue", "show", message["id"]).stdout
+    for wrong in ("nonsense", "000000000", "../../etc", message["id"] + "0"):
+        assert one.ctl("queue", "show", wrong, check=False).returncode != 0
+
+
+# ---- logs ----
+
+def test_log_rotate_and_show(instance):
+    instance.send(text_message("rotate-before"), "ann@example.test", sender="rotate-before@client.test")
+    instance.wait_log("smtpd", r"rotate-before@client\.test")
+    instance.ctl("log", "rotate")
+    assert "rotate-before" in read(instance.path("log", "smtpd.log.1")).decode()
+    instance.send(text_message("rotate-after"), "ann@example.test", sender="rotate-after@client.test")
+    instance.wait_log("smtpd", r"rotate-after@client\.test")
+    assert "rotate-before" not in instance.log("smtpd")
+    assert "rotate-after" in instance.ctl("log").stdout
+    assert instance.ctl("log", "smtpd").returncode == 0
+
+
+def test_log_follow(instance):
+    following = subprocess.Popen([os.path.join(BUILD, "sambarctl"), "-d", instance.root, "log", "-f"], stdout=subprocess.PIPE, text=True)
+    try:
+        for line in following.stdout:       # the lines that are there already
+            break
+        instance.send(text_message("followed"), "ann@example.test", sender="followed@client.test")
+        for line in following.stdout:
+            if "followed@client.test" in line:
+                break
+    finally:
+        following.kill()
+        following.wait()
+
+
+def test_trace(instance):
+    with instance.smtp() as smtp:
+        reply = smtp.deliver(text_message("traced"), "ann@example.test", "bob@example.test", sender="traced@client.test")
+    queue_id = re.search(r"\b([0-9A-Za-z]{9})\b", reply.lines[0]).group(1)
+    instance.wait_spool_empty()
+    by_id = instance.ctl("trace", queue_id).stdout
+    by_sender = instance.ctl("trace", "traced@client.test").stdout
+    assert queue_id in by_id and "smtpd" in by_id and "delivered" in by_id
+    assert all(line in by_sender for line in by_id.splitlines() if queue_id in line)
+    assert "ann" in by_id and "bob" in by_id
+
+
+def test_dialogue_traces_mask_passwords(make_instance):
+    import base64
+    one = make_instance(config={"Trace SMTP": "true", "Trace POP3": "true", "Maximum Login Delay": "0"})
+    token = base64.b64encode(b"\0ann\0ann-secret").decode()
+    with one.smtp("SMTPS") as smtp:
+        smtp.cmd(f"AUTH PLAIN {token}")
+        smtp.quit()
+    with one.smtp("SMTPS") as smtp:
+        assert smtp.cmd("AUTH LOGIN").code == 334
+        assert smtp.cmd(base64.b64encode(b"ann").decode()).code == 334
+        assert smtp.cmd(base64.b64encode(b"ann-secret").decode()).code == 235
+        smtp.quit()
+    with one.pop("ann") as pop:
+        pop.quit()
+    with one.pop() as pop:
+        pop.ok(f"AUTH PLAIN {token}")
+        pop.quit()
+    one.wait_log("smtpd", r"(?s)221.*221", suffix="trace")
+    one.wait_log("pop3d", r"(?s)QUIT.*QUIT", suffix="trace")
+    for name in ("smtpd", "pop3d"):
+        text = one.log(name, "trace")
+        assert "EHLO client.test" in text if name == "smtpd" else "USER ann" in text
+        for secret in ("ann-secret", token, base64.b64encode(b"ann-secret").decode()):
+            assert secret not in text
+
+
+def test_strangers_text_cannot_forge_log_lines(instance):
+    nasty = "a\\n2026-01-01 smtpd[1]: 000000000 delivered"
+    with instance.smtp() as smtp:
+        smtp.cmd(f"MAIL FROM:<\"{nasty}\x1b[31m\"@client.test>")
+        smtp.cmd("RSET")
+        smtp.send(b"EHLO \x1b[2J\xff\r\n")
+        smtp.reply()
+        smtp.quit()
+    text = instance.log("smtpd")
+    assert all(re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z \w+\[\d+\]: ", line) for line in text.splitlines())
+    assert "\x1b" not in text
+
+
+def test_control_socket_is_for_the_owner_only(instance):
+    mode = os.stat(instance.path("run", "control.sock")).st_mode
+    assert mode & 0o077 == 0
+    if os.geteuid() != 0:
+        pytest.skip("this machine cannot: only root can try as somebody else")
+    done = subprocess.run(
+        [os.path.join(BUILD, "sambarctl"), "-d", instance.root, "status"], capture_output=True, text=True, user=65534, group=65534,
+        extra_groups=[]) if os.access(BUILD, os.X_OK) else None
+    assert done is None or done.returncode != 0
+
+
+def test_many_control_clients_at_once(instance):
+    threads = [threading.Thread(target=instance.status) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert instance.pids("queue")
+
+
+def test_wait_until_sees_a_log_line(instance):
+    """The harness itself: an event that is there already is seen, too."""
+    assert wait_until(lambda: "all programs run" in instance.log("master"), instance.path("log", "master.log"))

@@ -1,0 +1,259 @@
+/*
+ * The editor: one change, and every other byte as it was; refused when the result would not check.
+ */
+#include "tests/unit/common_config_support.h"
+
+#include "common/config.h"
+#include "common/config_private.h"
+#include "common/config_splice.h"
+#include "common/memory.h"
+
+/* ---- the text ---- */
+
+static bool
+is_key(const struct splice_key *key, struct span name)
+{
+	return span_is_nocase(name, key->name);
+}
+
+struct row {
+	const char *before, *section, *name, *value, *after;
+};
+
+static const struct row rows[] = {
+    /* its own line: spelling, blanks and line end stay */
+    {"[a]\nKey = 1\n", "a", "Key", "2", "[a]\nKey = 2\n"},
+    {"[A]\r\n\tkEY=1 \t\r\nx=y\r\n", "a", "Key", "22", "[A]\r\n\tkEY=22 \t\r\nx=y\r\n"},
+    {"[a]\nKey   =   a b c", "a", "Key", "2", "[a]\nKey   =   2"},
+    {"[a]\nKey =\n", "a", "Key", "2", "[a]\nKey = 2\n"},
+    {"[a]\nKey = \n", "a", "Key", "2", "[a]\nKey = 2\n"},
+    {"[a]\nKey = 1\n", "a", "Key", "", "[a]\nKey = \n"},
+    {"[a]\n# Key = 7\n# c\nKey = 1\n", "a", "Key", "2", "[a]\n# Key = 7\n# c\nKey = 2\n"},
+    {"\xef\xbb\xbf[a]\nKey = 1\n", "a", "Key", "2", "\xef\xbb\xbf[a]\nKey = 2\n"},
+    /* of another section, or a longer name: another key */
+    {"[b]\nKey = 1\n[a]\nx=y\n", "a", "Key", "2", "[b]\nKey = 1\n[a]\nx=y\nKey = 2\n"},
+    {"[a]\nKey 2 = 1\n", "a", "Key", "2", "[a]\nKey 2 = 1\nKey = 2\n"},
+    /* behind its comment */
+    {"[a]\n# Key = 7\n\nx = y\n", "a", "Key", "2", "[a]\n# Key = 7\nKey = 2\n\nx = y\n"},
+    {"[a]\n;Key\t=\nx = y\n", "a", "Key", "2", "[a]\n;Key\t=\nKey = 2\nx = y\n"},
+    {"[a]\r\n#key=7\r\n", "a", "Key", "2", "[a]\r\n#key=7\r\nKey = 2\r\n"},
+    {"[a]\n;Key = 7", "a", "Key", "2", "[a]\n;Key = 7\nKey = 2\n"},
+    {"[a]\n# Key 7 = 7\n# says Key = 7\n", "a", "Key", "2",
+	"[a]\n# Key 7 = 7\n# says Key = 7\nKey = 2\n"},
+    {"[b]\n;Key = 7\n[a]\nx=y\n[c]\n;Key = 7\n", "a", "Key", "2",
+	"[b]\n;Key = 7\n[a]\nx=y\nKey = 2\n[c]\n;Key = 7\n"},
+    /* at the section's end: before blanks and before comments of the next section */
+    {"[a]\nx = y\n\n# about b\n# more\n[b]\n", "a", "Key", "2",
+	"[a]\nx = y\nKey = 2\n\n# about b\n# more\n[b]\n"},
+    {"[a]\nx = y\n# about x\n\n\n[b]\n", "a", "Key", "2",
+	"[a]\nx = y\n# about x\nKey = 2\n\n\n[b]\n"},
+    {"[a]\nx = y\n\n# a note\n\n[b]\n", "a", "Key", "2",
+	"[a]\nx = y\n\n# a note\nKey = 2\n\n[b]\n"},
+    {"[a]\n\n# Key = about b\n[b]\n", "a", "Key", "2", "[a]\nKey = 2\n\n# Key = about b\n[b]\n"},
+    {"[a]\n[b]\n", "a", "Key", "2", "[a]\nKey = 2\n[b]\n"},
+    {"[a]", "a", "Key", "2", "[a]\nKey = 2\n"},
+    {"[a]\nx = y\n\n# the end\n", "a", "Key", "2", "[a]\nx = y\n\n# the end\nKey = 2\n"},
+    /* a new section */
+    {"", "a", "Key", "2", "[a]\nKey = 2\n"},
+    {"[b]\nx = y", "a", "Key", "2", "[b]\nx = y\n\n[a]\nKey = 2\n"},
+    {"[b]\r\nx = y\r\n", "a", "Key", "2", "[b]\r\nx = y\r\n\r\n[a]\r\nKey = 2\r\n"},
+    {"[a]\nx=y\r", "a", "Key", "2", "[a]\nx=y\r\nKey = 2\n"},
+    /* removing */
+    {"[a]\nx = y\nKey = 1\n# c\n", "a", "Key", NULL, "[a]\nx = y\n# c\n"},
+    {"[a]\nx = y\n# Key = 1\n", "a", "Key", NULL, "[a]\nx = y\n# Key = 1\n"},
+    {"[a]\nKey = 1", "a", "Key", NULL, "[a]\n"},
+    {"[b]\nKey = 1\n", "a", "Key", NULL, "[b]\nKey = 1\n"},
+    {"", "a", "Key", NULL, ""},
+};
+
+static void
+test_splice(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		const struct splice_key key = {rows[i].section, rows[i].name, is_key};
+		size_t len;
+		char *text = config_splice(span_of(rows[i].before), &key, rows[i].value, &len);
+
+		assert_string_equal(text, rows[i].after);
+		assert_int_equal(len, strlen(rows[i].after));
+		free(text);
+	}
+}
+
+/* ---- the files ---- */
+
+static const char mail_ini[] = "# ours\n[mail]\n;Maximum Users = 1000\n\n[smtpd]\n"
+			       "Use MTA = true\n[aliases]\nTod.Sambar = tod\n";
+
+static void
+expect_file(const char *name, const char *text)
+{
+	char *now = get_file(name);
+
+	assert_string_equal(now, text);
+	free(now);
+}
+
+static void
+accept(const char *section, const char *key, const char *value)
+{
+	char *why = NULL;
+
+	if (config_set(root, section, key, value, &why) == -1)
+		fail_msg("%s", why);
+}
+
+static void
+refuse(const char *section, const char *key, const char *value, const char *says)
+{
+	char *why = NULL;
+
+	assert_int_equal(config_set(root, section, key, value, &why), -1);
+	if (strstr(why, says) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", why, says);
+	free(why);
+}
+
+static int
+make_files(void **state)
+{
+	if (make_root(state) == -1)
+		return -1;
+	put_file("config/config.ini", "");
+	put_file("config/mail.ini", mail_ini);
+	return 0;
+}
+
+static void
+test_set(void **state)
+{
+	char path[160];
+	struct stat st;
+
+	(void)state;
+	path_of(path, "config/mail.ini");
+	assert_int_equal(chmod(path, 0604), 0);
+	accept(NULL, "maximum users", " 50 ");
+	expect_file("config/mail.ini",
+	    "# ours\n[mail]\n;Maximum Users = 1000\nMaximum Users = 50\n\n[smtpd]\n"
+	    "Use MTA = true\n[aliases]\nTod.Sambar = tod\n");
+	accept("smtpd", "Use MTA", "false");
+	accept("mail", "Maximum Users", "");
+	expect_file("config/mail.ini",
+	    "# ours\n[mail]\n;Maximum Users = 1000\nMaximum Users = \n\n[smtpd]\n"
+	    "Use MTA = false\n[aliases]\nTod.Sambar = tod\n");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0604);
+	accept("listen", "SMTP", "127.0.0.1:10025");
+	expect_file("config/config.ini", "[listen]\nSMTP = 127.0.0.1:10025\n");
+}
+
+static void
+test_set_refused(void **state)
+{
+	(void)state;
+	refuse(NULL, "Maximum User", "5", "the nearest is \"Maximum Users\"");
+	refuse("mail", "Use MTA", "true", "belongs to [smtpd]");
+	refuse(NULL, "Maximum Users", "0", "Maximum Users: \"0\" is not a number from 1");
+	refuse(NULL, "Maximum Users", "5\n[x]", "control character");
+	refuse(NULL, "Spool Directory", "mail", "nothing was changed, since then config/mail.ini:");
+	expect_file("config/mail.ini", mail_ini);
+	put_file("config/config.ini", "[log]\nDebg = 1\n");
+	refuse(NULL, "Maximum Users", "5", "config/config.ini:2 would say: there is no key");
+	expect_file("config/mail.ini", mail_ini);
+}
+
+static void
+test_entries(void **state)
+{
+	char *why = NULL;
+
+	(void)state;
+	assert_int_equal(config_set_entry(root, "aliases", "tod.sambar", "tod stacia", &why), 0);
+	assert_int_equal(config_set_entry(root, "aliases", "All", "tod", &why), 0);
+	assert_int_equal(config_set_entry(root, "forward", "chuck", "c@x.example", &why), 0);
+	expect_file("config/mail.ini",
+	    "# ours\n[mail]\n;Maximum Users = 1000\n\n[smtpd]\nUse MTA = true\n"
+	    "[aliases]\nTod.Sambar = tod stacia\nAll = tod\n\n[forward]\nchuck = c@x.example\n");
+	assert_int_equal(config_set_entry(root, "aliases", "TOD.sambar", NULL, &why), 0);
+	assert_int_equal(config_set_entry(root, "aliases", "all", NULL, &why), 0);
+	expect_file("config/mail.ini",
+	    "# ours\n[mail]\n;Maximum Users = 1000\n\n[smtpd]\nUse MTA = true\n"
+	    "[aliases]\n\n[forward]\nchuck = c@x.example\n");
+}
+
+static void
+test_entries_refused(void **state)
+{
+	static const struct {
+		const char *name, *value, *says;
+	} bad[] = {
+	    {"a*", "tod", "names take no *"},
+	    {"", "tod", "address is empty"},
+	    {"null", "tod", "null is where"},
+	    {"a=b", "tod", "cannot stand in the file"},
+	    {"#a", "tod", "cannot stand in the file"},
+	    {"\"a b\"", "tod", "cannot stand in the file"},
+	    {"a", "", "has no target"},
+	    {"a", "tod,ann", "target tod,ann"},
+	    {"a", "tod\n[mail]", "control character"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(bad); i++) {
+		char *why = NULL;
+
+		assert_int_equal(
+		    config_set_entry(root, "aliases", bad[i].name, bad[i].value, &why), -1);
+		if (strstr(why, bad[i].says) == NULL)
+			fail_msg("\"%s\" does not say \"%s\"", why, bad[i].says);
+		free(why);
+	}
+	expect_file("config/mail.ini", mail_ini);
+}
+
+/* A link stays a link, and the file it leads to is changed. */
+static void
+test_link(void **state)
+{
+	char path[160];
+	struct stat st;
+
+	(void)state;
+	path_of(path, "config/mail.ini");
+	assert_int_equal(unlink(path), 0);
+	put_file("config/real.ini", "[mail]\n");
+	assert_int_equal(symlink("real.ini", path), 0);
+	accept(NULL, "Maximum Users", "7");
+	assert_int_equal(lstat(path, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	expect_file("config/real.ini", "[mail]\nMaximum Users = 7\n");
+}
+
+static void
+test_no_file(void **state)
+{
+	char path[160];
+
+	(void)state;
+	path_of(path, "config/mail.ini");
+	assert_int_equal(unlink(path), 0);
+	refuse(NULL, "Maximum Users", "5", "cannot read the file to change: No such file");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_splice),
+	    cmocka_unit_test_setup_teardown(test_set, make_files, remove_root),
+	    cmocka_unit_test_setup_teardown(test_set_refused, make_files, remove_root),
+	    cmocka_unit_test_setup_teardown(test_entries, make_files, remove_root),
+	    cmocka_unit_test_setup_teardown(test_entries_refused, make_files, remove_root),
+	    cmocka_unit_test_setup_teardown(test_link, make_files, remove_root),
+	    cmocka_unit_test_setup_teardown(test_no_file, make_files, remove_root),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

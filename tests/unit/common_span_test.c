@@ -1,0 +1,137 @@
+/* Borrowed bytes: tables of what is cut and read. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/span.h"
+
+static void
+numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t max;
+		bool ok;
+		uint64_t value;
+	} rows[] = {
+	    {"0", 0, true, 0},
+	    {"1", 0, false, 0},
+	    {"18446744073709551615", UINT64_MAX, true, UINT64_MAX},
+	    {"18446744073709551616", UINT64_MAX, false, 0},
+	    {"99999999999999999999", UINT64_MAX, false, 0},
+	    {"00007", 7, true, 7},
+	    {"", UINT64_MAX, false, 0},
+	    {"-1", UINT64_MAX, false, 0},
+	    {"+1", UINT64_MAX, false, 0},
+	    {" 1", UINT64_MAX, false, 0},
+	    {"1 ", UINT64_MAX, false, 0},
+	    {"1x", UINT64_MAX, false, 0},
+	    {"\xd9\xa1", UINT64_MAX, false, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		uint64_t value = 0;
+
+		assert_int_equal(span_u64(span_of(rows[i].text), rows[i].max, &value), rows[i].ok);
+		assert_int_equal(value, rows[i].value);
+	}
+	assert_false(span_u64((struct span){"1\0", 2}, 100, &(uint64_t){0}));
+}
+
+static void
+cutting(void **state)
+{
+	struct span rest = span_of("a,,b"), token;
+
+	(void)state;
+	assert_true(span_take(&rest, ',', &token) && span_is(token, "a"));
+	assert_true(span_take(&rest, ',', &token) && token.len == 0);
+	assert_false(span_take(&rest, ',', &token));
+	assert_true(span_is(token, "b") && rest.len == 0);
+	assert_false(span_take(&rest, ',', &token));
+	assert_int_equal(token.len, 0);
+	assert_true(span_is(span_trim(span_of(" \t a b\t ")), "a b"));
+	assert_int_equal(span_trim(span_of(" \t ")).len, 0);
+}
+
+static void
+comparing(void **state)
+{
+	(void)state;
+	assert_true(span_is_nocase(span_of("EhLo"), "ehlo"));
+	assert_false(span_is_nocase(span_of("ehl"), "ehlo"));
+	assert_false(span_is_nocase(span_of("ehlox"), "ehlo"));
+	assert_false(span_is_nocase((struct span){"eh\0o", 4}, "eh"));
+	/* ASCII only: a dotless i or a Kelvin sign is no letter of ours. */
+	assert_false(span_is_nocase(span_of("\xe2\x84\xaa"), "k"));
+	assert_true(span_is((struct span){NULL, 0}, ""));
+}
+
+static void
+copying(void **state)
+{
+	char out[4];
+
+	(void)state;
+	assert_true(span_copy(span_of("abc"), out, sizeof out));
+	assert_string_equal(out, "abc");
+	assert_false(span_copy(span_of("abcd"), out, sizeof out));
+	assert_string_equal(out, "");
+	assert_false(span_copy((struct span){"a\0b", 3}, out, sizeof out));
+	assert_true(span_copy((struct span){NULL, 0}, out, sizeof out));
+}
+
+static void
+safe_text(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+	    {"ann@example.org", "ann@example.org"},
+	    {"a\nb\r", "a\\x0ab\\x0d"},
+	    {"<a>", "\\x3ca\\x3e"},
+	    {"\\x0a", "\\x5cx0a"},
+	    {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
+	    {"\xc3", "\\xc3"},
+	    {"\xc0\xaf", "\\xc0\\xaf"},		 /* overlong slash */
+	    {"\xed\xa0\x80", "\\xed\\xa0\\x80"}, /* surrogate */
+	    {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},
+	    {"\xc2\x9b"
+	     "31m",
+		"\\xc2\\x9b31m"}, /* C1 control sequence introducer */
+	    {"\x1b[31m", "\\x1b[31m"},
+	    {"\x7f", "\\x7f"},
+	    {"", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++)
+		assert_string_equal(log_safe(span_of(rows[i].in)), rows[i].out);
+	assert_string_equal(log_safe((struct span){"a\0b", 3}), "a\\x00b");
+	char *much = xmalloc(10000);
+	memset(much, '\n', 10000);
+	assert_true(strlen(log_safe((struct span){much, 10000})) <= 600);
+	free(much);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(numbers),
+	    cmocka_unit_test(cutting),
+	    cmocka_unit_test(comparing),
+	    cmocka_unit_test(copying),
+	    cmocka_unit_test(safe_text),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,1043 @@
+/*
+ * The whole guardian in one process: a submitter and a router talk to it over its socket, and the
+ * spool directory is looked at.
+ */
+#include "tests/unit/queue_support.h"
+
+static const char message[] = "Received: by mail.example.org\r\nSubject: x\r\n\r\nHello.\r\n";
+
+enum { DUES_MAX = 64 };
+
+/* One submitter and one router, and what they heard. */
+static struct {
+	struct fixture f;
+	struct queue_client *client;
+	struct queue_feed *feed;
+	struct queue_slot slot;
+	int slot_error;
+	bool has_slot;
+	size_t n_durable, n_refused;
+	uint64_t last_id;
+	int last_error;
+	size_t n_due, n_lost;
+	struct {
+		uint64_t id;
+		unsigned attempts;
+		int fd;
+	} due[DUES_MAX];
+} t;
+
+static void
+on_slot(void *arg, const struct queue_slot *slot, int error)
+{
+	(void)arg;
+	t.has_slot = true;
+	t.slot_error = error;
+	t.slot = slot ? *slot : (struct queue_slot){.fd = -1};
+}
+
+static void
+on_durable(void *arg, uint64_t id, int error)
+{
+	(void)arg;
+	t.last_id = id;
+	t.last_error = error;
+	if (error == 0)
+		t.n_durable++;
+	else
+		t.n_refused++;
+}
+
+static void
+on_due(void *arg, uint64_t id, unsigned attempts, int fd)
+{
+	(void)arg;
+	assert_true(t.n_due < DUES_MAX);
+	t.due[t.n_due].id = id;
+	t.due[t.n_due].attempts = attempts;
+	t.due[t.n_due++].fd = fd;
+}
+
+static void
+on_lost(void *arg)
+{
+	(void)arg;
+	t.n_lost++;
+}
+
+static const struct queue_due_ops due_ops = {on_due, on_lost};
+
+/* Turns of the loop until the expression holds; a test that waits for ever is ended by its alarm.
+ */
+#define until(expression)     \
+	while (!(expression)) \
+	event_base_loop(t.f.base, EVLOOP_ONCE)
+
+static void
+start_with(const char *intervals, const char *maximum)
+{
+	support_start(&t.f, intervals, maximum);
+	t.client = queue_client_new(t.f.base, t.f.socket, "smtpd", 2);
+}
+
+static void
+start_router(unsigned window)
+{
+	t.feed = queue_feed_new(t.f.base, t.f.socket, window, &due_ops, NULL);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	memset(&t, 0, sizeof t);
+	support_make(&t.f);
+	start_with("300 900", "12");
+	alarm(60);
+	return 0;
+}
+
+static void
+forget_dues(void)
+{
+	for (size_t i = 0; i < t.n_due; i++)
+		closefd(&t.due[i].fd);
+	t.n_due = 0;
+}
+
+static void
+stop(void)
+{
+	queue_client_free(&t.client);
+	queue_feed_free(&t.feed);
+	support_stop(&t.f);
+	forget_dues();
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	stop();
+	support_clear(t.f.root);
+	alarm(0);
+	return 0;
+}
+
+static struct queue_slot
+take(void)
+{
+	t.has_slot = false;
+	queue_take(t.client, on_slot, NULL);
+	until(t.has_slot);
+	assert_int_equal(t.slot_error, 0);
+	return t.slot;
+}
+
+/* Writes and hands in one message with n recipients. */
+static uint64_t
+submit(size_t n)
+{
+	struct queue_slot slot = take();
+	struct envelope e;
+
+	support_envelope(&e, slot.id, n, message);
+	assert_int_equal(
+	    pwrite(slot.fd, message, strlen(message), envelope_size(&e)), (ssize_t)strlen(message));
+	queue_commit(t.client, &slot, &e, on_durable, NULL);
+	assert_int_equal(slot.fd, -1);
+	support_free_envelope(&e);
+	return slot.id;
+}
+
+static uint64_t
+accepted(size_t n)
+{
+	size_t before = t.n_durable;
+	uint64_t id = submit(n);
+
+	until(t.n_durable > before);
+	assert_int_equal(t.last_id, id);
+	return id;
+}
+
+static void
+result(uint64_t id, uint32_t recipient, enum delivery_end end, bool durable, bool finished)
+{
+	struct queue_result r = {recipient, end, span_of("some reply"), span_of("store")};
+
+	queue_results(t.feed, id, finished, durable, &r, 1);
+}
+
+/* ---- acceptance ---- */
+
+static void
+accepts_and_forgets(void **state)
+{
+	uint64_t id = accepted(1);
+	char name[256], expected[64], buf[256];
+	unsigned char *storage;
+	struct envelope e;
+	const char *why;
+
+	(void)state;
+	support_only(t.f.spool, "new", name);
+	assert_memory_equal(name, queue_id_text(id), 9);
+	start_router(10);
+	until(t.n_due == 1);
+	assert_int_equal(t.due[0].id, id);
+	assert_int_equal(t.due[0].attempts, 0);
+	assert_int_equal(fcntl(t.due[0].fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_int_equal(envelope_read(&e, t.due[0].fd, &storage, &why), 0);
+	assert_true(span_is(e.recipients[0].address, "u0@example.org"));
+	assert_int_equal(pread(t.due[0].fd, buf, sizeof buf, e.message_offset), strlen(message));
+	assert_memory_equal(buf, message, strlen(message));
+	snprintf(expected, sizeof expected, "%s,S=%zu", queue_id_text(id),
+	    (size_t)(e.message_offset + e.message_size));
+	assert_string_equal(name, expected);
+	envelope_clear(&e);
+	free(storage);
+	result(id, 0, END_DONE, true, true);
+	until(t.f.q.messages.n == 0);
+	assert_int_equal(support_count(t.f.spool, "new"), 0);
+	assert_int_equal(support_count(t.f.spool, "cur"), 0);
+}
+
+static void
+keeps_until_synced(void **state)
+{
+	uint64_t id = accepted(1), batches;
+
+	(void)state;
+	start_router(10);
+	until(t.n_due == 1);
+	batches = commit_counters(t.f.q.commit)->batches;
+	result(id, 0, END_DONE, false, true);
+	until(t.f.q.messages.n == 0);
+	assert_int_equal(commit_counters(t.f.q.commit)->batches, batches + 1);
+	assert_int_equal(support_count(t.f.spool, "new"), 0);
+}
+
+static void
+many_in_few_batches(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 40; i++)
+		submit(1);
+	until(t.n_durable == 40);
+	assert_int_equal(t.f.q.messages.n, 40);
+	assert_int_equal(support_count(t.f.spool, "new"), 40);
+	start_router(30);
+	until(t.n_due == 30);
+	assert_int_equal(feed_in_hand(t.f.q.feed), 30);
+	for (int i = 0; i < 30; i++)
+		result(t.due[i].id, 0, END_DONE, i % 2, true);
+	until(t.n_due == 40);
+	for (int i = 30; i < 40; i++)
+		result(t.due[i].id, 0, END_DONE, true, true);
+	until(t.f.q.messages.n == 0);
+	assert_int_equal(support_count(t.f.spool, "new"), 0);
+}
+
+static size_t
+recycled_of(const char *role)
+{
+	for (struct ipc_peer *p = ipc_server_peers(t.f.q.server); p != NULL; p = p->next)
+		if (p->role == role_bit(role) && p->state != NULL)
+			return server_recycled(p);
+	return 0;
+}
+
+/* A file that router had once serves its submitter again: empty, with another id. */
+static void
+file_serves_again(void **state)
+{
+	uint64_t id = accepted(1);
+	struct queue_slot slot;
+	struct stat before, after;
+
+	(void)state;
+	start_router(10);
+	until(t.n_due == 1);
+	assert_int_equal(fstat(t.due[0].fd, &before), 0);
+	result(id, 0, END_DONE, false, true);
+	until(recycled_of("smtpd") == 1);
+	assert_int_equal(t.f.q.messages.n, 0);
+	for (;;) {
+		slot = take();
+		assert_true(slot.id > id);
+		assert_int_equal(fstat(slot.fd, &after), 0);
+		assert_int_equal(after.st_size, 0);
+		if (after.st_ino == before.st_ino)
+			break;
+		queue_abandon(t.client, &slot);
+	}
+	queue_abandon(t.client, &slot);
+}
+
+/* Not when an earlier router may still read it. */
+static void
+file_serves_not_again(void **state)
+{
+	uint64_t id = accepted(1);
+
+	(void)state;
+	start_router(10);
+	until(t.n_due == 1);
+	queue_feed_free(&t.feed);
+	start_router(10);
+	until(t.n_due == 2);
+	result(id, 0, END_DONE, true, true);
+	until(t.f.q.messages.n == 0);
+	assert_int_equal(recycled_of("smtpd"), 0);
+}
+
+static void
+long_envelope(void **state)
+{
+	uint64_t id = accepted(9000);
+	unsigned char *storage;
+	struct envelope e;
+	const char *why;
+
+	(void)state;
+	start_router(1);
+	until(t.n_due == 1);
+	assert_int_equal(t.due[0].id, id);
+	assert_int_equal(envelope_read(&e, t.due[0].fd, &storage, &why), 0);
+	assert_int_equal(e.n_recipients, 9000);
+	assert_true(span_is(e.recipients[8999].address, "u8999@example.org"));
+	envelope_clear(&e);
+	free(storage);
+}
+
+/* ---- refusals ---- */
+
+/* How the file, the envelope or the commit is spoiled. */
+enum spoil {
+	FILE_LONG,
+	FILE_SHORT,
+	FILE_EMPTY,
+	OTHER_SIZE,
+	OTHER_CRC,
+	OTHER_ID,
+	NO_RECIPIENT,
+	RELEASE_FAR,
+	ENVELOPE_CUT,
+	NOTHING_WRONG,
+	SPOILS
+};
+
+/* A program of its own, which speaks the messages directly. */
+static struct {
+	struct ipc_channel *channel;
+	size_t n_answers;
+	uint32_t type;
+	uint64_t number;
+	int fd;
+	bool closed;
+} raw;
+
+static void
+on_raw_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
+{
+	(void)arg;
+	assert_int_equal(tag, 77);
+	raw.n_answers++;
+	raw.type = type;
+	raw.number = get_u64(r);
+	closefd(&raw.fd);
+	if (type == QUEUE_TAKEN)
+		raw.fd = get_fd(r);
+	assert_int_equal(get_end(r), 0);
+}
+
+static void
+on_raw_close(void *arg)
+{
+	(void)arg;
+	raw.closed = true;
+	ipc_channel_free(&raw.channel);
+}
+
+static void
+raw_open(const char *role)
+{
+	struct writer w;
+
+	memset(&raw, 0, sizeof raw);
+	raw.fd = -1;
+	raw.channel =
+	    ipc_channel_new(t.f.base, ipc_connect(t.f.socket), on_raw_message, on_raw_close, NULL);
+	ipc_write(&w, 0, 0);
+	put_text(&w, role);
+	ipc_channel_send(raw.channel, &w, -1);
+}
+
+static void
+raw_close(void)
+{
+	ipc_channel_free(&raw.channel);
+	closefd(&raw.fd);
+}
+
+/* Sends and waits for the answer, which is its type. */
+static uint32_t
+raw_ask(struct writer *w)
+{
+	size_t before = raw.n_answers;
+
+	ipc_channel_send(raw.channel, w, -1);
+	until(raw.n_answers > before);
+	return raw.type;
+}
+
+static uint64_t
+raw_take(void)
+{
+	struct writer w;
+
+	ipc_write(&w, QUEUE_TAKE, 77);
+	assert_int_equal(raw_ask(&w), QUEUE_TAKEN);
+	return raw.number;
+}
+
+static void
+spoil_and_commit(enum spoil how)
+{
+	uint64_t id = raw_take();
+	unsigned char bytes[4096];
+	struct envelope e;
+	struct writer w;
+	size_t at;
+
+	support_envelope(&e, how == OTHER_ID ? id + 1000000 : id, 1, message);
+	at = envelope_size(&e);
+	if (how == RELEASE_FAR)
+		e.release_s = 100000000000;
+	e.n_recipients = how != NO_RECIPIENT;
+	if (how != FILE_EMPTY)
+		assert_true(pwrite(raw.fd, message, strlen(message) - (how == FILE_SHORT),
+				at + (how == FILE_LONG)) > 0);
+	envelope_encode(&e, bytes);
+	ipc_write(&w, QUEUE_COMMIT, 77);
+	put_u64(&w, id);
+	put_u64(&w, e.message_size + (how == OTHER_SIZE));
+	put_u64(&w, e.message_crc + (how == OTHER_CRC));
+	put_str(&w, (struct span){(char *)bytes, e.message_offset - (how == ENVELOPE_CUT)});
+	e.n_recipients = 1;
+	support_free_envelope(&e);
+	assert_int_equal(raw_ask(&w), how == NOTHING_WRONG ? QUEUE_DURABLE : QUEUE_REFUSED);
+	assert_int_equal(raw.number, how == NOTHING_WRONG ? id : EPROTO);
+}
+
+static void
+refuses_what_does_not_fit(void **state)
+{
+	(void)state;
+	raw_open("smtpd");
+	for (enum spoil how = 0; how < SPOILS; how++)
+		spoil_and_commit(how);
+	assert_int_equal(t.f.q.messages.n, 1);
+	assert_int_equal(support_count(t.f.spool, "new"), 1);
+	until(chores_is_idle(t.f.q.chores));
+	assert_int_equal(t.f.q.slots.n, 0);
+	raw_close();
+}
+
+static void
+commit_of_what_is_unknown(void **state)
+{
+	uint64_t id = accepted(1);
+	struct writer w;
+
+	(void)state;
+	raw_open("fetcher");
+	for (int known = 0; known < 2; known++) {
+		ipc_write(&w, QUEUE_COMMIT, 77);
+		put_u64(&w, known ? id : 12345);
+		put_u64(&w, 1);
+		put_u64(&w, 1);
+		put_text(&w, "");
+		assert_int_equal(raw_ask(&w), known ? QUEUE_DURABLE : QUEUE_REFUSED);
+		assert_int_equal(raw.number, known ? id : ESTALE);
+	}
+	raw_close();
+}
+
+/* Another program's slot is none of ours. */
+static void
+slots_belong_to_their_peer(void **state)
+{
+	struct queue_slot slot = take();
+	struct writer w;
+
+	(void)state;
+	raw_open("webd");
+	ipc_write(&w, QUEUE_ABANDON, 0);
+	put_u64(&w, slot.id);
+	ipc_channel_send(raw.channel, &w, -1);
+	ipc_write(&w, QUEUE_COMMIT, 77);
+	put_u64(&w, slot.id);
+	put_u64(&w, 1);
+	put_u64(&w, 1);
+	put_text(&w, "x");
+	assert_int_equal(raw_ask(&w), QUEUE_REFUSED);
+	assert_int_equal(raw.number, ESTALE);
+	assert_non_null(id_map_get(&t.f.q.slots, slot.id));
+	queue_abandon(t.client, &slot);
+	until(id_map_get(&t.f.q.slots, slot.id) == NULL);
+	raw_close();
+}
+
+static void
+slots_go_with_their_peer(void **state)
+{
+	struct writer w;
+
+	(void)state;
+	raw_open("smtpd");
+	for (int i = 0; i < 5; i++)
+		raw_take();
+	ipc_write(&w, QUEUE_TAKE, 77); /* asked for, not answered */
+	ipc_channel_send(raw.channel, &w, -1);
+	raw_close();
+	until(t.f.q.slots.n == 0 || t.f.q.slots.n == 2); /* those of t.client may be there */
+	until(chores_is_idle(t.f.q.chores));
+	assert_int_equal(
+	    support_count(t.f.spool, "tmp"), t.f.q.slots.n + spares_count(t.f.q.spares));
+}
+
+/* What each role may not say, and what is no message: the connection is closed, all else goes on.
+ */
+static void
+garbage_closes_one_connection(void **state)
+{
+	static const struct {
+		const char *role;
+		uint32_t type;
+		size_t numbers;
+		const char *text;
+	} rows[] = {
+	    {"smtpd", 0, 0, NULL},
+	    {"smtpd", 50, 0, NULL},
+	    {"smtpd", QUEUE_WINDOW, 1, NULL},
+	    {"smtpd", QUEUE_RESULTS, 3, NULL},
+	    {"smtpd", QUEUE_EXPAND, 3, NULL},
+	    {"pop3d", QUEUE_TAKE, 0, NULL},
+	    {"nobody", QUEUE_TAKE, 0, NULL},
+	    {"smtpd", QUEUE_TAKE, 1, NULL},
+	    {"smtpd", QUEUE_COMMIT, 2, NULL},
+	    {"smtpd", QUEUE_COMMIT, 3, NULL},
+	    {"smtpd", QUEUE_ABANDON, 0, NULL},
+	    {"smtpd", QUEUE_ENVELOPE_PART, 1, NULL},
+	    {"smtpd", QUEUE_ABANDON, 1, "more"},
+	    {"router", QUEUE_WINDOW, 2, NULL},
+	    {"router", QUEUE_RESULTS, 2, NULL},
+	    {"router", QUEUE_RESULTS, 4, NULL},
+	    {"router", QUEUE_RESULTS, 3, "odd"},
+	    {"router", QUEUE_EXPAND, 2, NULL},
+	    {"router", QUEUE_EXPAND, 4, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		struct writer w;
+
+		raw_open(rows[i].role);
+		ipc_write(&w, rows[i].type, 77);
+		for (size_t k = 0; k < rows[i].numbers; k++)
+			put_u64(&w, 7);
+		if (rows[i].text != NULL)
+			put_text(&w, rows[i].text);
+		ipc_channel_send(raw.channel, &w, -1);
+		until(raw.closed);
+	}
+	accepted(1);
+}
+
+/* ---- results ---- */
+
+static void
+deferred_waits(void **state)
+{
+	uint64_t id = accepted(3);
+	char name[256], expected[64];
+	unsigned char *storage;
+	struct envelope e;
+	const char *why;
+	struct message *m;
+
+	(void)state;
+	start_router(10);
+	until(t.n_due == 1);
+	result(id, 0, END_DONE, true, false);
+	result(id, 1, END_DEFERRED, true, false);
+	result(id, 1, END_DEFERRED, true, false);
+	result(id, 0, END_FAILED, true, false); /* too late */
+	result(id, 2, END_DEFERRED, true, true);
+	until(support_count(t.f.spool, "cur") == 1);
+	until(chores_is_idle(t.f.q.chores) && commit_is_idle(t.f.q.commit));
+	support_only(t.f.spool, "cur", name);
+	m = server_message(&t.f.q, id);
+	snprintf(expected, sizeof expected, "%s,S=%llu,A=1,N=%llu", queue_id_text(id),
+	    (unsigned long long)m->name.size, (unsigned long long)m->name.next_s);
+	assert_string_equal(name, expected);
+	assert_true(m->name.next_s >= wall_clock_now() / 1000000 + 299);
+	assert_int_equal(m->state, MESSAGE_WAITING);
+	assert_int_equal(m->due_us, m->name.next_s * 1000000);
+	assert_int_equal(envelope_read(&e, t.due[0].fd, &storage, &why), 0);
+	assert_int_equal(e.recipients[0].status, RECIPIENT_DONE);
+	assert_int_equal(e.recipients[1].status, RECIPIENT_PENDING);
+	assert_true(span_is(e.recipients[1].reply, "some reply"));
+	assert_true(span_is(e.recipients[1].route, "store"));
+	assert_true(span_is(e.last_reply, "some reply"));
+	assert_int_equal(e.attempts, 1);
+	assert_int_equal(e.next_attempt_s, m->name.next_s);
+	envelope_clear(&e);
+	free(storage);
+}
+
+/* Volatile results of a message that goes on: its status bytes are written after the sync only. */
+static void
+deferred_after_sync(void **state)
+{
+	uint64_t id = accepted(2);
+	struct message *m;
+
+	(void)state;
+	start_router(10);
+	until(t.n_due == 1);
+	result(id, 0, END_DONE, false, false);
+	result(id, 1, END_DEFERRED, false, true);
+	m = server_message(&t.f.q, id);
+	until(m->state == MESSAGE_WAITING);
+	assert_int_equal(m->name.attempts, 1);
+}
+
+static void
+second_attempt(void **state)
+{
+	uint64_t id = accepted(2);
+
+	(void)state;
+	support_settings(&t.f.q, "1", "12");
+	start_router(10);
+	until(t.n_due == 1);
+	result(id, 0, END_DONE, true, false);
+	result(id, 1, END_DEFERRED, true, true);
+	until(t.n_due == 2); /* a second later */
+	assert_int_equal(t.due[1].id, id);
+	assert_int_equal(t.due[1].attempts, 1);
+	result(id, 1, END_DONE, true, true);
+	until(t.f.q.messages.n == 0);
+	assert_int_equal(support_count(t.f.spool, "cur"), 0);
+}
+
+static void
+read_failure(uint64_t id, const char *suffix, char *out, size_t size)
+{
+	char *path = xasprintf("%s/%s%s", t.f.failures, queue_id_text(id), suffix);
+	int fd = open(path, O_RDONLY);
+	ssize_t n;
+
+	free(path);
+	assert_int_not_equal(fd, -1);
+	n = read(fd, out, size - 1);
+	assert_true(n > 0);
+	out[n] = '\0';
+	close(fd);
+}
+
+static void
+failed_is_kept(void **state)
+{
+	uint64_t id = accepted(2);
+	char text[4096];
+
+	(void)state;
+	start_router(10);
+	until(t.n_due == 1);
+	result(id, 0, END_FAILED, true, false);
+	result(id, 1, END_DONE, true, true);
+	until(t.f.q.messages.n == 0);
+	assert_int_equal(support_count(t.f.spool, "new") + support_count(t.f.spool, "cur"), 0);
+	assert_int_equal(support_count(t.f.failures, "."), 2);
+	read_failure(id, ".eml", text, sizeof text);
+	assert_string_equal(text, message);
+	read_failure(id, ".txt", text, sizeof text);
+	assert_non_null(strstr(text, "mail.example.org"));
+	assert_non_null(strstr(text, "<u0@example.org>\n  some reply\n  via store\n"));
+	assert_null(strstr(text, "u1@example.org"));
+}
+
+static void
+given_up(void **state)
+{
+	uint64_t id;
+	char text[4096];
+
+	(void)state;
+	support_settings(&t.f.q, "1", "0");
+	id = accepted(2);
+	start_router(10);
+	until(t.n_due == 1);
+	result(id, 0, END_DONE, false, false);
+	result(id, 1, END_DEFERRED, false, true);
+	until(t.f.q.messages.n == 0);
+	read_failure(id, ".txt", text, sizeof text);
+	assert_non_null(strstr(text, "<u1@example.org>\n  given up after 1 attempts: some reply"));
+	assert_null(strstr(text, "<u0@"));
+}
+
+/* The directory of failures cannot be written: nothing is lost. */
+static void
+failures_wait(void **state)
+{
+	uint64_t id = accepted(1);
+	struct message *m;
+
+	(void)state;
+	start_router(10);
+	until(t.n_due == 1);
+	m = server_message(&t.f.q, id);
+	rmdir(t.f.failures);
+	result(id, 0, END_FAILED, true, true);
+	until(m->state == MESSAGE_WAITING);
+	assert_int_equal(support_count(t.f.spool, "cur"), 1);
+}
+
+static void
+expand(uint64_t id, uint32_t recipient, const char *a, const char *b)
+{
+	struct span addresses[2] = {span_of(a), span_of(b)};
+
+	queue_expand(t.feed, id, recipient, addresses, 2);
+}
+
+static void
+expanded_once(void **state)
+{
+	uint64_t id = accepted(2);
+	unsigned char *storage;
+	struct envelope e;
+	const char *why;
+
+	(void)state;
+	start_router(10);
+	until(t.n_due == 1);
+	expand(id, 1, "c@example.com", "d@example.com");
+	expand(id, 1, "e@example.com", "f@example.com"); /* a repeat: ignored */
+	result(id, 0, END_DONE, true, true);
+	until(t.n_due == 2);
+	assert_int_equal(t.due[1].attempts, 1);
+	assert_int_equal(envelope_read(&e, t.due[1].fd, &storage, &why), 0);
+	assert_int_equal(e.n_recipients, 4);
+	assert_int_equal(e.recipients[0].status, RECIPIENT_DONE);
+	assert_int_equal(e.recipients[1].status, RECIPIENT_EXPANDED);
+	assert_int_equal(e.recipients[2].status, RECIPIENT_PENDING);
+	assert_int_equal(e.recipients[2].parent, 1);
+	assert_true(span_is(e.recipients[3].address, "d@example.com"));
+	envelope_clear(&e);
+	free(storage);
+	expand(id, 1, "g@example.com", "h@example.com");
+	result(id, 2, END_DONE, true, false);
+	expand(id, 3, "i@example.com", "j@example.com");
+	result(id, 0, END_DONE, true, true);
+	until(t.n_due == 3);
+	assert_int_equal(envelope_read(&e, t.due[2].fd, &storage, &why), 0);
+	assert_int_equal(e.n_recipients, 6);
+	assert_int_equal(e.recipients[2].status, RECIPIENT_DONE);
+	assert_int_equal(e.recipients[3].status, RECIPIENT_EXPANDED);
+	assert_int_equal(e.recipients[5].parent, 3);
+	envelope_clear(&e);
+	free(storage);
+	result(id, 4, END_DONE, true, false);
+	result(id, 5, END_DONE, true, true);
+	until(t.f.q.messages.n == 0);
+	assert_int_equal(support_count(t.f.spool, "cur"), 0);
+	assert_int_equal(support_count(t.f.failures, "."), 0);
+}
+
+static void
+expanded_to_very_many(void **state)
+{
+	enum { N = 4000 };
+	uint64_t id = accepted(1);
+	struct span addresses[N];
+	unsigned char *storage;
+	struct envelope e;
+	const char *why;
+
+	(void)state;
+	for (int i = 0; i < N; i++)
+		addresses[i] = span_of("somebody.with.a.long.name@a.host.with.a.long.name.example");
+	start_router(10);
+	until(t.n_due == 1);
+	queue_expand(t.feed, id, 0, addresses, N);
+	queue_results(t.feed, id, true, true, NULL, 0);
+	until(t.n_due == 2);
+	assert_int_equal(envelope_read(&e, t.due[1].fd, &storage, &why), 0);
+	assert_int_equal(e.n_recipients, N + 1);
+	envelope_clear(&e);
+	free(storage);
+}
+
+static void
+result_of_nobody_closes(void **state)
+{
+	uint64_t id = accepted(2);
+
+	(void)state;
+	start_router(10);
+	until(t.n_due == 1);
+	result(id, 0, END_DONE, true, false);
+	result(id, 2, END_DONE, true, false); /* there is none */
+	until(t.n_lost == 1 && t.n_due == 2);
+	assert_int_equal(t.due[1].attempts, 0);
+	result(id, 1, END_DONE, true, true); /* 0 was remembered */
+	until(t.f.q.messages.n == 0);
+}
+
+/* ---- connections and restarts ---- */
+
+static void
+router_lost(void **state)
+{
+	uint64_t id = accepted(1);
+
+	(void)state;
+	start_router(10);
+	until(t.n_due == 1);
+	queue_feed_free(&t.feed);
+	until(feed_in_hand(t.f.q.feed) == 0);
+	forget_dues();
+	start_router(10);
+	until(t.n_due == 1);
+	assert_int_equal(t.due[0].id, id);
+	assert_int_equal(t.due[0].attempts, 0);
+}
+
+static void
+newest_router_wins(void **state)
+{
+	uint64_t id = accepted(1);
+	struct queue_feed *old;
+
+	(void)state;
+	start_router(10);
+	until(t.n_due == 1);
+	old = t.feed;
+	start_router(10);
+	until(t.n_due == 2);
+	assert_int_equal(t.due[1].id, id);
+	queue_results(old, id, true, true, &(struct queue_result){.end = END_DONE}, 1);
+	accepted(1);
+	assert_int_equal(t.f.q.messages.n, 2);
+	queue_feed_free(&old);
+}
+
+static void
+restarted(void **state)
+{
+	uint64_t first = accepted(1), second;
+
+	(void)state;
+	start_router(10);
+	until(t.n_due == 1);
+	result(first, 0, END_DEFERRED, true, true);
+	second = accepted(2);
+	until(t.n_due == 2);
+	stop();
+	start_with("300 900", "12");
+	assert_int_equal(t.f.q.messages.n, 2);
+	assert_int_equal(server_message(&t.f.q, first)->name.attempts, 1);
+	assert_int_equal(support_count(t.f.spool, "tmp"), 0);
+	start_router(10);
+	until(t.n_due == 1);
+	assert_int_equal(t.due[0].id, second);
+	assert_true(take().id > second);
+}
+
+static void
+drain_finishes_what_was_begun(void **state)
+{
+	uint64_t id = accepted(1);
+
+	(void)state;
+	start_router(2);
+	until(t.n_due == 1);
+	result(id, 0, END_DONE, false, true);
+	for (int i = 0; i < 5; i++)
+		submit(1);
+	until(t.n_due == 3);
+	server_drain(&t.f.q);
+	for (size_t i = 1; i < t.n_due; i++)
+		result(t.due[i].id, 0, END_DONE, false, true);
+	event_base_dispatch(t.f.base);
+	assert_true(t.f.q.drained);
+	assert_int_equal(t.n_durable, 6);
+	assert_int_equal(t.n_due, 3);
+	assert_int_equal(support_count(t.f.spool, "new"), 3);
+}
+
+static void
+make_file(const char *name, const char *bytes, size_t n)
+{
+	char *path = xasprintf("%s/%s", t.f.spool, name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(write(fd, bytes, n), n);
+	close(fd);
+	free(path);
+}
+
+/* Everything that is not ours ends in bad/, and what is ours is delivered. */
+static void
+odd_files(void **state)
+{
+	uint64_t id = accepted(1);
+	char *path;
+
+	(void)state;
+	stop();
+	make_file("tmp/0WVTyqYqS", "x", 1);
+	make_file("new/0WVTyqYqS,S=100", "torn", 4); /* removed */
+	make_file("new/0WVTyqYqT,S=100", "", 0);
+	make_file("new/0WVTyqYqU,S=4", "good", 4); /* only its envelope is not */
+	make_file("new/0WVTyqYqV,S=04", "good", 4);
+	make_file("new/\nx<script>", "name", 4);
+	make_file("cur/0WVTyqYqW,S=100,A=1,N=5", "torn", 4);
+	make_file("cur/0WVTyqYqX,S=4", "name", 4);
+	make_file("cur/0WVTyqYqY,S=4,A=1,N=5", "good", 4);
+	path = xasprintf("%s/new/0WVTyqYqZ,S=10", t.f.spool);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	free(path);
+	path = xasprintf("%s/new/0WVTyqYqa,S=10", t.f.spool);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	free(path);
+	path = xasprintf("%s/cur/0WVTyqYqb,S=10,A=0,N=0", t.f.spool);
+	assert_int_equal(mkdir(path, 0700), 0);
+	free(path);
+	path = xasprintf("%s/tmp/directory", t.f.spool);
+	assert_int_equal(mkdir(path, 0700), 0);
+	free(path);
+	start_with("300 900", "12");
+	assert_int_equal(t.f.q.messages.n, 3);
+	assert_int_equal(support_count(t.f.spool, "bad"), 9);
+	start_router(10);
+	until(t.n_due == 1);
+	assert_int_equal(t.due[0].id, id);
+	until(t.f.q.messages.n == 1);
+	assert_int_equal(support_count(t.f.spool, "bad"), 11);
+	assert_int_equal(support_count(t.f.spool, "new"), 1);
+	assert_int_equal(support_count(t.f.spool, "cur"), 0);
+	assert_int_equal(support_count(t.f.spool, "tmp"), spares_count(t.f.q.spares));
+}
+
+static void
+held_stays(void **state)
+{
+	(void)state;
+	stop();
+	make_file("cur/0WVTyqYqY,S=4,A=1,N=5,H", "good", 4);
+	start_with("300 900", "12");
+	assert_int_equal(t.f.q.n_held, 1);
+	assert_null(schedule_first(&t.f.q.schedule));
+}
+
+static void
+release_waits(void **state)
+{
+	struct queue_slot slot = take();
+	struct envelope e;
+	char name[256];
+
+	(void)state;
+	support_envelope(&e, slot.id, 1, message);
+	e.release_s = wall_clock_now() / 1000000 + 3600;
+	assert_true(pwrite(slot.fd, message, strlen(message), envelope_size(&e)) > 0);
+	queue_commit(t.client, &slot, &e, on_durable, NULL);
+	until(t.n_durable == 1);
+	support_only(t.f.spool, "cur", name);
+	assert_non_null(strstr(name, ",A=0,N=0,R="));
+	assert_int_equal(schedule_first(&t.f.q.schedule)->due_us, e.release_s * 1000000);
+	support_free_envelope(&e);
+}
+
+/* ---- the client ---- */
+
+static void
+cancelled_calls(void **state)
+{
+	struct queue_call *call;
+
+	(void)state;
+	t.has_slot = false;
+	while ((call = queue_take(t.client, on_slot, NULL)) == NULL) {
+		queue_abandon(t.client, &t.slot);
+		t.has_slot = false;
+	}
+	queue_call_cancel(&call);
+	assert_null(call);
+	queue_call_cancel(&call);
+	accepted(1);
+}
+
+static void
+status_counts(void **state)
+{
+	json_t *counters = json_object();
+
+	(void)state;
+	accepted(1);
+	accepted(1);
+	server_status(&t.f.q, counters);
+	assert_int_equal(json_integer_value(json_object_get(counters, "messages")), 2);
+	assert_int_equal(json_integer_value(json_object_get(counters, "due")), 2);
+	assert_int_equal(json_integer_value(json_object_get(counters, "in_hand")), 0);
+	assert_int_equal(json_integer_value(json_object_get(counters, "commits")), 2);
+	assert_int_equal(json_integer_value(json_object_get(counters, "failed_commits")), 0);
+	json_decref(counters);
+}
+
+#define row(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    row(accepts_and_forgets),
+	    row(keeps_until_synced),
+	    row(many_in_few_batches),
+	    row(file_serves_again),
+	    row(file_serves_not_again),
+	    row(long_envelope),
+	    row(refuses_what_does_not_fit),
+	    row(commit_of_what_is_unknown),
+	    row(slots_belong_to_their_peer),
+	    row(slots_go_with_their_peer),
+	    row(garbage_closes_one_connection),
+	    row(deferred_waits),
+	    row(deferred_after_sync),
+	    row(second_attempt),
+	    row(failed_is_kept),
+	    row(given_up),
+	    row(failures_wait),
+	    row(expanded_once),
+	    row(expanded_to_very_many),
+	    row(result_of_nobody_closes),
+	    row(router_lost),
+	    row(newest_router_wins),
+	    row(restarted),
+	    row(drain_finishes_what_was_begun),
+	    row(odd_files),
+	    row(held_stays),
+	    row(release_waits),
+	    row(cancelled_calls),
+	    row(status_counts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

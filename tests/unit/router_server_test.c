@@ -1,0 +1,702 @@
+/*
+ * router as its peers see it: a queue and a store of the test's own give it messages and mailboxes,
+ * and what it reports is compared as text.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/ipc.h"
+#include "common/memory.h"
+#include "router/router.h"
+#include "router/server.h"
+#include "store/store.h"
+
+enum { PATIENCE_S = 20 };
+static const uint64_t first_id = 1700000000000001;
+
+static char root[64];
+static struct event_base *base;
+static struct router *router;
+static struct router_client *smtpd;
+static struct ipc_server *queue, *store;
+static struct ipc_peer *feed, *delivering;
+static bool waiting, store_is_silent;
+static uint64_t window, n_lookups, n_delivers, room, limit;
+static char reported[8192], stored[8192];
+static bool finished;
+
+/* ---- waiting ---- */
+
+static void
+on_patience(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	fail_msg("nothing happened for %d s", PATIENCE_S);
+}
+
+static void
+wait_here(void)
+{
+	const struct timeval patience = {PATIENCE_S, 0};
+	struct event *e = event_new(base, -1, EV_TIMEOUT, on_patience, NULL);
+
+	event_add(e, &patience);
+	waiting = true;
+	while (waiting)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	event_free(e);
+}
+
+static void
+go_on(void)
+{
+	waiting = false;
+}
+
+static void add(char *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+add(char *out, const char *format, ...)
+{
+	size_t len = strlen(out);
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(out + len, sizeof reported - len, format, ap);
+	va_end(ap);
+}
+
+/* ---- the queue ---- */
+
+static void
+on_window(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	(void)tag;
+	feed = p;
+	window = get_u64(r);
+	assert_int_equal(get_end(r), 0);
+	go_on();
+}
+
+static void
+on_results(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	static const char *const ends[] = {"done", "deferred", "failed"};
+	uint64_t durable;
+
+	(void)p, (void)tag;
+	get_u64(r);
+	finished = get_u64(r);
+	durable = get_u64(r);
+	while (get_more(r)) {
+		uint64_t recipient = get_u64(r), end = get_u64(r);
+		struct span reply = get_str(r, REPLY_MAX_BYTES), route = get_str(r, 100);
+
+		assert_true(end <= END_LAST);
+		add(reported, "%d %s via=%.*s %.*s; ", (int)recipient, ends[end], (int)route.len,
+		    route.at, reply.len < 9 ? (int)reply.len : 9, reply.at);
+	}
+	assert_int_equal(get_end(r), 0);
+	add(reported, "%s%s", durable ? "durable " : "", finished ? "finished" : "more ");
+	if (finished)
+		go_on();
+}
+
+static void
+on_expand(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	uint64_t recipient, more;
+
+	(void)p, (void)tag;
+	get_u64(r);
+	recipient = get_u64(r);
+	more = get_u64(r);
+	assert_int_equal(more, 0);
+	add(reported, "%d into", (int)recipient);
+	while (get_more(r)) {
+		struct span address = get_str(r, ADDRESS_TEXT_SIZE);
+
+		add(reported, " %.*s", (int)address.len, address.at);
+	}
+	assert_int_equal(get_end(r), 0);
+	add(reported, "; ");
+}
+
+static const struct ipc_handler queue_handlers[] = {
+    {QUEUE_WINDOW, ROLE_ROUTER, on_window},
+    {QUEUE_RESULTS, ROLE_ROUTER, on_results},
+    {QUEUE_EXPAND, ROLE_ROUTER, on_expand},
+};
+
+static void
+on_queue_close(struct ipc_peer *p)
+{
+	if (feed == p)
+		feed = NULL;
+}
+
+static const struct ipc_server_ops queue_ops = {
+    .handlers = queue_handlers, .n_handlers = nitems(queue_handlers), .on_close = on_queue_close};
+
+/* ---- the store: names that start with "none", "full", "gone" are that ---- */
+
+static bool
+starts(struct span name, const char *with)
+{
+	return name.len >= strlen(with) && memcmp(name.at, with, strlen(with)) == 0;
+}
+
+static void
+on_lookup(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	struct span name = get_str(r, MAILBOX_NAME_MAX_BYTES);
+	struct writer w;
+
+	assert_int_equal(get_end(r), 0);
+	n_lookups++;
+	if (store_is_silent)
+		return;
+	ipc_write(&w, STORE_FOUND, tag);
+	put_u64(&w, starts(name, "none")   ? STORE_NONE
+		    : starts(name, "full") ? STORE_FULL
+		    : starts(name, "what") ? STORE_UNCLEAR
+					   : STORE_EXISTS);
+	put_u64(&w, starts(name, "full") ? 0 : room);
+	put_u64(&w, limit);
+	ipc_peer_send(p, &w, -1);
+}
+
+static void
+on_deliver(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	char text[64] = "";
+	struct writer w;
+	uint64_t offset, size;
+
+	n_delivers++;
+	get_u64(r);
+	offset = get_u64(r);
+	size = get_u64(r);
+	assert_true(size < sizeof text);
+	assert_int_equal(pread(r->fd, text, size, offset), size);
+	struct span path = get_str(r, 1000);
+	add(stored, "%.*s %s:", (int)path.len - 2, path.at, text);
+	delivering = p;
+	ipc_write(&w, STORE_DELIVERED, tag);
+	put_u64(&w, false);
+	while (get_more(r)) {
+		struct span name = get_str(r, MAILBOX_NAME_MAX_BYTES);
+
+		if (strlen(stored) < 2000)
+			add(stored, " %.*s", (int)name.len, name.at);
+		put_u64(&w, starts(name, "full")   ? END_DEFERRED
+			    : starts(name, "gone") ? END_FAILED
+						   : END_DONE);
+		put_text(&w, starts(name, "full")   ? "452 4.2.2 mailbox full"
+			     : starts(name, "gone") ? "550 5.1.1 gone"
+						    : "");
+	}
+	assert_int_equal(get_end(r), 0);
+	if (!store_is_silent)
+		ipc_peer_send(p, &w, -1);
+	else
+		go_on();
+}
+
+static const struct ipc_handler store_handlers[] = {
+    {STORE_LOOKUP, ROLE_ROUTER, on_lookup},
+    {STORE_DELIVER, ROLE_ROUTER, on_deliver},
+};
+static const struct ipc_server_ops store_ops = {
+    .handlers = store_handlers, .n_handlers = nitems(store_handlers)};
+
+static void
+send_forget(const char *name)
+{
+	struct writer w;
+
+	for (struct ipc_peer *p = ipc_server_peers(store); p != NULL; p = p->next) {
+		ipc_write(&w, STORE_FORGET, 0);
+		put_text(&w, name);
+		ipc_peer_send(p, &w, -1);
+	}
+}
+
+/* ---- the house ---- */
+
+static const char *
+path_of(const char *name)
+{
+	static char path[4][100];
+	static unsigned turn;
+
+	turn++;
+	snprintf(path[turn % 4], sizeof path[0], "%s/%s", root, name);
+	return path[turn % 4];
+}
+
+static int
+listen_at(const char *path)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	unlink(path);
+	strlcpy(un.sun_path, path, sizeof un.sun_path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	return fd;
+}
+
+static struct settings *
+make_settings(const char *in_hand)
+{
+	struct settings *s = settings_new();
+	char all[8000] = "";
+
+	settings_add(s, "mail", "Mail Server", "our.example");
+	settings_add(s, "mail", "Trace Router", "true");
+	settings_add(s, "smtpd", "Local Domains", "");
+	settings_add(s, "smtpd", "Relay Domains", "peer.example");
+	settings_add(s, "smtpd", "Unknown Mailbox", "");
+	settings_add(s, "limits", "Maximum Alias Depth", "10");
+	settings_add(s, "limits", "Maximum Messages In Hand", in_hand);
+	settings_add(s, "aliases", "two", "ann bob");
+	settings_add(s, "aliases", "partly", "ann full bob gone");
+	settings_add(s, "aliases", "bad", "full gone");
+	settings_add(s, "aliases", "fulls", "full1 full2");
+	settings_add(s, "aliases", "drop", "null");
+	settings_add(s, "aliases", "circle", "circle2");
+	settings_add(s, "aliases", "circle2", "circle");
+	settings_add(s, "aliases", "ghosts", "none1 ann");
+	settings_add(s, "forward", "away", "far@far.example ann");
+	settings_add(s, "forward", "faronly", "far@far.example");
+	for (int i = 0; i < 1200; i++)
+		snprintf(all + strlen(all), sizeof all - strlen(all), "%su%d", i ? " " : "", i);
+	settings_add(s, "aliases", "all", all);
+	return s;
+}
+
+static int
+setup(void **state)
+{
+	struct settings *settings = make_settings("20");
+
+	(void)state;
+	strlcpy(root, "/tmp/router-test-XXXXXX", sizeof root);
+	assert_non_null(mkdtemp(root));
+	base = event_base_new();
+	store_is_silent = false;
+	room = limit = STORE_NO_LIMIT;
+	n_lookups = n_delivers = window = 0;
+	feed = delivering = NULL;
+	reported[0] = stored[0] = '\0';
+	queue = ipc_server_new(base, listen_at(path_of("queue.sock")), &queue_ops, NULL);
+	store = ipc_server_new(base, listen_at(path_of("store.sock")), &store_ops, NULL);
+	router = router_new(base, listen_at(path_of("router.sock")), path_of("queue.sock"),
+	    path_of("store.sock"), settings);
+	settings_free(&settings);
+	smtpd = router_client_new(base, path_of("router.sock"), "smtpd");
+	while (feed == NULL)
+		wait_here();
+	assert_int_equal(window, 20);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	router_client_free(&smtpd);
+	router_free(&router);
+	ipc_server_free(&queue);
+	ipc_server_free(&store);
+	event_base_free(base);
+	unlink(path_of("queue.sock"));
+	unlink(path_of("store.sock"));
+	unlink(path_of("router.sock"));
+	return rmdir(root);
+}
+
+/* ---- messages ---- */
+
+/* A spool file for blank-separated recipients; "text" is its message. */
+static int
+spool_file(uint64_t id, const char *recipients)
+{
+	struct recipient list[64];
+	struct span rest = span_of(recipients);
+	struct envelope e = {.id = id,
+	    .arrival_us = first_id,
+	    .message_size = 4,
+	    .reverse_path = span_of("from@far.example"),
+	    .program = span_of("smtpd"),
+	    .recipients = list};
+	unsigned char bytes[8192];
+	int fd = open(root, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	size_t size;
+
+	memset(list, 0, sizeof list);
+	while (rest.len > 0)
+		span_take(&rest, ' ', &list[e.n_recipients++].address);
+	size = envelope_size(&e);
+	assert_true(size < sizeof bytes);
+	envelope_encode(&e, bytes);
+	assert_int_equal(write(fd, bytes, size), size);
+	assert_int_equal(write(fd, "text", 4), 4);
+	return fd;
+}
+
+static void
+send_due(uint64_t id, int fd)
+{
+	struct writer w;
+
+	ipc_write(&w, QUEUE_DUE, 0);
+	put_u64(&w, id);
+	put_u64(&w, 0);
+	ipc_peer_send(feed, &w, fd);
+}
+
+static const char *
+attempt(uint64_t id, const char *recipients)
+{
+	reported[0] = stored[0] = '\0';
+	finished = false;
+	send_due(id, spool_file(id, recipients));
+	while (!finished)
+		wait_here();
+	return reported;
+}
+
+static void
+attempts(void **state)
+{
+	static const struct {
+		const char *recipients, *report, *stored;
+	} rows[] = {
+	    {"ann@our.example", "0 done via=store ; finished",
+		"Return-Path: <from@far.example> text: ann"},
+	    {"ann@our.example Ann@our.example bob@our.example two@our.example",
+		"0 done via=store ; 1 done via=store ; 2 done via=store ; 3 done via=store ; "
+		"finished",
+		"Return-Path: <from@far.example> text: ann bob"},
+	    {"drop@our.example", "0 done via=null ; durable finished", ""},
+	    {"none@our.example", "0 failed via= 550 5.1.1; durable finished", ""},
+	    {"circle@our.example", "0 failed via= 550 5.4.6; durable finished", ""},
+	    {"x@far.example", "0 deferred via=remote 451 4.4.0; durable finished", ""},
+	    {"x@peer.example ann@our.example",
+		"0 deferred via=remote 451 4.4.0; 1 done via=store ; finished",
+		"Return-Path: <from@far.example> text: ann"},
+	    {"full@our.example", "0 deferred via=store 452 4.2.2; durable finished",
+		"Return-Path: <from@far.example> text: full"},
+	    {"gone@our.example", "0 failed via=store 550 5.1.1; durable finished",
+		"Return-Path: <from@far.example> text: gone"},
+	    {"fulls@our.example", "0 deferred via=store 452 4.2.2; durable finished",
+		"Return-Path: <from@far.example> text: full1 full2"},
+	    /* some of them were reached: the others go on alone */
+	    {"partly@our.example", "0 into full@our.example gone@our.example; finished",
+		"Return-Path: <from@far.example> text: ann full bob gone"},
+	    {"bad@our.example", "0 into full@our.example gone@our.example; durable finished",
+		"Return-Path: <from@far.example> text: full gone"},
+	    {"away@our.example", "0 into far@far.example; finished",
+		"Return-Path: <from@far.example> text: ann"},
+	    {"faronly@our.example bob@our.example",
+		"0 into far@far.example; 1 done via=store ; finished",
+		"Return-Path: <from@far.example> text: bob"},
+	    {"ghosts@our.example", "0 done via=store ; finished",
+		"Return-Path: <from@far.example> text: ann"},
+	    /* what store cannot see is tried */
+	    {"what@our.example", "0 done via=store ; finished",
+		"Return-Path: <from@far.example> text: what"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		attempt(first_id + i, rows[i].recipients);
+		if (strcmp(reported, rows[i].report) != 0 || strcmp(stored, rows[i].stored) != 0)
+			fail_msg(
+			    "%s: reported %s, stored %s", rows[i].recipients, reported, stored);
+	}
+}
+
+static void
+long_lists_go_in_portions(void **state)
+{
+	(void)state;
+	assert_string_equal(attempt(first_id, "all@our.example"), "0 done via=store ; finished");
+	assert_int_equal(n_delivers, 3);
+	assert_int_equal(n_lookups, 1200);
+	attempt(first_id + 1, "all@our.example");
+	assert_int_equal(n_lookups, 1200);
+	send_forget("u7");
+	attempt(first_id + 2, "all@our.example");
+	assert_int_equal(n_lookups, 1201);
+	send_forget("");
+	attempt(first_id + 3, "all@our.example");
+	assert_int_equal(n_lookups, 2401);
+}
+
+/* Not a spool file, another message's, one cut short: the attempt ends without a result. */
+static void
+unreadable_files(void **state)
+{
+	int fds[] = {open("/dev/null", O_RDONLY), open(root, O_TMPFILE | O_RDWR, 0600),
+	    spool_file(first_id + 77, "ann@our.example"), spool_file(first_id, "ann@our.example")};
+
+	(void)state;
+	assert_int_equal(ftruncate(fds[3], 60), 0);
+	for (size_t i = 0; i < nitems(fds); i++) {
+		reported[0] = '\0';
+		finished = false;
+		send_due(first_id, fds[i]);
+		while (!finished)
+			wait_here();
+		assert_string_equal(reported, "durable finished");
+	}
+	assert_int_equal(n_delivers, 0);
+}
+
+/* Queue goes away while store is asked: all is forgotten, and comes again. */
+static void
+queue_is_lost(void **state)
+{
+	(void)state;
+	store_is_silent = true;
+	send_due(first_id, spool_file(first_id, "ann@our.example"));
+	while (n_lookups == 0)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	ipc_server_free(&queue);
+	while (router->n_attempts > 0)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	feed = NULL;
+	queue = ipc_server_new(base, listen_at(path_of("queue.sock")), &queue_ops, NULL);
+	while (feed == NULL)
+		wait_here();
+	store_is_silent = false;
+	ipc_server_free(&store);
+	store = ipc_server_new(base, listen_at(path_of("store.sock")), &store_ops, NULL);
+	assert_string_equal(attempt(first_id, "ann@our.example"), "0 done via=store ; finished");
+}
+
+/* Store dies with a DELIVER: its successor gets it again. */
+static void
+store_is_lost(void **state)
+{
+	(void)state;
+	attempt(first_id, "ann@our.example");
+	store_is_silent = true;
+	send_due(first_id + 1, spool_file(first_id + 1, "ann@our.example"));
+	while (n_delivers == 1)
+		wait_here();
+	ipc_server_free(&store);
+	store_is_silent = false;
+	finished = false;
+	reported[0] = '\0';
+	store = ipc_server_new(base, listen_at(path_of("store.sock")), &store_ops, NULL);
+	while (!finished)
+		wait_here();
+	assert_string_equal(reported, "0 done via=store ; finished");
+	assert_int_equal(n_delivers, 3);
+}
+
+static bool idle;
+
+static void
+on_idle(void *arg)
+{
+	(void)arg;
+	idle = true;
+	go_on();
+}
+
+static void
+drains(void **state)
+{
+	struct settings *settings = make_settings("7");
+
+	(void)state;
+	router_settings(router, settings);
+	settings_free(&settings);
+	while (window != 7)
+		wait_here();
+	store_is_silent = true;
+	attempt(first_id, "x@far.example");
+	send_due(first_id, spool_file(first_id, "ann@our.example"));
+	while (router->n_attempts == 0)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	idle = false;
+	router_drain(router, on_idle, NULL);
+	while (window != 0)
+		wait_here();
+	assert_false(idle);
+	ipc_server_free(&store);
+	store_is_silent = false;
+	store = ipc_server_new(base, listen_at(path_of("store.sock")), &store_ops, NULL);
+	while (!idle)
+		wait_here();
+}
+
+/* ---- ASK ---- */
+
+static enum router_verdict verdict;
+static uint64_t targets;
+static bool answered;
+
+static void
+on_answer(void *arg, enum router_verdict v, uint64_t n, struct span text)
+{
+	(void)arg, (void)text;
+	verdict = v;
+	targets = n;
+	answered = true;
+	go_on();
+}
+
+static enum router_verdict
+ask(const char *recipient, uint64_t size)
+{
+	answered = false;
+	router_ask(smtpd, span_of("a@b.example"), span_of(recipient), size, on_answer, NULL);
+	while (!answered)
+		wait_here();
+	return verdict;
+}
+
+static void
+asks(void **state)
+{
+	static const struct {
+		const char *recipient;
+		uint64_t size;
+		enum router_verdict verdict;
+		uint64_t targets;
+	} rows[] = {
+	    {"ann@our.example", 0, ROUTER_LOCAL, 1},
+	    {"ann@our.example", 500, ROUTER_LOCAL, 1},
+	    {"ann@our.example", 501, ROUTER_FULL, 1},
+	    {"ann@our.example", 1000, ROUTER_FULL, 1},
+	    {"ann@our.example", 1001, ROUTER_TOO_BIG, 1},
+	    {"full@our.example", 0, ROUTER_FULL, 1},
+	    {"fulls@our.example", 10, ROUTER_FULL, 2},
+	    {"partly@our.example", 10, ROUTER_LOCAL, 4},
+	    {"none@our.example", 0, ROUTER_UNKNOWN, 0},
+	    {"ghosts@our.example", 0, ROUTER_LOCAL, 1},
+	    {"drop@our.example", 0, ROUTER_LOCAL, 0},
+	    {"drop@our.example", 5000, ROUTER_LOCAL, 0},
+	    {"all@our.example", 0, ROUTER_LOCAL, 1200},
+	    {"faronly@our.example", 5000, ROUTER_LOCAL, 1},
+	    {"x@far.example", 5000, ROUTER_REMOTE, 1},
+	    {"x@peer.example", 0, ROUTER_RELAY, 1},
+	    {"circle@our.example", 0, ROUTER_LOOP, 0},
+	    {"what@our.example", 0, ROUTER_LATER, 0},
+	    {"", 0, ROUTER_UNKNOWN, 0},
+	};
+
+	(void)state;
+	room = 500;
+	limit = 1000;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		enum router_verdict v = ask(rows[i].recipient, rows[i].size);
+
+		if (v != rows[i].verdict || targets != rows[i].targets)
+			fail_msg("%s: %d targets=%d", rows[i].recipient, v, (int)targets);
+	}
+}
+
+/* A refusal is never older than the question; a yes may be remembered. */
+static void
+refusals_are_confirmed(void **state)
+{
+	(void)state;
+	room = 100;
+	limit = 1000;
+	assert_int_equal(ask("ann@our.example", 200), ROUTER_FULL);
+	room = 300;
+	assert_int_equal(ask("ann@our.example", 200), ROUTER_LOCAL);
+	n_lookups = 0;
+	assert_int_equal(ask("ann@our.example", 200), ROUTER_LOCAL);
+	assert_int_equal(n_lookups, 0);
+}
+
+static void
+asks_are_forgotten_with_their_peer(void **state)
+{
+	(void)state;
+	store_is_silent = true;
+	router_ask(smtpd, span_of(""), span_of("ann@our.example"), 0, on_answer, NULL);
+	while (router->n_asks == 0)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	router_client_free(&smtpd);
+	while (router->n_asks > 0)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+}
+
+static void
+malformed_asks(void **state)
+{
+	static unsigned char buf[IPC_MESSAGE_MAX_BYTES];
+	char longest[2000];
+
+	(void)state;
+	memset(longest, 'x', sizeof longest);
+	for (size_t i = 0; i < 4; i++) {
+		int fd = ipc_connect(path_of("router.sock"));
+		struct reader r;
+		struct writer w;
+		uint64_t tag;
+		uint32_t type;
+
+		ipc_write(&w, 0, 0);
+		put_text(&w, i == 3 ? "pop3d" : "smtpd");
+		assert_int_equal(ipc_send_now(fd, &w, -1), 0);
+		ipc_write(&w, ROUTER_ASK, 1);
+		put_text(&w, "");
+		put_str(&w, (struct span){longest, i == 0 ? ADDRESS_TEXT_SIZE : 3});
+		if (i != 1)
+			put_u64(&w, 0);
+		if (i == 2)
+			put_u64(&w, 0);
+		assert_int_equal(ipc_send_now(fd, &w, -1), 0);
+		assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+		while (ipc_receive_now(fd, buf, &type, &tag, &r) == -1 && errno == EAGAIN)
+			assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+		assert_int_equal(ipc_receive_now(fd, buf, &type, &tag, &r), 0);
+		close(fd);
+	}
+}
+
+int
+main(void)
+{
+#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    WITH(attempts),
+	    WITH(long_lists_go_in_portions),
+	    WITH(unreadable_files),
+	    WITH(queue_is_lost),
+	    WITH(store_is_lost),
+	    WITH(drains),
+	    WITH(asks),
+	    WITH(refusals_are_confirmed),
+	    WITH(asks_are_forgotten_with_their_peer),
+	    WITH(malformed_asks),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
