@@ -160,7 +160,6 @@ void
 slice_send(struct supervisor *s, struct process *p, const struct slot *slot, bool first)
 {
 	const struct program *program = slot->program;
-	unsigned workers = slice_workers(s, program);
 	struct writer w;
 
 	if (p->control == NULL)
@@ -174,9 +173,10 @@ slice_send(struct supervisor *s, struct process *p, const struct slot *slot, boo
 	if (first)
 		send_possessions(s, p, program);
 	/* Two rows for each worker in the shared tables: a process and its draining predecessor do
-	 * not count in one. */
+	 * not count in one. Their places do not depend on the number of workers, which may change.
+	 */
 	ipc_write(&w, CONTROL_START, 0);
-	put_u64(&w, slot->worker + (slot->generation % 2) * workers);
-	put_u64(&w, workers * 2);
+	put_u64(&w, slot->worker + (slot->generation % 2) * WORKERS_MAX);
+	put_u64(&w, 2 * WORKERS_MAX);
 	ipc_channel_send(p->control, &w, -1);
 }

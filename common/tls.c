@@ -1,0 +1,108 @@
+/*
+ * TLS contexts of our servers, from the certificate and key that master sent as settings.
+ */
+#include "common/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <string.h>
+
+#include "common/log.h"
+
+static const char *
+reason(void)
+{
+	const char *text = ERR_reason_error_string(ERR_peek_last_error());
+
+	ERR_clear_error();
+	return text != NULL ? text : "unknown reason";
+}
+
+static BIO *
+open_pem(const struct settings *s, const char *key)
+{
+	const char *text = settings_find(s, "tls", key);
+
+	return text != NULL && text[0] != '\0' ? BIO_new_mem_buf(text, -1) : NULL;
+}
+
+/* The server's own certificate comes first, those of its issuers follow. */
+static int
+use_chain(SSL_CTX *ctx, BIO *pem)
+{
+	X509 *certificate = PEM_read_bio_X509_AUX(pem, NULL, NULL, NULL);
+	int ok = certificate != NULL && SSL_CTX_use_certificate(ctx, certificate) == 1;
+
+	X509_free(certificate);
+	if (!ok)
+		return -1;
+	while ((certificate = PEM_read_bio_X509(pem, NULL, NULL, NULL)) != NULL)
+		if (SSL_CTX_add0_chain_cert(ctx, certificate) != 1) {
+			X509_free(certificate);
+			return -1;
+		}
+	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		return -1;
+	ERR_clear_error(); /* the end of the file */
+	return 0;
+}
+
+static int
+use_key(SSL_CTX *ctx, BIO *pem)
+{
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, NULL, NULL);
+	int ok = key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
+		 SSL_CTX_check_private_key(ctx) == 1;
+
+	EVP_PKEY_free(key);
+	return ok ? 0 : -1;
+}
+
+static SSL_CTX *
+new_context(const struct settings *s)
+{
+	bool newest = strcmp(settings_text(s, "tls", "Minimum Version"), "TLSv1.3") == 0;
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+	if (ctx == NULL)
+		return NULL;
+	SSL_CTX_set_min_proto_version(ctx, newest ? TLS1_3_VERSION : TLS1_2_VERSION);
+	/* No tickets and no cache: workers share no keys, and connections are long. */
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+				     SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE |
+				     SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_num_tickets(ctx, 0);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	/* An idle connection owns no buffer; a stream repeats a write from where its bytes are
+	 * then. */
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* With forward secrecy only. */
+	SSL_CTX_set_cipher_list(
+	    ctx, "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:!aNULL:!aPSK");
+	SSL_CTX_set_dh_auto(ctx, 1);
+	return ctx;
+}
+
+SSL_CTX *
+tls_server_context(const struct settings *s)
+{
+	BIO *chain = open_pem(s, "Certificate PEM"), *key = open_pem(s, "Private Key PEM");
+	SSL_CTX *ctx = NULL;
+
+	if (chain == NULL || key == NULL) {
+		log_warn("- tls-off reason=\"there is no certificate or no private key\"");
+		goto out;
+	}
+	if ((ctx = new_context(s)) == NULL) {
+		log_warn("- tls-off reason=\"%s\"", reason());
+	} else if (use_chain(ctx, chain) == -1 || use_key(ctx, key) == -1) {
+		log_warn("- tls-off reason=\"certificate or private key: %s\"", reason());
+		SSL_CTX_free(ctx);
+		ctx = NULL;
+	}
+out:
+	BIO_free(chain);
+	BIO_free(key);
+	return ctx;
+}
