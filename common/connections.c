@@ -92,6 +92,16 @@ connections_open(int fd, unsigned worker, unsigned workers)
 	return c;
 }
 
+void
+connections_close(struct connections **c)
+{
+	if (*c == NULL)
+		return;
+	munmap((*c)->head, connections_size((*c)->workers));
+	free(*c);
+	*c = NULL;
+}
+
 /* ---- addresses ---- */
 
 /* An IPv4 address in whole, the /64 of an IPv6 address. */

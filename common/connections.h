@@ -16,6 +16,8 @@ size_t connections_size(unsigned workers);
 
 /* Maps the table and clears the row of this worker. Closes fd. Ends the program when it cannot. */
 struct connections *connections_open(int fd, unsigned worker, unsigned workers);
+/* Unmaps the table; what this worker counted stays until its row is opened anew. */
+void connections_close(struct connections **c);
 
 enum connections_verdict { CONNECTIONS_OK, CONNECTIONS_FULL, CONNECTIONS_ADDRESS_FULL };
 

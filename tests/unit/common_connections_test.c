@@ -80,6 +80,9 @@ limit_in_all(void **state)
 	assert_int_equal(connections_own(two), 0);
 	assert_int_equal(connections_enter(one, address("192.0.2.4"), 3, 0), CONNECTIONS_OK);
 	assert_int_equal(connections_own(one), 2);
+	connections_close(&one);
+	connections_close(&two);
+	connections_close(&last);
 }
 
 /* Which addresses count as one. */
@@ -135,6 +138,7 @@ each_address_has_its_own_count(void **state)
 	assert_int_equal(
 	    connections_enter(c, address("10.0.0.7"), NO_LIMIT, 50), CONNECTIONS_ADDRESS_FULL);
 	assert_int_equal(connections_own(c), 3000 * 5 + 45);
+	connections_close(&c);
 }
 
 static void
@@ -147,12 +151,15 @@ a_dead_worker_leaves_nothing(void **state)
 		connections_enter(one, address("192.0.2.1"), NO_LIMIT, 0);
 	assert_int_equal(
 	    connections_enter(two, address("192.0.2.1"), NO_LIMIT, 5), CONNECTIONS_ADDRESS_FULL);
+	connections_close(&one);
 	one = worker(0);
 	assert_int_equal(connections_own(one), 0);
 	assert_int_equal(connections_enter(two, address("192.0.2.1"), 1, 1), CONNECTIONS_OK);
 	connections_leave(one, address("192.0.2.1"));
 	assert_int_equal(connections_own(one), 0);
 	assert_int_equal(connections_enter(one, address("192.0.2.1"), 2, 2), CONNECTIONS_OK);
+	connections_close(&one);
+	connections_close(&two);
 }
 
 int
