@@ -25,6 +25,8 @@ struct worker {
 	struct jobs waiting, finished; /* under the lock */
 	bool end;		       /* under the lock */
 	size_t load;		       /* the loop's own */
+	void (*idle)(void *arg);
+	void *arg;
 	int back;
 	struct event back_event;
 };
@@ -93,6 +95,8 @@ take_back(struct worker *w)
 		w->load--;
 		job->done(job);
 	}
+	if (w->load == 0 && w->idle != NULL)
+		w->idle(w->arg);
 }
 
 static void
@@ -183,4 +187,11 @@ worker_free(struct worker **wp)
 	pthread_cond_destroy(&w->wanted);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
+}
+
+void
+worker_on_idle(struct worker *w, void (*idle)(void *arg), void *arg)
+{
+	w->idle = idle;
+	w->arg = arg;
 }

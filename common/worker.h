@@ -23,6 +23,8 @@ struct worker;
 
 /* Starts the thread: after role_confine(), since Landlock holds for one thread and its children. */
 struct worker *worker_new(struct event_base *base);
+/* idle is called in the loop whenever the last job has come back. */
+void worker_on_idle(struct worker *w, void (*idle)(void *arg), void *arg);
 /* Finishes all jobs, done() included, and ends the thread. */
 void worker_free(struct worker **w);
 

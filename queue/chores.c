@@ -159,7 +159,8 @@ chores_new(struct event_base *base, struct spool *sp, chores_removed_cb removed,
 	c->removed = removed;
 	c->arg = arg;
 	event_assign(&c->turn, base, -1, 0, on_turn, c);
-	c->worker = worker_new(base, idle, arg);
+	c->worker = worker_new(base);
+	worker_on_idle(c->worker, idle, arg);
 	return c;
 }
 

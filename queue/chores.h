@@ -6,8 +6,8 @@
 #ifndef QUEUE_CHORES_H
 #define QUEUE_CHORES_H
 
+#include "common/worker.h"
 #include "queue/spool.h"
-#include "queue/worker.h"
 
 struct chores;
 

@@ -13,7 +13,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
-#include "queue/worker.h"
+#include "common/worker.h"
 
 enum { SYNC_EACH_MAX = 2, SYNC_IDLE_MS = 50 };
 
@@ -198,7 +198,8 @@ commit_new(
 	STAILQ_INIT(&c->covered);
 	event_assign(&c->turn, base, -1, 0, on_turn, c);
 	evtimer_assign(&c->idle, base, on_turn, c);
-	c->worker = worker_new(base, idle, arg);
+	c->worker = worker_new(base);
+	worker_on_idle(c->worker, idle, arg);
 	return c;
 }
 

@@ -6,9 +6,9 @@
 #ifndef QUEUE_CONCLUDE_H
 #define QUEUE_CONCLUDE_H
 
+#include "common/worker.h"
 #include "queue/hand.h"
 #include "queue/retry.h"
-#include "queue/worker.h"
 
 enum conclude_outcome {
 	CONCLUDE_AGAIN, /* name and due_s are set */
