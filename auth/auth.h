@@ -2,12 +2,14 @@
  * The door of auth, guardian of the accounts: checks a name and password, and for those who read
  * mail has store open a session, which it passes on.
  *
- * message   fields                                                            who answer LOGIN
- * service, login name, password, client address, want session (0/1) smtpd pop3d imapd webd   OK
- * user, admin (0/1), [descriptor] | REFUSED reason
+ * message, fields, who may send it
+ * LOGIN   service, login name, password, client address, want session (0/1) (smtpd; pop3d, imapd
+ *         and webd, who alone may want a session). Answer: OK user, admin (0/1), with a descriptor
+ *         when a session was wanted | REFUSED reason (enum auth_refusal)
  *
  * The login name is a user name or user@domain (* may stand for @) with one of our domains. Unknown
- * users cost as much time as wrong passwords.
+ * users cost as much time as wrong passwords. To repeat a LOGIN is safe: at worst it is one more
+ * failure.
  */
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
@@ -26,6 +28,14 @@ enum auth_refusal {
 	AUTH_TOO_MANY_USERS,  /* Maximum Users; -ERR [SYS/TEMP] */
 	AUTH_TROUBLE,	      /* try later: 454 4.7.0; -ERR [SYS/TEMP] */
 	AUTH_REFUSAL_LAST = AUTH_TROUBLE
+};
+
+enum {
+	AUTH_SERVICE_MAX_BYTES = 32,
+	AUTH_NAME_MAX_BYTES = 512,
+	AUTH_PASSWORD_MAX_BYTES = 512, /* one more than a right one may have */
+	AUTH_CLIENT_MAX_BYTES = 64,
+	AUTH_USER_SIZE = 65 /* a user name with its NUL */
 };
 
 struct auth_client;

@@ -1,0 +1,25 @@
+/*
+ * What sambarctl user asks of auth (words and answers: master/control.h, sambarctl(8)). One request
+ * at a time, in the order in which they came.
+ */
+#ifndef AUTH_ADMIN_H
+#define AUTH_ADMIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/server.h"
+
+/* Borrows auth. */
+struct admin *admin_new(struct auth *a, admin_reply_cb on_reply, void *arg);
+/* From now on only the request in hand goes on. */
+void admin_close(struct admin *admin);
+/* After passwords and store, which would still call back. */
+void admin_free(struct admin **admin);
+
+/* words are copied. Answered once by on_reply, now or later. */
+void admin_request(struct auth *a, uint64_t tag, char **words, size_t n);
+bool admin_is_idle(const struct admin *admin);
+
+#endif

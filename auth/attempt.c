@@ -1,0 +1,377 @@
+/*
+ * One login from its question to its answer: waits for its turn, has the password hashed, asks
+ * store for a session; or is held back when it failed. Talks to smtpd, pop3d and others over
+ * auth.sock.
+ */
+#include <arpa/inet.h>
+#include <event2/event_struct.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/auth.h"
+#include "auth/clock.h"
+#include "auth/login_name.h"
+#include "auth/server.h"
+#include "common/log.h"
+#include "common/memory.h"
+
+static const unsigned session_roles = ROLE_POP3D | ROLE_IMAPD | ROLE_WEBD;
+
+enum step { WAITING, CHECKING, OPENING, HELD };
+
+struct attempt {
+	struct turn turn; /* must be first */
+	TAILQ_ENTRY(attempt) entry;
+	struct auth *auth;
+	struct ipc_peer *peer; /* NULL: gone */
+	uint64_t tag;
+	enum step step;
+	bool want_session, admin;
+	bool trouble; /* the users file cannot be read */
+	uint64_t address;
+	char user[AUTH_USER_SIZE]; /* "": nobody can have this name */
+	struct ipc_call *opening;
+	struct event held;
+	struct span service, name, password, client; /* in text */
+	size_t text_len;
+	char text[];
+};
+
+/* ---- what is asked ---- */
+
+/* An IPv6 address counts as its /64, as in connections.h. */
+static uint64_t
+address_number(struct secret *secret, struct span client)
+{
+	struct in6_addr in6;
+	char text[AUTH_CLIENT_MAX_BYTES + 1];
+	struct span address = client;
+
+	if (span_copy(client, text, sizeof text) && inet_pton(AF_INET6, text, &in6) == 1 &&
+	    !IN6_IS_ADDR_V4MAPPED(&in6))
+		address = (struct span){(const char *)in6.s6_addr, sizeof in6.s6_addr / 2};
+	return secret_number(secret, (struct span[]){span_of("address"), address}, 2);
+}
+
+static uint64_t
+name_number(const struct attempt *t)
+{
+	struct span name = t->user[0] != '\0' ? span_of(t->user) : t->name;
+
+	return secret_number(t->auth->secret, (struct span[]){span_of("name"), name}, 2);
+}
+
+static struct span
+keep(struct attempt *t, struct span text)
+{
+	char *at = t->text + t->text_len;
+
+	if (text.len > 0)
+		memcpy(at, text.at, text.len);
+	t->text_len += text.len;
+	return (struct span){at, text.len};
+}
+
+static struct attempt *
+new_attempt(struct ipc_peer *p, uint64_t tag, struct span service, struct span name,
+    struct span password, struct span client)
+{
+	size_t len = service.len + name.len + password.len + client.len;
+	struct attempt *t = xcalloc(1, sizeof *t + len);
+	struct auth *a = p->arg;
+
+	t->auth = a;
+	t->peer = p;
+	t->tag = tag;
+	t->service = keep(t, service);
+	t->name = keep(t, name);
+	t->password = keep(t, password);
+	t->client = keep(t, client);
+	t->address = address_number(a->secret, client);
+	login_name_user(name, a->mail_server, span_of(a->local_domains), t->user);
+	TAILQ_INSERT_TAIL(&a->attempts, t, entry);
+	return t;
+}
+
+static void
+free_attempt(struct attempt *t)
+{
+	struct auth *a = t->auth;
+
+	TAILQ_REMOVE(&a->attempts, t, entry);
+	if (t->step == HELD) {
+		event_del(&t->held);
+		a->n_held--;
+	}
+	ipc_call_cancel(&t->opening);
+	explicit_bzero(t, sizeof *t + t->text_len);
+	free(t);
+	auth_settled(a);
+}
+
+static struct login
+login_of(const struct attempt *t, struct span hash)
+{
+	return (struct login){.user = span_of(t->user),
+	    .address = {(const char *)&t->address, sizeof t->address},
+	    .hash = hash,
+	    .password = t->password};
+}
+
+/* ---- the answer ---- */
+
+static void
+answer_refused(struct attempt *t, enum auth_refusal refusal)
+{
+	struct writer w;
+
+	if (t->peer != NULL) {
+		ipc_write(&w, AUTH_REFUSED, t->tag);
+		put_u64(&w, refusal);
+		ipc_peer_send(t->peer, &w, -1);
+	}
+	free_attempt(t);
+}
+
+static void
+log_refused(const struct attempt *t, enum auth_refusal refusal, uint64_t delay_ms)
+{
+	static const char *const reasons[] = {
+	    "granted", "credentials", "no-mailbox", "too-many-users", "trouble"};
+
+	log_info("- login-failed name=%s service=%s client=%s reason=%s delay=%.1f",
+	    log_safe(t->name), log_safe(t->service), log_safe(t->client), reasons[refusal],
+	    delay_ms / 1000.0);
+}
+
+static void
+refuse(struct attempt *t, enum auth_refusal refusal)
+{
+	log_refused(t, refusal, 0);
+	answer_refused(t, refusal);
+}
+
+static void
+on_held(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	answer_refused(arg, AUTH_BAD_CREDENTIALS);
+}
+
+static void
+hold(struct attempt *t, uint64_t ms)
+{
+	const struct timeval wait = {ms / 1000, ms % 1000 * 1000};
+	struct auth *a = t->auth;
+
+	if (ms == 0 || t->peer == NULL || a->n_held >= AUTH_HELD_MAX || a->draining) {
+		answer_refused(t, AUTH_BAD_CREDENTIALS);
+		return;
+	}
+	t->step = HELD;
+	a->n_held++;
+	event_assign(&t->held, a->base, -1, EV_TIMEOUT, on_held, t);
+	if (event_add(&t->held, &wait) == -1)
+		fatalx("cannot set a timer");
+}
+
+static void
+answer_ok(struct attempt *t, int session)
+{
+	struct auth *a = t->auth;
+	struct writer w;
+
+	a->n_logins++;
+	log_info("- login user=%s service=%s client=%s", t->user, log_safe(t->service),
+	    log_safe(t->client));
+	ipc_write(&w, AUTH_OK, t->tag);
+	put_text(&w, t->user);
+	put_u64(&w, t->admin);
+	ipc_peer_send(t->peer, &w, session);
+	free_attempt(t);
+}
+
+static void
+on_opened(void *arg, int refusal, int session)
+{
+	struct attempt *t = arg;
+
+	t->opening = NULL;
+	if (refusal == 0 && session != -1)
+		answer_ok(t, session);
+	else if (refusal == STORE_NO_MAILBOX)
+		refuse(t, AUTH_NO_MAILBOX);
+	else if (refusal == STORE_TOO_MANY_USERS)
+		refuse(t, AUTH_TOO_MANY_USERS);
+	else
+		refuse(t, AUTH_TROUBLE);
+}
+
+/* The password is right. */
+static void
+grant(struct attempt *t, bool admin)
+{
+	t->admin = admin;
+	if (t->peer == NULL) {
+		free_attempt(t);
+	} else if (!t->want_session) {
+		answer_ok(t, -1);
+	} else {
+		t->step = OPENING;
+		t->opening = store_open(t->auth->store, span_of(t->user),
+		    role_bit_name(t->peer->role), t->client, on_opened, t);
+	}
+}
+
+/* ---- the password ---- */
+
+/* Counts the failure. Returns how long its answer is held back. */
+static uint64_t
+count_failure(struct attempt *t)
+{
+	struct auth *a = t->auth;
+	uint64_t now_ms = clock_ms();
+	uint64_t by_address = failures_add(a->failures, t->address, now_ms);
+	uint64_t by_name = failures_add(a->failures, name_number(t), now_ms);
+
+	a->n_failed++;
+	return by_address > by_name ? by_address : by_name;
+}
+
+/* The account may have changed while the password was hashed. */
+static bool
+is_still(struct attempt *t, struct span hash, struct account *account)
+{
+	return users_find(t->auth->users, span_of(t->user), account) == USERS_FOUND &&
+	       span_equal(account->hash, hash);
+}
+
+static void
+on_checked(void *arg, enum password_outcome outcome, struct span hash)
+{
+	struct attempt *t = arg;
+	struct auth *a = t->auth;
+	struct account account;
+	uint64_t delay_ms;
+
+	if (outcome == PASSWORD_UNUSABLE)
+		log_warn("the hash of user=%s is of no use to crypt(3)", t->user);
+	if (t->trouble) {
+		turns_leave(&t->turn);
+		refuse(t, AUTH_TROUBLE);
+	} else if (outcome == PASSWORD_RIGHT && is_still(t, hash, &account)) {
+		const struct login login = login_of(t, account.hash);
+
+		remembered_add(a->remembered, &login, clock_ms());
+		turns_leave(&t->turn);
+		grant(t, account.admin);
+	} else {
+		delay_ms = count_failure(t);
+		turns_leave(&t->turn);
+		log_refused(t, AUTH_BAD_CREDENTIALS, delay_ms);
+		hold(t, delay_ms);
+	}
+}
+
+/* Also for names that nobody has: it takes as long. */
+static void
+on_turn(void *arg, struct turn *turn)
+{
+	struct attempt *t = (struct attempt *)turn;
+	struct auth *a = arg;
+	struct account account = {.hash = {"", 0}};
+	enum users_state state = USERS_NONE;
+
+	if (t->user[0] != '\0')
+		state = users_find(a->users, span_of(t->user), &account);
+	t->trouble = state == USERS_TROUBLE;
+	t->step = CHECKING;
+	password_check(a->passwords, t->password, state == USERS_FOUND ? account.hash : span_of(""),
+	    on_checked, t);
+}
+
+static void
+on_no_turn(void *arg, struct turn *turn)
+{
+	(void)arg;
+	refuse((struct attempt *)turn, AUTH_TROUBLE);
+}
+
+const struct turns_ops attempt_turns_ops = {.start = on_turn, .refuse = on_no_turn};
+
+/* A password that was right here lately is right at once, whatever else this address has tried. */
+static bool
+grant_remembered(struct attempt *t)
+{
+	struct auth *a = t->auth;
+	struct account account;
+	struct login login;
+
+	if (t->user[0] == '\0' || users_find(a->users, span_of(t->user), &account) != USERS_FOUND)
+		return false;
+	login = login_of(t, account.hash);
+	if (!remembered_has(a->remembered, &login, clock_ms()))
+		return false;
+	a->n_remembered++;
+	grant(t, account.admin);
+	return true;
+}
+
+void
+attempt_on_login(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	struct span service = get_str(r, AUTH_SERVICE_MAX_BYTES);
+	struct span name = get_str(r, AUTH_NAME_MAX_BYTES);
+	struct span password = get_str(r, AUTH_PASSWORD_MAX_BYTES);
+	struct span client = get_str(r, AUTH_CLIENT_MAX_BYTES);
+	uint64_t want_session = get_u64(r);
+	struct auth *a = p->arg;
+	struct attempt *t;
+
+	if (get_end(r) == -1 || want_session > 1 || (want_session && !(p->role & session_roles))) {
+		ipc_peer_refuse(p, "LOGIN");
+		return;
+	}
+	if (a->draining)
+		return; /* it will ask our successor */
+	t = new_attempt(p, tag, service, name, password, client);
+	t->want_session = want_session;
+	if (!grant_remembered(t))
+		turns_enter(a->turns, &t->turn, t->address);
+}
+
+/* ---- ends ---- */
+
+/* Nobody waits for the answer any more; what is being hashed still counts when it fails. */
+static void
+abandon(struct attempt *t)
+{
+	t->peer = NULL;
+	if (t->step == CHECKING)
+		return;
+	if (t->step == WAITING)
+		turns_leave(&t->turn);
+	free_attempt(t);
+}
+
+void
+attempt_forget_peer(struct auth *a, struct ipc_peer *p)
+{
+	struct attempt *t, *next;
+
+	TAILQ_FOREACH_SAFE (t, &a->attempts, entry, next)
+		if (t->peer == p)
+			abandon(t);
+}
+
+void
+attempt_drain(struct auth *a)
+{
+	struct attempt *t, *next;
+
+	TAILQ_FOREACH_SAFE (t, &a->attempts, entry, next)
+		if (t->step == WAITING)
+			abandon(t);
+		else if (t->step == HELD)
+			answer_refused(t, AUTH_BAD_CREDENTIALS);
+}
