@@ -1,0 +1,181 @@
+/*
+ * The verbs of POP3: the table, what is checked for all of them, and the short ones.
+ */
+#include "pop3d/commands.h"
+
+#include <stdio.h>
+
+#include "common/memory.h"
+#include "pop3d/maildrop.h"
+
+/* ---- the short ones ---- */
+
+/* RFC 2449 5; STLS: RFC 2595 4; SASL: RFC 5034 3; AUTH-RESP-CODE: RFC 3206 6; UTF8: RFC 6856 2. */
+static void
+cmd_capa(struct session *s, struct span argument)
+{
+	(void)argument;
+	session_replyf(s,
+	    "+OK Capabilities\r\nTOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
+	    "UTF8 USER\r\n%s%sIMPLEMENTATION Sambar-Mail\r\n.",
+	    session_may_stls(s) ? "STLS\r\n" : "",
+	    session_may_login(s) ? "USER\r\nSASL PLAIN LOGIN\r\n" : "");
+}
+
+static void
+cmd_noop(struct session *s, struct span argument)
+{
+	(void)argument;
+	session_reply(s, "+OK");
+}
+
+static void
+cmd_stls(struct session *s, struct span argument)
+{
+	(void)argument;
+	if (s->tls) {
+		session_reply(s, "-ERR TLS is active already");
+	} else if (!session_may_stls(s)) {
+		session_reply(s, "-ERR TLS is not offered");
+	} else if (s->left > 0) {
+		/* What follows would be read as if it had come inside of TLS. */
+		session_close(
+		    s, "-ERR Nothing may follow STLS; closing the connection", "stls-injection");
+	} else {
+		session_reply(s, "+OK Begin TLS");
+		session_start_tls(s, s->given);
+	}
+}
+
+/* Messages are never changed on their way: there is no other mode to leave. RFC 6856 2.1 */
+static void
+cmd_utf8(struct session *s, struct span argument)
+{
+	(void)argument;
+	session_reply(s, "+OK");
+}
+
+static void
+cmd_quit(struct session *s, struct span argument)
+{
+	(void)argument;
+	if (s->drop != NULL && maildrop_has_marks(s->drop))
+		maildrop_update(s);
+	else
+		session_close(s, "+OK Bye", "quit");
+}
+
+/* ---- the table ---- */
+
+struct command {
+	const char *verb;
+	unsigned states;   /* in which it is allowed */
+	unsigned line_max; /* bytes with CRLF */
+	enum { ARGUMENT_NONE, ARGUMENT_MAY, ARGUMENT_MUST } argument;
+	void (*run)(struct session *s, struct span argument);
+};
+
+enum { SHORT = COMMAND_LINE_MAX_BYTES, NAME = LOGIN_LINE_MAX_BYTES, LONG = AUTH_LINE_MAX_BYTES };
+
+static const struct command commands[] = {
+    /* clang-format off */
+	{ "RETR", S_TRANSACTION, SHORT, ARGUMENT_MUST, cmd_retr },	/* RFC 1939 5 */
+	{ "DELE", S_TRANSACTION, SHORT, ARGUMENT_MUST, cmd_dele },
+	{ "TOP",  S_TRANSACTION, SHORT, ARGUMENT_MUST, cmd_top },	/* RFC 1939 7 */
+	{ "UIDL", S_TRANSACTION, SHORT, ARGUMENT_MAY,  cmd_uidl },	/* RFC 1939 7 */
+	{ "LIST", S_TRANSACTION, SHORT, ARGUMENT_MAY,  cmd_list },
+	{ "STAT", S_TRANSACTION, SHORT, ARGUMENT_NONE, cmd_stat },
+	{ "USER", S_LOGIN,       NAME,  ARGUMENT_MUST, cmd_user },	/* RFC 1939 7 */
+	{ "PASS", S_NAMED,       NAME,  ARGUMENT_MUST, cmd_pass },
+	{ "QUIT", S_ANY,         SHORT, ARGUMENT_NONE, cmd_quit },	/* RFC 1939 4, 5, 6 */
+	{ "CAPA", S_ANY,         SHORT, ARGUMENT_NONE, cmd_capa },	/* RFC 2449 5 */
+	{ "AUTH", S_LOGIN,       LONG,  ARGUMENT_MUST, cmd_auth },	/* RFC 5034 4 */
+	{ "STLS", S_LOGIN,       SHORT, ARGUMENT_NONE, cmd_stls },	/* RFC 2595 4 */
+	{ "UTF8", S_LOGIN,       SHORT, ARGUMENT_NONE, cmd_utf8 },	/* RFC 6856 2.1 */
+	{ "NOOP", S_TRANSACTION, SHORT, ARGUMENT_NONE, cmd_noop },
+	{ "RSET", S_TRANSACTION, SHORT, ARGUMENT_NONE, cmd_rset },
+	{ "LAST", S_TRANSACTION, SHORT, ARGUMENT_NONE, cmd_last },	/* RFC 1460 5 */
+    /* clang-format on */
+};
+
+/* Cuts the verb from *line. NULL when nobody knows it. */
+static const struct command *
+find(struct span *line)
+{
+	struct span rest = *line, verb;
+
+	span_take(&rest, ' ', &verb);
+	for (size_t i = 0; i < nitems(commands); i++)
+		if (span_is_nocase(verb, commands[i].verb)) {
+			*line = rest;
+			return &commands[i];
+		}
+	return NULL;
+}
+
+static bool
+has_control(struct span line)
+{
+	for (size_t i = 0; i < line.len; i++)
+		if ((unsigned char)line.at[i] < ' ' && line.at[i] != '\t')
+			return true;
+	return false;
+}
+
+static const char *
+out_of_order(const struct session *s, const struct command *c)
+{
+	if (s->state == S_TRANSACTION)
+		return "-ERR Already logged in";
+	return c->run == cmd_pass ? "-ERR Say USER first" : "-ERR Log in first";
+}
+
+/* NULL, or the reply to a command that is not to be run. */
+static const char *
+refusal(const struct session *s, const struct command *c, struct span argument, struct span line)
+{
+	if (line.len + 2 > (c != NULL ? c->line_max : COMMAND_LINE_MAX_BYTES))
+		return "-ERR Line too long";
+	if (has_control(line))
+		return "-ERR Control character in a command";
+	if (c == NULL)
+		return "-ERR Unknown command";
+	if (!(c->states & s->state))
+		return out_of_order(s, c);
+	if (c->run == cmd_pass)
+		return NULL; /* a password may be any bytes */
+	argument = span_trim(argument);
+	if (c->argument == ARGUMENT_NONE && argument.len > 0)
+		return "-ERR No argument is allowed";
+	if (c->argument == ARGUMENT_MUST && argument.len == 0)
+		return "-ERR An argument is missing";
+	return NULL;
+}
+
+/* An unknown word may be a password that was typed too early. */
+static void
+trace_command(const struct session *s, const struct command *c, struct span line)
+{
+	if (c == NULL)
+		session_trace_count(s, "<<<", line.len, "bytes");
+	else if (c->run == cmd_pass)
+		session_trace(s, "<<<", span_of("PASS ***"));
+	else if (c->run == cmd_auth)
+		session_trace(s, "<<<", span_of("AUTH ***"));
+	else
+		session_trace(s, "<<<", line);
+}
+
+void
+command_run(struct session *s, struct span line)
+{
+	struct span argument = line;
+	const struct command *c = find(&argument);
+	const char *no = refusal(s, c, argument, line);
+
+	trace_command(s, c, line);
+	if (no != NULL)
+		session_reply(s, no);
+	else
+		c->run(s, argument);
+}

@@ -1,0 +1,180 @@
+/*
+ * The program around the conversations: who is let in, and what a reload or a drain means for those
+ * who are.
+ */
+#include "pop3d/server.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "auth/auth.h"
+#include "common/connections.h"
+#include "common/ip_list.h"
+#include "common/listeners.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/tls.h"
+#include "pop3d/session.h"
+
+static struct pop3d pop3d;
+static struct listeners *listeners;
+static struct role *role;
+
+/* ---- accepting ---- */
+
+static int
+kind_of(const char *key)
+{
+	return strcmp(key, "POP3S") == 0 ? KIND_POP3S : KIND_POP3;
+}
+
+/* One try to say why: who is turned away costs no memory. */
+static void
+turn_away(int fd, const char *reply, int kind)
+{
+	ssize_t ignored;
+
+	pop3d.counters.connections_refused++;
+	if (kind != KIND_POP3S) {
+		ignored = send(fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)ignored;
+	}
+	close(fd);
+}
+
+static enum connections_verdict
+count(const struct sockaddr *address)
+{
+	const struct pop3d_settings *s = &pop3d.settings;
+	bool unlimited = ip_list_has(s->unlimited, address);
+
+	return connections_enter(pop3d.connections, address, s->connections_max,
+	    unlimited ? 0 : s->connections_each_max);
+}
+
+static void
+on_accept(void *arg, int fd, const struct sockaddr *address, socklen_t length, int kind)
+{
+	bool counted = pop3d.connections != NULL && address->sa_family != AF_UNIX;
+	enum connections_verdict verdict = CONNECTIONS_OK;
+
+	(void)arg, (void)length;
+	if (kind == KIND_POP3S && pop3d.tls == NULL) {
+		turn_away(fd, "", kind);
+		return;
+	}
+	if (counted)
+		verdict = count(address);
+	if (verdict == CONNECTIONS_FULL)
+		turn_away(fd, "-ERR [SYS/TEMP] Too many connections; try again later\r\n", kind);
+	else if (verdict == CONNECTIONS_ADDRESS_FULL)
+		turn_away(fd, "-ERR [SYS/TEMP] Too many connections from your address\r\n", kind);
+	else
+		session_new(&pop3d, fd, kind, counted);
+}
+
+/* ---- settings ---- */
+
+static void
+read_settings(struct role *r)
+{
+	SSL_CTX *old = pop3d.tls;
+
+	pop3d_settings_read(&pop3d.settings, r->settings);
+	pop3d.tls = tls_server_context(r->settings);
+	SSL_CTX_free(old); /* its connections hold it as long as they live */
+}
+
+static void
+on_reload(struct role *r)
+{
+	read_settings(r);
+	if (!pop3d.draining)
+		listeners_update(&listeners, r, kind_of, on_accept, NULL);
+	log_info("- reloaded");
+}
+
+/* ---- drain ---- */
+
+static void
+on_empty(struct pop3d *d)
+{
+	(void)d;
+	role_exit_when_done(role);
+}
+
+static void
+on_drain(struct role *r)
+{
+	if (pop3d.draining)
+		return;
+	listeners_close(&listeners);
+	sessions_drain(&pop3d);
+	if (LIST_EMPTY(&pop3d.sessions))
+		role_exit_when_done(r);
+}
+
+/* ---- status ---- */
+
+static json_int_t
+sessions_now(void)
+{
+	const struct session *s;
+	json_int_t n = 0;
+
+	LIST_FOREACH (s, &pop3d.sessions, entry)
+		n++;
+	return n;
+}
+
+static void
+on_status(struct role *r, json_t *counters)
+{
+	const struct pop3d_counters *c = &pop3d.counters;
+	const struct {
+		const char *name;
+		uint64_t value;
+	} rows[] = {
+	    {"connections", c->connections},
+	    {"connections refused", c->connections_refused},
+	    {"TLS sessions", c->tls_sessions},
+	    {"logins", c->logins},
+	    {"failed logins", c->login_failures},
+	    {"messages retrieved", c->retrieved},
+	    {"bytes sent", c->bytes_sent},
+	    {"messages deleted", c->deleted},
+	};
+
+	(void)r;
+	json_object_set_new(counters, "connections now", json_integer(sessions_now()));
+	for (size_t i = 0; i < nitems(rows); i++)
+		json_object_set_new(counters, rows[i].name, json_integer(rows[i].value));
+}
+
+const struct role_ops server_ops = {
+    .on_reload = on_reload, .on_drain = on_drain, .on_status = on_status};
+
+/* ---- the start ---- */
+
+void
+server_open(struct role *r)
+{
+	int fd = role_socket(r, "connections");
+
+	role = r;
+	pop3d.base = r->base;
+	pop3d.worker = r->worker;
+	pop3d.on_empty = on_empty;
+	LIST_INIT(&pop3d.sessions);
+	read_settings(r);
+	if (fd != -1)
+		pop3d.connections = connections_open(fd, r->worker, r->workers);
+}
+
+void
+server_run(struct role *r)
+{
+	pop3d.auth = auth_client_new(r->base, role_peer_path(r, "auth.sock"), "pop3d");
+	listeners_update(&listeners, r, kind_of, on_accept, NULL);
+}
