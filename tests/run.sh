@@ -34,8 +34,8 @@ if ! ctl user list | grep -qw ann; then
 	echo ann-secret | ctl user add ann
 fi
 
-log=$instance/log/store.log
-before=$(wc -l <"$log")
+log=$instance/log/router.log
+before=$([ ! -f "$log" ] || wc -l <"$log")
 subject="Hello at $(date +%T)"
 echo
 echo "Sending \"$subject\" from bob@example.test to ann@example.test by SMTP ..."
@@ -43,7 +43,7 @@ printf 'From: Bob <bob@example.test>\r\nTo: Ann <ann@example.test>\r\nSubject: %
 	curl -sS "smtp://127.0.0.1:$((base + 25))/client.test" --mail-from bob@example.test \
 		--mail-rcpt ann@example.test --upload-file -
 
-# 250 says that it is safe; that it has arrived is the next line of the store's log.
+# 250 says that it is safe; that it has arrived is the next line of the router's log.
 exec 3< <(exec tail -n "+$((before + 1))" -F "$log" 2>/dev/null)
 tail=$!
 grep -q -m 1 delivered <&3
