@@ -105,8 +105,8 @@ deliver_next(struct attempt *a)
 	a->n_asked += n;
 	snprintf(
 	    line, sizeof line, "Return-Path: <%.*s>\r\n", (int)path.len, path.len ? path.at : "");
-	a->call = store_deliver(known_store(a->router->known), a->id, a->fd, a->e.message_offset,
-	    a->e.message_size, span_of(line), names, n, on_delivered, a);
+	a->call = store_deliver(known_store(a->router->known), a->id, a->e.arrival_us, a->fd,
+	    a->e.message_offset, a->e.message_size, span_of(line), names, n, on_delivered, a);
 }
 
 static void

@@ -115,9 +115,9 @@ on_delivered(void *arg, uint32_t type, struct reader *r)
 }
 
 struct ipc_call *
-store_deliver(struct store_client *s, uint64_t id, int fd, uint64_t offset, uint64_t size,
-    struct span return_path, const struct span *mailboxes, size_t n, store_delivered_cb cb,
-    void *arg)
+store_deliver(struct store_client *s, uint64_t id, uint64_t arrival_us, int fd, uint64_t offset,
+    uint64_t size, struct span return_path, const struct span *mailboxes, size_t n,
+    store_delivered_cb cb, void *arg)
 {
 	struct store_request *request = xcalloc(1, sizeof *request);
 	struct writer w;
@@ -127,6 +127,7 @@ store_deliver(struct store_client *s, uint64_t id, int fd, uint64_t offset, uint
 	request->n = n;
 	ipc_write(&w, STORE_DELIVER, 0);
 	put_u64(&w, id);
+	put_u64(&w, arrival_us);
 	put_u64(&w, offset);
 	put_u64(&w, size);
 	put_str(&w, return_path);

@@ -28,7 +28,7 @@ struct target {
 
 struct delivery {
 	struct store *store;
-	uint64_t id, offset, size, bytes; /* bytes: of the file */
+	uint64_t id, arrival_us, offset, size, bytes; /* bytes: of the file */
 	struct span return_path;
 	int fd;
 	dev_t dev; /* of the spool */
@@ -400,6 +400,7 @@ static int
 read_delivery(struct delivery *d, struct reader *r)
 {
 	d->id = get_u64(r);
+	d->arrival_us = get_u64(r);
 	d->offset = get_u64(r);
 	d->size = get_u64(r);
 	d->return_path = get_str(r, RETURN_PATH_MAX_BYTES);
@@ -428,7 +429,7 @@ deliver_message(struct ipc_peer *p, uint64_t tag, struct reader *r)
 		defer_all(&d, "451 4.3.0 the message did not come along");
 	} else {
 		d.dev = st.st_dev;
-		maildir_name_print(d.id, d.store->host, d.bytes, d.name);
+		maildir_name_print(d.id, d.arrival_us, d.store->host, d.bytes, d.name);
 		deliver_all(&d);
 		d.store->n_messages++;
 	}

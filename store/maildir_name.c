@@ -10,7 +10,7 @@
 #include "common/queue_id.h"
 #include "store/store.h"
 
-enum { US_PER_S = 1000000 };
+enum { US_PER_S = 1000000, US_DIGITS = 6 };
 
 /* Digits from *at on. False without one, or for a number that does not fit. */
 static bool
@@ -49,19 +49,20 @@ parse_fields(struct maildir_name *n, const char *at, const char *end)
 	}
 }
 
-/* after: behind the seconds. */
+/* after: behind the seconds, where ".M123456Q4Zk3Qa12x." is to be. */
 static bool
 is_ours(const struct maildir_name *n, const char *after)
 {
-	size_t left = n->base.at + n->base.len - after;
-	uint64_t id;
+	const size_t micros_at = 2, id_at = micros_at + US_DIGITS + 1,
+		     end_at = id_at + QUEUE_ID_TEXT_SIZE - 1;
+	uint64_t micros, id;
 
-	if (!n->has_size || n->has_wire_size || left < 2 + QUEUE_ID_TEXT_SIZE)
+	if (!n->has_size || n->has_wire_size || n->base.at + n->base.len - after <= end_at)
 		return false;
-	if (memcmp(after, ".Q", 2) != 0 || after[1 + QUEUE_ID_TEXT_SIZE] != '.')
+	if (memcmp(after, ".M", 2) != 0 || after[id_at - 1] != 'Q' || after[end_at] != '.')
 		return false;
-	return queue_id_parse((struct span){after + 2, QUEUE_ID_TEXT_SIZE - 1}, &id) &&
-	       id / US_PER_S == n->seconds;
+	return span_u64((struct span){after + micros_at, US_DIGITS}, US_PER_S - 1, &micros) &&
+	       queue_id_parse((struct span){after + id_at, end_at - id_at}, &id);
 }
 
 void
@@ -83,12 +84,14 @@ maildir_name_parse(struct span file, struct maildir_name *n)
 }
 
 void
-maildir_name_print(uint64_t id, const char *host, uint64_t bytes, char out[MAILDIR_NAME_SIZE])
+maildir_name_print(
+    uint64_t id, uint64_t arrival_us, const char *host, uint64_t bytes, char out[MAILDIR_NAME_SIZE])
 {
 	char text[QUEUE_ID_TEXT_SIZE];
 
 	queue_id_print(id, text);
-	snprintf(out, MAILDIR_NAME_SIZE, "%llu.Q%s.%.*s,S=%llu", (unsigned long long)id / US_PER_S,
+	snprintf(out, MAILDIR_NAME_SIZE, "%llu.M%06lluQ%s.%.*s,S=%llu",
+	    (unsigned long long)arrival_us / US_PER_S, (unsigned long long)arrival_us % US_PER_S,
 	    text, MAILDIR_HOST_MAX_BYTES, host, (unsigned long long)bytes);
 }
 

@@ -1,8 +1,9 @@
 /*
  * Names of files in a Maildir: ours, made from a queue id, and whatever else lies there. Pure.
  *
- * Ours: <seconds>.Q<queue id>.<host>,S=<bytes>, all derived from the message, so that a repeated
- * delivery finds its own name. Flags may follow in cur/: ":2,S".
+ * Ours: <seconds>.M<microseconds>Q<queue id>.<host>,S=<bytes>, with the time of arrival in two
+ * parts, so that names sort in that order. All is derived from the message: a repeated delivery
+ * finds its own name. Flags may follow in cur/: ":2,S".
  */
 #ifndef STORE_MAILDIR_NAME_H
 #define STORE_MAILDIR_NAME_H
@@ -14,8 +15,8 @@
 #include "common/span.h"
 
 enum {
-	MAILDIR_NAME_SIZE = 72,	     /* of our names with NUL: they fit into a UIDL */
-	MAILDIR_HOST_MAX_BYTES = 24, /* the host's part in our names */
+	MAILDIR_NAME_SIZE = 80, /* of our names with NUL; up to 10^14 bytes they fit into a UIDL */
+	MAILDIR_HOST_MAX_BYTES = 20, /* the host's part in our names */
 };
 
 /* What a name says. */
@@ -30,8 +31,9 @@ struct maildir_name {
 
 void maildir_name_parse(struct span file, struct maildir_name *n);
 
-/* host as maildir_name_host() made it. */
-void maildir_name_print(uint64_t id, const char *host, uint64_t bytes, char out[MAILDIR_NAME_SIZE]);
+/* arrival_us: since 1970. host as maildir_name_host() made it. */
+void maildir_name_print(uint64_t id, uint64_t arrival_us, const char *host, uint64_t bytes,
+    char out[MAILDIR_NAME_SIZE]);
 
 /* A domain cut to what our names can hold: letters, digits, '.' and '-'. */
 void maildir_name_host(const char *domain, char out[MAILDIR_HOST_MAX_BYTES + 1]);

@@ -297,7 +297,7 @@ on_set_quota(struct ipc_peer *p, uint64_t tag, struct reader *r)
 
 static const struct ipc_handler handlers[] = {
     {STORE_DELIVER, ROLE_ROUTER, deliver_message},
-    {STORE_LOOKUP, ROLE_ROUTER, on_lookup},
+    {STORE_LOOKUP, ROLE_ROUTER | ROLE_AUTH, on_lookup},
     {STORE_OPEN, ROLE_AUTH, on_open},
     {STORE_CREATE, ROLE_AUTH, on_create},
     {STORE_REMOVE, ROLE_AUTH, on_remove},

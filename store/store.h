@@ -4,10 +4,10 @@
  * can use that one mailbox.
  *
  * On store.sock: message, fields, who may send it
- * DELIVER     id, message offset, message size, return-path (the whole line with CRLF), mailbox*;
- *             descriptor of the spool file (router). Answer: DELIVERED durable, { end, text }* in
- *             the order asked
- * LOOKUP      mailbox (router). Answer: FOUND state, room, limit (bytes; 2^64-1: no limit)
+ * DELIVER     id, arrival (microseconds since 1970), message offset, message size, return-path (the
+ *             whole line with CRLF), mailbox*; descriptor of the spool file (router). Answer:
+ *             DELIVERED durable, { end, text }* in the order asked
+ * LOOKUP      mailbox (router, auth). Answer: FOUND state, room, limit (bytes; 2^64-1: no limit)
  * FORGET      mailbox ("": all). A notice to router: what LOOKUP said no longer holds
  * OPEN        mailbox, program, client (for the log) (auth). Answer: SESSION descriptor | REFUSED
  *             reason (enum store_refusal)
@@ -26,7 +26,7 @@
  * A session ends when either side closes it. Nothing is deleted by closing.
  *
  * Deliveries are idempotent: a repeat after a crash finds its own name, which is derived from the
- * queue id.
+ * time of arrival and the queue id.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -84,7 +84,7 @@ enum {
 };
 #define STORE_NO_LIMIT UINT64_MAX
 
-/* ---- deliver and look up: router's side; create, remove, open: auth's side ---- */
+/* ---- deliver: router's side; look up: both; create, remove, open: auth's side ---- */
 
 struct store_client;
 struct ipc_call;
@@ -104,8 +104,8 @@ struct store_result {
 typedef void (*store_delivered_cb)(
     void *arg, bool durable, const struct store_result *results, size_t n);
 /* At most STORE_DELIVER_MAX_MAILBOXES. fd is borrowed (a duplicate is sent). */
-struct ipc_call *store_deliver(struct store_client *s, uint64_t id, int fd, uint64_t offset,
-    uint64_t size, struct span return_path, const struct span *mailboxes, size_t n,
+struct ipc_call *store_deliver(struct store_client *s, uint64_t id, uint64_t arrival_us, int fd,
+    uint64_t offset, uint64_t size, struct span return_path, const struct span *mailboxes, size_t n,
     store_delivered_cb cb, void *arg);
 
 /* room: bytes free now. limit: the largest size the mailbox may have. */

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "system"))
+import network  # noqa: E402
 import sambar  # noqa: E402
 
 # Only a hang ends a test: nothing is decided by how long it takes.
@@ -36,6 +37,15 @@ def pytest_runtest_protocol(item):
     signal.alarm(GUARD_S)
     yield
     signal.alarm(0)
+
+
+@pytest.fixture
+def elsewhere():
+    """An address of this machine that is not loopback, in a network of the test's own."""
+    with network.private_network() as address:
+        if address is None:
+            pytest.skip("this machine cannot: only root can make a network namespace")
+        yield address
 
 
 def finish(instances):

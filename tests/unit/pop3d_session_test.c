@@ -111,7 +111,7 @@ on_answer(evutil_socket_t fd, short what, void *arg)
 		m->ops->on_listing(m->arg);
 	} else if (m->next < m->last) {
 		i = m->next++;
-		if (m->next < m->last)
+		if (m->next < m->last || m->deleting)
 			answer_later(m);
 		m->ops->on_message(m->arg, i, message_fd(i));
 	} else if (m->deleting) {

@@ -189,6 +189,7 @@ on_deliver(struct ipc_peer *p, uint64_t tag, struct reader *r)
 
 	n_delivers++;
 	get_u64(r);
+	get_u64(r);
 	offset = get_u64(r);
 	size = get_u64(r);
 	assert_true(size < sizeof text);

@@ -261,6 +261,13 @@ on_delivered(void *arg, bool durable, const struct store_result *results, size_t
 	go_on();
 }
 
+/* Each message at a time of its own. */
+static uint64_t
+arrival_of(uint64_t id)
+{
+	return id - first_id + 1700000000123456;
+}
+
 static void
 deliver_from(int fd, uint64_t id, size_t len, const char *names)
 {
@@ -270,7 +277,8 @@ deliver_from(int fd, uint64_t id, size_t len, const char *names)
 	while (rest.len > 0)
 		span_take(&rest, ' ', &list[n++]);
 	delivered.n = SIZE_MAX;
-	store_deliver(router, id, fd, 10, len, span_of(return_path), list, n, on_delivered, NULL);
+	store_deliver(router, id, arrival_of(id), fd, 10, len, span_of(return_path), list, n,
+	    on_delivered, NULL);
 	close(fd);
 	while (delivered.n == SIZE_MAX)
 		wait_here();
@@ -493,7 +501,7 @@ delivers(void **state)
 
 	char expected[100];
 
-	snprintf(expected, sizeof expected, "1700000000.Q%s.example.org,S=%d",
+	snprintf(expected, sizeof expected, "1700000000.M123456Q%s.example.org,S=%d",
 	    queue_id_text(first_id), (int)st.st_size);
 	assert_string_equal(name, expected);
 }
@@ -612,8 +620,8 @@ strange_names_are_no_mailboxes(void **state)
 		struct span name = span_of(names[i]);
 		int fd = spool_file(root, "x", 1);
 
-		store_deliver(
-		    router, first_id, fd, 10, 1, span_of(""), &name, 1, on_delivered, NULL);
+		store_deliver(router, first_id, arrival_of(first_id), fd, 10, 1, span_of(""), &name,
+		    1, on_delivered, NULL);
 		close(fd);
 		delivered.n = SIZE_MAX;
 		while (delivered.n == SIZE_MAX)
@@ -1107,6 +1115,7 @@ write_bad_delivery(size_t i)
 
 	ipc_write(&w, STORE_DELIVER, 1);
 	put_u64(&w, bad_deliveries[i].id);
+	put_u64(&w, arrival_of(first_id));
 	put_u64(&w, bad_deliveries[i].offset);
 	put_u64(&w, bad_deliveries[i].size);
 	put_text(&w, bad_deliveries[i].return_path);
@@ -1154,7 +1163,6 @@ static const struct {
 	const char *role;
 	uint32_t type;
 } forbidden[] = {
-    {"auth", STORE_LOOKUP},
     {"auth", STORE_DELIVER},
     {"router", STORE_OPEN},
     {"router", STORE_REMOVE},
