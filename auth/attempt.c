@@ -139,9 +139,10 @@ log_refused(const struct attempt *t, enum auth_refusal refusal, uint64_t delay_m
 	static const char *const reasons[] = {
 	    "granted", "credentials", "no-mailbox", "too-many-users", "trouble"};
 
-	log_info("- login-failed name=%s service=%s client=%s reason=%s delay=%.1f",
-	    log_safe(t->name), log_safe(t->service), log_safe(t->client), reasons[refusal],
-	    delay_ms / 1000.0);
+	/* What a stranger says comes last, so that it cannot pass for another field. */
+	log_info("- login-failed service=%s client=%s reason=%s delay=%.1f name=%s",
+	    log_safe(t->service), log_safe(t->client), reasons[refusal], delay_ms / 1000.0,
+	    log_safe(t->name));
 }
 
 static void
@@ -273,32 +274,6 @@ on_checked(void *arg, enum password_outcome outcome, struct span hash)
 	}
 }
 
-/* Also for names that nobody has: it takes as long. */
-static void
-on_turn(void *arg, struct turn *turn)
-{
-	struct attempt *t = (struct attempt *)turn;
-	struct auth *a = arg;
-	struct account account = {.hash = {"", 0}};
-	enum users_state state = USERS_NONE;
-
-	if (t->user[0] != '\0')
-		state = users_find(a->users, span_of(t->user), &account);
-	t->trouble = state == USERS_TROUBLE;
-	t->step = CHECKING;
-	password_check(a->passwords, t->password, state == USERS_FOUND ? account.hash : span_of(""),
-	    on_checked, t);
-}
-
-static void
-on_no_turn(void *arg, struct turn *turn)
-{
-	(void)arg;
-	refuse((struct attempt *)turn, AUTH_TROUBLE);
-}
-
-const struct turns_ops attempt_turns_ops = {.start = on_turn, .refuse = on_no_turn};
-
 /* A password that was right here lately is right at once, whatever else this address has tried. */
 static bool
 grant_remembered(struct attempt *t)
@@ -316,6 +291,35 @@ grant_remembered(struct attempt *t)
 	grant(t, account.admin);
 	return true;
 }
+
+/* Also for names that nobody has: it takes as long. */
+static bool
+on_turn(void *arg, struct turn *turn)
+{
+	struct attempt *t = (struct attempt *)turn;
+	struct auth *a = arg;
+	struct account account = {.hash = {"", 0}};
+	enum users_state state = USERS_NONE;
+
+	if (grant_remembered(t))
+		return false; /* another one of its kind was faster */
+	if (t->user[0] != '\0')
+		state = users_find(a->users, span_of(t->user), &account);
+	t->trouble = state == USERS_TROUBLE;
+	t->step = CHECKING;
+	password_check(a->passwords, t->password, state == USERS_FOUND ? account.hash : span_of(""),
+	    on_checked, t);
+	return true;
+}
+
+static void
+on_no_turn(void *arg, struct turn *turn)
+{
+	(void)arg;
+	refuse((struct attempt *)turn, AUTH_TROUBLE);
+}
+
+const struct turns_ops attempt_turns_ops = {.start = on_turn, .refuse = on_no_turn};
 
 void
 attempt_on_login(struct ipc_peer *p, uint64_t tag, struct reader *r)

@@ -173,11 +173,12 @@ start(struct visitor *v, struct turn *turn)
 	struct turns *t = v->turns;
 
 	remove_waiting(v, turn);
+	if (!t->ops->start(t->arg, turn))
+		return;
 	turn->visitor = v;
 	turn->running = true;
 	v->n_running++;
 	t->n_running++;
-	t->ops->start(t->arg, turn);
 }
 
 static void

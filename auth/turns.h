@@ -28,8 +28,9 @@ struct turn {
 };
 
 struct turns_ops {
-	/* Its turn has come; turns_leave() says when it is over, later. */
-	void (*start)(void *arg, struct turn *t);
+	/* Its turn has come. True: turns_leave() will say when it is over. False: it is already,
+	 * and t is not looked at any more. */
+	bool (*start)(void *arg, struct turn *t);
 	/* It waits no longer: too many do, or it did for too long. It has left. */
 	void (*refuse)(void *arg, struct turn *t);
 };

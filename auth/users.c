@@ -106,8 +106,8 @@ free_text(char **text, size_t len)
 	*text = NULL;
 }
 
-static void
-clear_table(struct users *u)
+void
+users_clear(struct users *u)
 {
 	free_text(&u->text, u->len);
 	free(u->entries);
@@ -140,51 +140,57 @@ make_table(struct users *u)
 }
 
 static void
-complain(unsigned *n, size_t number, const char *why)
-{
-	if (++*n <= WARNINGS_MAX)
-		log_warn("users/%s:%zu: %s: nobody can log in with it", users_file, number, why);
-	else if (*n == WARNINGS_MAX + 1)
-		log_warn("users/%s: more lines are malformed", users_file);
-}
-
-static void
-add_line(struct users *u, struct span line, size_t number, unsigned *n_warnings)
+add_line(struct users *u, struct span line, size_t number)
 {
 	const char *why = NULL;
 	struct account a;
-	bool broken = account_parse(line, &a, &why) == -1;
 	struct users_entry *e, **bucket;
 
-	if (broken)
+	if (account_parse(line, &a, &why) == -1)
 		a.name = account_line_name(line);
 	if ((e = find(u, a.name)) != NULL) {
-		e->broken = broken = true; /* which one is right is not for us to guess */
-		why = "there are two lines with this name";
-	} else {
-		e = &u->entries[u->n_entries++];
-		bucket = bucket_of(u, a.name);
-		*e = (struct users_entry){.account = a, .broken = broken, .next = *bucket};
-		*bucket = e;
+		/* Which one is right is not for us to guess. */
+		e->broken = "there are two lines with this name";
+		e->line = number;
+		return;
 	}
-	if (broken)
-		complain(n_warnings, number, why);
+	e = &u->entries[u->n_entries++];
+	bucket = bucket_of(u, a.name);
+	*e = (struct users_entry){.account = a, .broken = why, .line = number, .next = *bucket};
+	*bucket = e;
 }
 
 static void
 read_lines(struct users *u)
 {
 	struct span rest = {u->text, u->len}, line;
-	unsigned n_warnings = 0;
 
 	make_table(u);
 	for (size_t number = 1; rest.len > 0; number++) {
 		span_take(&rest, '\n', &line);
 		if (!account_line_is_blank(line))
-			add_line(u, line, number, &n_warnings);
+			add_line(u, line, number);
 	}
 	for (size_t i = 0; i < u->n_entries; i++)
-		u->n_sound += !u->entries[i].broken;
+		u->n_sound += u->entries[i].broken == NULL;
+}
+
+static void
+complain(const struct users *u)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < u->n_entries && n < WARNINGS_MAX; i++) {
+		const struct users_entry *e = &u->entries[i];
+
+		if (e->broken == NULL)
+			continue;
+		log_warn(
+		    "users/%s:%zu: %s: nobody can log in with it", users_file, e->line, e->broken);
+		n++;
+	}
+	if (n == WARNINGS_MAX)
+		log_warn("users/%s: more lines may be malformed", users_file);
 }
 
 /* ---- the file ---- */
@@ -249,11 +255,12 @@ load(struct users *u, struct users_stamp *stamp)
 		return -1;
 	}
 	closefd(&fd);
-	users_take(u, text, len, stamp);
+	if (users_take(u, text, len, stamp))
+		complain(u);
 	return 0;
 }
 
-void
+bool
 users_take(struct users *u, char *text, size_t len, const struct users_stamp *stamp)
 {
 	u->stamp = *stamp;
@@ -261,12 +268,13 @@ users_take(struct users *u, char *text, size_t len, const struct users_stamp *st
 	u->error = 0;
 	if (u->text != NULL && u->len == len && memcmp(u->text, text, len) == 0) {
 		free_text(&text, len);
-		return;
+		return false;
 	}
-	clear_table(u);
+	users_clear(u);
 	u->text = text;
 	u->len = len;
 	read_lines(u);
+	return true;
 }
 
 /* Says it once, and again when it is another trouble. */
@@ -304,7 +312,7 @@ users_find(struct users *u, struct span name, struct account *a)
 		return USERS_TROUBLE;
 	if ((e = find(u, name)) == NULL)
 		return USERS_NONE;
-	if (e->broken)
+	if (e->broken != NULL)
 		return USERS_BROKEN;
 	*a = e->account;
 	return USERS_FOUND;
@@ -322,7 +330,7 @@ users_next(const struct users *u, size_t *at, struct account *a)
 	while (*at < u->n_entries) {
 		const struct users_entry *e = &u->entries[(*at)++];
 
-		if (e->broken)
+		if (e->broken != NULL)
 			continue;
 		*a = e->account;
 		return true;
@@ -349,7 +357,7 @@ users_free(struct users **up)
 		return;
 	*up = NULL;
 	users_change_free(u);
-	clear_table(u);
+	users_clear(u);
 	closefd(&u->directory);
 	free(u);
 }

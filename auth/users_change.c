@@ -117,36 +117,34 @@ work(struct job *job)
 static void begin(struct users_change *c);
 
 static void
-append(struct users_change *c, const char *text, size_t len)
+append(char *text, size_t *len, const char *bytes, size_t n)
 {
-	memcpy(c->text + c->len, text, len);
-	c->len += len;
+	memcpy(text + *len, bytes, n);
+	*len += n;
 }
 
 /* All lines but those of this name, of which the first one becomes the new one. */
-static void
-compose(struct users_change *c)
+char *
+users_compose(const struct users *u, struct span name, struct span line, size_t *len)
 {
-	const struct users *u = c->users;
-	struct span rest = {u->text, u->len}, line;
-	bool placed = c->line_len == 0;
+	char *text = xmalloc(u->len + line.len + 1);
+	struct span rest = {u->text, u->len}, old;
+	bool placed = false;
 
-	c->text = xmalloc(u->len + c->line_len + 2);
-	c->len = 0;
+	*len = 0;
 	while (rest.len > 0) {
-		const char *start = rest.at;
-
-		span_take(&rest, '\n', &line);
-		if (account_line_is_blank(line) || !span_is(account_line_name(line), c->name)) {
-			append(c, start, rest.len > 0 ? (size_t)(rest.at - start) : line.len);
-			append(c, "\n", rest.len > 0 ? 0 : 1);
+		span_take(&rest, '\n', &old);
+		if (account_line_is_blank(old) || !span_equal(account_line_name(old), name)) {
+			append(text, len, old.at, old.len);
+			append(text, len, "\n", 1);
 		} else if (!placed) {
-			append(c, c->line, c->line_len);
+			append(text, len, line.at, line.len);
 			placed = true;
 		}
 	}
 	if (!placed)
-		append(c, c->line, c->line_len);
+		append(text, len, line.at, line.len);
+	return text;
 }
 
 void
@@ -201,7 +199,8 @@ begin(struct users_change *c)
 		end(c);
 		return;
 	}
-	compose(c);
+	c->text =
+	    users_compose(c->users, span_of(c->name), (struct span){c->line, c->line_len}, &c->len);
 	c->stamp = c->users->stamp;
 	c->directory = c->users->directory;
 	worker_push(c->worker, &c->job, false);

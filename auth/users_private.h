@@ -17,10 +17,11 @@ struct users_stamp {
 	struct timespec changed, modified;
 };
 
-/* An account's first line. */
+/* An account: its first line. */
 struct users_entry {
 	struct account account;
-	bool broken;
+	const char *broken;	  /* why nobody can log in with it, or NULL */
+	size_t line;		  /* where that is */
 	struct users_entry *next; /* in its bucket */
 };
 
@@ -43,9 +44,15 @@ bool users_stamp_now(int directory, struct users_stamp *stamp);
 void users_stamp_of(const struct stat *st, struct users_stamp *stamp);
 bool users_stamp_equal(const struct users_stamp *a, const struct users_stamp *b);
 
-/* Takes over the text of a file that was just written and looks like this. */
-void users_take(struct users *u, char *text, size_t len, const struct users_stamp *stamp);
+/* Takes over the text of a file that looks like this. False when it is what was known already. */
+bool users_take(struct users *u, char *text, size_t len, const struct users_stamp *stamp);
 
+/* Forgets what was read. */
+void users_clear(struct users *u);
+
+/* The text of the file with this line, or none when it is empty, for what there is of the name. To
+ * be freed. */
+char *users_compose(const struct users *u, struct span name, struct span line, size_t *len);
 /* Forgets a change that will not be made any more; its callback is not called. */
 void users_change_free(struct users *u);
 

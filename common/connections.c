@@ -8,6 +8,8 @@
  */
 #include "common/connections.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -62,12 +64,13 @@ make_key(union head *head)
 	atomic_compare_exchange_strong(&head->key, &none, key);
 }
 
-/* What this worker's predecessor has left; its pages go back, too. */
-static void
-clear_row(union row *row)
+void
+connections_clear(int fd, unsigned worker)
 {
-	if (madvise(row, sizeof *row, MADV_REMOVE) == -1)
-		memset(row, 0, sizeof *row);
+	/* A hole reads as zeros, and its pages go back. */
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		sizeof(union head) + worker * sizeof(union row), sizeof(union row)) == -1)
+		log_warn("cannot clear the counts of a worker: %s", strerror(errno));
 }
 
 struct connections *
@@ -78,6 +81,7 @@ connections_open(int fd, unsigned worker, unsigned workers)
 
 	if (worker >= workers || workers > ROWS_MAX)
 		fatalx("worker %u of %u: master is confused", worker, workers);
+	connections_clear(fd, worker);
 	memory = mmap(NULL, connections_size(workers), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		fatal("cannot map the table of connections");
@@ -87,7 +91,6 @@ connections_open(int fd, unsigned worker, unsigned workers)
 	c->own = worker;
 	c->workers = workers;
 	make_key(c->head);
-	clear_row(&c->rows[worker]);
 	atomic_fetch_or(&c->head->used[worker / 64], UINT64_C(1) << worker % 64);
 	return c;
 }
@@ -162,7 +165,7 @@ change_counter(_Atomic uint32_t *counter, int by)
 {
 	uint32_t n = get(counter);
 
-	/* Another one may have cleared the row: its worker was drained for very long. */
+	/* Never below nothing, whoever has cleared the row. */
 	if (by > 0 || n > 0)
 		atomic_store_explicit(counter, n + by, memory_order_relaxed);
 }

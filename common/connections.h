@@ -1,7 +1,8 @@
 /*
  * How many connections a service has, in all and from one address, over all of its workers: a table
  * in memory that master makes once (role_socket "connections") and each worker maps. Each worker
- * writes only its own row and clears it at its start, so a crash leaves nothing behind.
+ * writes only its own row, and master clears the row of one that has ended, so a crash leaves
+ * nothing behind.
  */
 #ifndef COMMON_CONNECTIONS_H
 #define COMMON_CONNECTIONS_H
@@ -16,6 +17,8 @@ size_t connections_size(unsigned workers);
 
 /* Maps the table and clears the row of this worker. Closes fd. Ends the program when it cannot. */
 struct connections *connections_open(int fd, unsigned worker, unsigned workers);
+/* For master: the worker of this row has ended, whatever it has counted. */
+void connections_clear(int fd, unsigned worker);
 /* Unmaps the table; what this worker counted stays until its row is opened anew. */
 void connections_close(struct connections **c);
 

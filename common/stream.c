@@ -7,7 +7,6 @@
  */
 #include "common/stream.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -659,19 +658,10 @@ static void
 learn_peer(struct stream *s)
 {
 	socklen_t len = sizeof s->peer;
-	const struct in6_addr *v6 = &s->peer.v6.sin6_addr;
 
 	if (getpeername(s->fd, &s->peer.any, &len) == -1)
 		s->peer.any.sa_family = AF_UNSPEC;
-	if (s->peer.any.sa_family == AF_INET)
-		inet_ntop(AF_INET, &s->peer.v4.sin_addr, s->peer_text, sizeof s->peer_text);
-	else if (s->peer.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(v6))
-		inet_ntop(AF_INET, &v6->s6_addr[12], s->peer_text, sizeof s->peer_text);
-	else if (s->peer.any.sa_family == AF_INET6)
-		inet_ntop(AF_INET6, v6, s->peer_text, sizeof s->peer_text);
-	else
-		strlcpy(s->peer_text, s->peer.any.sa_family == AF_UNIX ? "local" : "unknown",
-		    sizeof s->peer_text);
+	socket_address_text(&s->peer.any, s->peer_text);
 }
 
 const char *
@@ -689,19 +679,7 @@ stream_peer(const struct stream *s)
 bool
 stream_peer_is_loopback(const struct stream *s)
 {
-	const struct in6_addr *v6 = &s->peer.v6.sin6_addr;
-
-	switch (s->peer.any.sa_family) {
-	case AF_UNIX:
-		return true;
-	case AF_INET:
-		return ntohl(s->peer.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-	case AF_INET6:
-		return IN6_IS_ADDR_LOOPBACK(v6) ||
-		       (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
-	default:
-		return false;
-	}
+	return socket_address_is_loopback(&s->peer.any);
 }
 
 struct stream *

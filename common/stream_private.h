@@ -8,6 +8,7 @@
 #include <event2/event_struct.h>
 #include <netinet/in.h>
 
+#include "common/socket_address.h"
 #include "common/stream.h"
 
 enum tls_phase { TLS_NONE, TLS_AFTER_CLEAR, TLS_HANDSHAKE, TLS_ACTIVE };
@@ -39,7 +40,7 @@ struct stream {
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
 	} peer;
-	char peer_text[INET6_ADDRSTRLEN];
+	char peer_text[SOCKET_ADDRESS_TEXT_SIZE];
 };
 
 /* What a transport says when it moves no bytes. */

@@ -17,6 +17,7 @@ struct process {
 	struct slot *slot; /* NULL: retired, finishing its work beside its successor */
 	const char *name;
 	pid_t pid;
+	unsigned row; /* its own in the program's shared tables, as long as it lives */
 	struct ipc_channel *control; /* NULL when it has hung up */
 	struct log_pipe *log;
 	struct event *kill_timer;

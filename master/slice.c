@@ -172,11 +172,8 @@ slice_send(struct supervisor *s, struct process *p, const struct slot *slot, boo
 	send_listeners(s, p, first);
 	if (first)
 		send_possessions(s, p, program);
-	/* Two rows for each worker in the shared tables: a process and its draining predecessor do
-	 * not count in one. Their places do not depend on the number of workers, which may change.
-	 */
 	ipc_write(&w, CONTROL_START, 0);
-	put_u64(&w, slot->worker + (slot->generation % 2) * WORKERS_MAX);
-	put_u64(&w, 2 * WORKERS_MAX);
+	put_u64(&w, p->row);
+	put_u64(&w, ROWS_MAX);
 	ipc_channel_send(p->control, &w, -1);
 }

@@ -150,6 +150,21 @@ start_later(struct slot *slot)
 	evtimer_add(slot->backoff, &wait);
 }
 
+/* One that no living process of this program has. */
+static unsigned
+free_row(const struct supervisor *s, const struct program *program)
+{
+	bool taken[ROWS_MAX] = {false};
+	unsigned row = 0;
+
+	for (const struct process *p = s->processes; p != NULL; p = p->next)
+		if (strcmp(p->name, program->name) == 0)
+			taken[p->row] = true;
+	while (row < ROWS_MAX - 1 && taken[row])
+		row++;
+	return row;
+}
+
 static void
 start_slot(struct slot *slot)
 {
@@ -164,11 +179,11 @@ start_slot(struct slot *slot)
 	}
 	p->supervisor = s;
 	p->slot = slot;
+	p->row = free_row(s, slot->program);
 	p->next = s->processes;
 	s->processes = p;
 	slot->process = p;
 	slot->state = SLOT_STARTING;
-	slot->generation++;
 	slice_send(s, p, slot, true);
 }
 
@@ -277,6 +292,15 @@ describe_exit(char *out, size_t size, const struct process *p, int status)
 		    out, size, "%s[%d] ended with status %d", p->name, p->pid, WEXITSTATUS(status));
 }
 
+/* Its connections have ended with it. */
+static void
+clear_counts(const struct supervisor *s, const struct process *p)
+{
+	for (size_t i = 0; i < n_programs; i++)
+		if (strcmp(programs[i].name, p->name) == 0 && s->connections[i] != -1)
+			connections_clear(s->connections[i], p->row);
+}
+
 static void
 process_ended(struct supervisor *s, struct process *p, int status)
 {
@@ -293,6 +317,7 @@ process_ended(struct supervisor *s, struct process *p, int status)
 			break;
 		}
 	ask_forget_process(s, p);
+	clear_counts(s, p);
 	if (p->slot != NULL)
 		slot_lost(s, p->slot, p, how);
 	process_free(&p);
@@ -468,7 +493,7 @@ make_connection_tables(struct supervisor *s, char **why)
 			continue;
 		s->connections[i] = memfd_create("connections", MFD_CLOEXEC);
 		if (s->connections[i] == -1 ||
-		    ftruncate(s->connections[i], connections_size(2 * WORKERS_MAX)) == -1) {
+		    ftruncate(s->connections[i], connections_size(ROWS_MAX)) == -1) {
 			*why = xasprintf("cannot make shared memory: %s", strerror(errno));
 			return -1;
 		}

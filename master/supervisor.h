@@ -16,7 +16,8 @@
 #include "master/sockets.h"
 
 enum slot_state { SLOT_OFF, SLOT_STARTING, SLOT_RUNNING, SLOT_STOPPING, SLOT_BACKOFF };
-enum { DIRECTORIES = 4, PROGRAMS = 6, WORKERS_MAX = 64 };
+/* ROWS_MAX: processes of one program, retired ones that finish their work included. */
+enum { DIRECTORIES = 4, PROGRAMS = 6, WORKERS_MAX = 64, ROWS_MAX = 4 * WORKERS_MAX };
 
 /* A place for one process of a program. */
 struct slot {
@@ -25,8 +26,7 @@ struct slot {
 	unsigned worker;
 	enum slot_state state;
 	struct process *process; /* NULL in OFF and BACKOFF */
-	unsigned generation;	 /* processes so far */
-	unsigned restarts;	 /* of these, after a death */
+	unsigned restarts;	 /* after a death */
 	unsigned fast_deaths;	 /* in a row; sets the delay */
 	bool wanted;		 /* start again when the process has ended */
 	struct event *backoff;

@@ -258,6 +258,7 @@ finish(struct session *s, const char *reason)
 	s->waiting = false;
 	s->producer = NULL;
 	login_abort(s);
+	maildrop_free(s); /* before the client can come again */
 	stream_finish(s->stream);
 	start_timer(s);
 }

@@ -54,7 +54,7 @@ struct session {
 	struct pop3d *server;
 	struct stream *stream; /* NULL: the client went while messages are being removed */
 	struct event timer;
-	struct maildrop *drop; /* from the login to the end */
+	struct maildrop *drop; /* from the login to the last reply */
 	struct sasl *sasl;     /* while AUTH goes on */
 	struct ipc_call *login;
 	char *name;	    /* of USER or AUTH, then the account's own; NULL before */
@@ -92,7 +92,7 @@ void session_reply(struct session *s, const char *text);
 void
 session_replyf(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The last reply: then the connection is closed. reason: for the log. */
+/* The last reply: then the mailbox and the connection are closed. reason: for the log. */
 void session_close(struct session *s, const char *text, const char *reason);
 /* Closes in the middle of an answer, which the client sees as not complete. */
 void session_cut(struct session *s, const char *reason);

@@ -5,13 +5,9 @@
 #include "smtpd/server.h"
 
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "auth/auth.h"
-#include "common/connections.h"
-#include "common/ip_list.h"
 #include "common/listeners.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -35,49 +31,21 @@ kind_of(const char *key)
 					      : KIND_SMTP;
 }
 
-/* One try to say why: who is turned away costs no memory. */
-static void
-turn_away(int fd, const char *reply, int kind)
-{
-	ssize_t ignored;
-
-	smtpd.counters.connections_refused++;
-	if (kind != KIND_SMTPS) {
-		ignored = send(fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
-		(void)ignored;
-	}
-	close(fd);
-}
-
-static enum connections_verdict
-count(const struct sockaddr *address)
-{
-	const struct smtpd_settings *s = &smtpd.settings;
-	bool unlimited = ip_list_has(s->unlimited, address);
-
-	return connections_enter(smtpd.connections, address, s->connections_max,
-	    unlimited ? 0 : s->connections_each_max);
-}
-
 static void
 on_accept(void *arg, int fd, const struct sockaddr *address, socklen_t length, int kind)
 {
-	bool counted = smtpd.connections != NULL && address->sa_family != AF_UNIX;
-	enum connections_verdict verdict = CONNECTIONS_OK;
+	struct admission *a = &smtpd.admission;
+	bool implicit = kind == KIND_SMTPS;
+	enum admission_verdict verdict;
 
 	(void)arg, (void)length;
-	if (kind == KIND_SMTPS && smtpd.tls == NULL) {
-		turn_away(fd, "", kind);
+	if (implicit && smtpd.tls == NULL) {
+		admission_refuse(a, fd, address, "", "no-tls");
 		return;
 	}
-	if (counted)
-		verdict = count(address);
-	if (verdict == CONNECTIONS_FULL)
-		turn_away(fd, "421 4.3.2 Too many connections; try again later\r\n", kind);
-	else if (verdict == CONNECTIONS_ADDRESS_FULL)
-		turn_away(fd, "421 4.7.0 Too many connections from your address\r\n", kind);
-	else
-		session_new(&smtpd, fd, kind, counted);
+	verdict = admission_enter(a, fd, address, implicit);
+	if (verdict != ADMISSION_REFUSED)
+		session_new(&smtpd, fd, kind, verdict == ADMISSION_COUNTED);
 }
 
 /* ---- settings ---- */
@@ -88,6 +56,9 @@ read_settings(struct role *r)
 	SSL_CTX *old = smtpd.tls;
 
 	smtpd_settings_read(&smtpd.settings, r->settings);
+	smtpd.admission.unlimited = smtpd.settings.unlimited;
+	smtpd.admission.max_all = smtpd.settings.connections_max;
+	smtpd.admission.max_each = smtpd.settings.connections_each_max;
 	smtpd.tls = tls_server_context(r->settings);
 	SSL_CTX_free(old); /* its connections hold it as long as they live */
 }
@@ -163,7 +134,7 @@ on_status(struct role *r, json_t *counters)
 		uint64_t value;
 	} rows[] = {
 	    {"connections", c->connections},
-	    {"connections refused", c->connections_refused},
+	    {"connections refused", smtpd.admission.n_refused},
 	    {"TLS sessions", c->tls_sessions},
 	    {"messages accepted", c->messages_accepted},
 	    {"messages refused", c->messages_refused},
@@ -196,8 +167,10 @@ server_open(struct role *r)
 	smtpd.on_empty = on_empty;
 	LIST_INIT(&smtpd.sessions);
 	read_settings(r);
+	smtpd.admission.full_reply = "421 4.3.2 Too many connections; try again later\r\n";
+	smtpd.admission.address_reply = "421 4.7.0 Too many connections from your address\r\n";
 	if (fd != -1)
-		smtpd.connections = connections_open(fd, r->worker, r->workers);
+		smtpd.admission.table = connections_open(fd, r->worker, r->workers);
 }
 
 void

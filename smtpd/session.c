@@ -10,7 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/connections.h"
 #include "common/ipc.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -462,7 +461,7 @@ session_free(struct session **sp)
 	transaction_free(s);
 	event_del(&s->timer);
 	if (s->counted)
-		connections_leave(d->connections, stream_peer(s->stream));
+		connections_leave(d->admission.table, stream_peer(s->stream));
 	stream_free(&s->stream);
 	LIST_REMOVE(s, entry);
 	free(s->helo);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/admission.h"
 #include "common/settings.h"
 
 /* The settings, read once at the start and at each reload. Sizes in bytes, times in seconds. */
@@ -25,7 +26,7 @@ struct smtpd_settings {
 };
 
 struct smtpd_counters {
-	uint64_t connections, connections_refused, tls_sessions;
+	uint64_t connections, tls_sessions;
 	uint64_t messages_accepted, messages_refused, recipients_refused, bytes_accepted;
 	uint64_t auth_granted, auth_failures;
 };
@@ -40,7 +41,7 @@ struct smtpd {
 	struct queue_client *queue;
 	struct router_client *router;
 	struct auth_client *auth;
-	struct connections *connections; /* NULL: not counted */
+	struct admission admission;
 	struct sessions sessions;
 	struct smtpd_counters counters;
 	unsigned worker;

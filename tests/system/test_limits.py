@@ -55,7 +55,7 @@ def test_connections_in_all(make_instance):
 def test_counts_survive_a_killed_worker(make_instance):
     """A worker that dies with its connections leaves no count behind."""
     one = make_instance(config={"Maximum SMTP Connections": "8"})
-    for _ in range(3):
+    for _ in range(2):
         held = [Smtp(one.port("SMTP")) for _ in range(8)]
         log_at = len(one.log("master"))
         n = len(one.pids("smtpd"))

@@ -1,0 +1,43 @@
+/*
+ * Text and nature of a peer's address. Pure.
+ */
+#include "common/socket_address.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+void
+socket_address_text(const struct sockaddr *address, char out[SOCKET_ADDRESS_TEXT_SIZE])
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+
+	if (address->sa_family == AF_INET)
+		inet_ntop(AF_INET, &v4->sin_addr, out, SOCKET_ADDRESS_TEXT_SIZE);
+	else if (address->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(v6))
+		inet_ntop(AF_INET, &v6->s6_addr[12], out, SOCKET_ADDRESS_TEXT_SIZE);
+	else if (address->sa_family == AF_INET6)
+		inet_ntop(AF_INET6, v6, out, SOCKET_ADDRESS_TEXT_SIZE);
+	else
+		strlcpy(out, address->sa_family == AF_UNIX ? "local" : "unknown",
+		    SOCKET_ADDRESS_TEXT_SIZE);
+}
+
+bool
+socket_address_is_loopback(const struct sockaddr *address)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+
+	switch (address->sa_family) {
+	case AF_UNIX:
+		return true;
+	case AF_INET:
+		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	case AF_INET6:
+		return IN6_IS_ADDR_LOOPBACK(v6) ||
+		       (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
+	default:
+		return false;
+	}
+}

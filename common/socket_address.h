@@ -1,0 +1,18 @@
+/* What is to be said of a peer's address, whatever family it is of. Pure. */
+#ifndef COMMON_SOCKET_ADDRESS_H
+#define COMMON_SOCKET_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+enum { SOCKET_ADDRESS_TEXT_SIZE = INET6_ADDRSTRLEN };
+
+/* "192.0.2.1", "2001:db8::1", "local" for a UNIX socket, "unknown". An IPv4 address within IPv6
+ * reads as IPv4. */
+void socket_address_text(const struct sockaddr *address, char out[SOCKET_ADDRESS_TEXT_SIZE]);
+
+/* True for 127/8, ::1 (also mapped) and UNIX sockets. */
+bool socket_address_is_loopback(const struct sockaddr *address);
+
+#endif
