@@ -3,36 +3,12 @@
  * user's mailbox on. Touches the directory of users. smtpd, pop3d and others connect to it; it
  * connects to store.
  */
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "auth/admin.h"
 #include "auth/server.h"
 #include "common/log.h"
 #include "common/role.h"
-
-/* Sessions pass through here. */
-static void
-raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
-		fatal("cannot read the limit of descriptors");
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
-		fatal("cannot raise the limit of descriptors");
-}
-
-static int
-required_socket(struct role *role, const char *name)
-{
-	int fd = role_socket(role, name);
-
-	if (fd == -1)
-		fatalx("master did not send %s", name);
-	return fd;
-}
 
 static void
 take_settings(struct role *role)
@@ -81,9 +57,8 @@ main(void)
 	int users, listening, rv;
 
 	role_start(&role, "auth", &ops, NULL);
-	users = required_socket(&role, "users");
-	listening = required_socket(&role, "auth.sock");
-	raise_descriptors();
+	users = role_required_socket(&role, "users");
+	listening = role_required_socket(&role, "auth.sock");
 	umask(077);
 	role_confine(&role, CONFINE_FILES);
 	/* the passwords' threads inherit what was given up */

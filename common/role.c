@@ -225,6 +225,16 @@ role_socket(struct role *r, const char *name)
 }
 
 int
+role_required_socket(struct role *r, const char *name)
+{
+	int fd = role_socket(r, name);
+
+	if (fd == -1)
+		fatalx("master did not send %s", name);
+	return fd;
+}
+
+int
 role_socket_prefixed(struct role *r, const char *prefix, const char **name_out)
 {
 	for (size_t i = 0; i < r->n_sockets; i++)

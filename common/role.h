@@ -96,6 +96,9 @@ void role_start(struct role *r, const char *name, const struct role_ops *ops, vo
  */
 int role_socket(struct role *r, const char *name);
 
+/* The same for what the program cannot do without: ends it when there is none. */
+int role_required_socket(struct role *r, const char *name);
+
 /* As role_socket for names that start with prefix; *name_out (borrowed) is set. -1 when no more. */
 int role_socket_prefixed(struct role *r, const char *prefix, const char **name_out);
 

@@ -22,7 +22,8 @@
 enum {
 	OUT_FIRST_BYTES = 512,
 	PRINTF_MAX_BYTES = 4096,
-	LINGER_S = 2, /* for the other side to take our last bytes and close */
+	LINGER_S = 2,			/* for the other side to take our last bytes and close */
+	LINGER_MAX_BYTES = 1024 * 1024, /* of it that are still read */
 };
 
 /* The process's buffer: the rest of a stream, then what comes. */
@@ -384,7 +385,10 @@ discard(struct stream *s)
 {
 	ssize_t n = recv(s->fd, input, STREAM_READ_BYTES, MSG_DONTWAIT);
 
-	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
+	if (n > 0)
+		s->n_discarded += n;
+	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR) ||
+	    s->n_discarded > LINGER_MAX_BYTES)
 		report_end(s, STREAM_EOF);
 }
 

@@ -24,6 +24,7 @@ struct stream {
 	char *out;  /* what waits to be sent */
 	size_t rest_len, out_at, out_len, out_size;
 	size_t input_limit, given;
+	size_t n_discarded; /* while lingering */
 	int fd;
 	unsigned depth; /* of callbacks under way: freed only at 0 */
 	uint8_t tls;	/* enum tls_phase */

@@ -134,6 +134,7 @@ watch_signals(struct master *m)
 
 /* ---- start ---- */
 
+/* For all programs: they inherit it. */
 static void
 raise_descriptor_limit(void)
 {

@@ -3,34 +3,9 @@
  * Touches the spool and the directory of failures. smtpd, fetcher, router and webd connect to it;
  * it connects to nobody.
  */
-#include <sys/resource.h>
-
 #include "common/log.h"
 #include "queue/admin.h"
 #include "queue/server.h"
-
-/* A descriptor for each spare, each message on its way in, and each in router's hands. */
-static void
-raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
-		fatal("cannot read the limit of descriptors");
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
-		fatal("cannot raise the limit of descriptors");
-}
-
-static int
-required_socket(struct role *role, const char *name)
-{
-	int fd = role_socket(role, name);
-
-	if (fd == -1)
-		fatalx("master did not send %s", name);
-	return fd;
-}
 
 static void
 on_reload(struct role *role)
@@ -70,11 +45,10 @@ main(void)
 	role_start(&role, "queue", &ops, &q);
 	q.role = &role;
 	q.base = role.base;
-	spool = required_socket(&role, "spool"); /* directories, already open */
-	failures = required_socket(&role, "failures");
-	sock = required_socket(&role, "queue.sock");
+	spool = role_required_socket(&role, "spool"); /* directories, already open */
+	failures = role_required_socket(&role, "failures");
+	sock = role_required_socket(&role, "queue.sock");
 	server_settings(&q, role.settings);
-	raise_descriptors();
 	role_confine(&role, CONFINE_FILES);
 	spool_open(&q.spool, spool, failures); /* as our own account, below those two only */
 	spool_lock(&q.spool);		       /* a predecessor may still be ending */

@@ -2,24 +2,9 @@
  * router decides where each recipient goes, hands local mail to store and tells queue what became
  * of it. Touches no file. smtpd connects to it; it connects to queue and store.
  */
-#include <sys/resource.h>
-
 #include "common/log.h"
 #include "common/role.h"
 #include "router/server.h"
-
-/* A descriptor for each message in hand, and one on its way to store. */
-static void
-raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
-		fatal("cannot read the limit of descriptors");
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
-		fatal("cannot raise the limit of descriptors");
-}
 
 static void
 on_reload(struct role *role)
@@ -58,7 +43,6 @@ main(void)
 	role_start(&role, "router", &ops, NULL);
 	if ((listening = role_socket(&role, "router.sock")) == -1)
 		fatalx("master did not send router.sock");
-	raise_descriptors();
 	role_confine(&role, CONFINE_ROUTER);
 	r = router_new(role.base, listening, role_peer_path(&role, "queue.sock"),
 	    role_peer_path(&role, "store.sock"), role.settings);

@@ -14,28 +14,15 @@ enum { DESCRIPTORS_PER_MAILBOX = 4, MAILBOXES_MIN = 32, MAILBOXES_MAX = 4096 };
 
 /* How many mailboxes may be kept open. */
 static size_t
-raise_descriptors(void)
+mailboxes_max(void)
 {
 	struct rlimit limit;
 	size_t n;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
 		fatal("cannot read the limit of descriptors");
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
-		fatal("cannot raise the limit of descriptors");
 	n = limit.rlim_cur / 2 / DESCRIPTORS_PER_MAILBOX;
 	return n < MAILBOXES_MIN ? MAILBOXES_MIN : n > MAILBOXES_MAX ? MAILBOXES_MAX : n;
-}
-
-static int
-required_socket(struct role *role, const char *name)
-{
-	int fd = role_socket(role, name);
-
-	if (fd == -1)
-		fatalx("master did not send %s", name);
-	return fd;
 }
 
 static void
@@ -70,16 +57,14 @@ main(void)
 {
 	struct role role;
 	struct store *s;
-	size_t max_mailboxes;
 	int mail, listening, rv;
 
 	role_start(&role, "store", &ops, NULL);
-	mail = required_socket(&role, "mail");
-	listening = required_socket(&role, "store.sock");
-	max_mailboxes = raise_descriptors();
+	mail = role_required_socket(&role, "mail");
+	listening = role_required_socket(&role, "store.sock");
 	umask(077);
 	role_confine(&role, CONFINE_FILES);
-	s = store_new(role.base, mail, listening, max_mailboxes);
+	s = store_new(role.base, mail, listening, mailboxes_max());
 	role.arg = s;
 	store_settings(s, role.settings);
 	rv = role_loop(&role);

@@ -218,8 +218,7 @@ def text_message(token, size=0, sender="s@client.test", to="ann@example.test"):
     message = (f"From: <{sender}>\r\nTo: <{to}>\r\nSubject: {token}\r\nX-Token: {token}\r\n"
                f"Date: Mon, 01 Jan 2024 00:00:00 +0000\r\nMessage-Id: <{token}@client.test>\r\n\r\n").encode()
     line = b"abcdefghijklmnopqrstuvwxyz 0123456789 ABCDEFGHIJKLMNOPQRSTUVWXYZ ....\r\n"
-    while len(message) + len(line) < size:
-        message += line
+    message += line * max(0, (size - 1 - len(message)) // len(line))
     return message + f"end of {token}\r\n".encode()
 
 

@@ -305,13 +305,19 @@ on_found(void *arg, enum store_state state, uint64_t room, uint64_t limit)
 }
 
 static enum store_state
-look_up(const char *name)
+look_up_as(struct store_client *who, const char *name)
 {
 	found_state = 99;
-	store_lookup(router, span_of(name), on_found, NULL);
+	store_lookup(who, span_of(name), on_found, NULL);
 	while (found_state == 99)
 		wait_here();
 	return found_state;
+}
+
+static enum store_state
+look_up(const char *name)
+{
+	return look_up_as(router, name);
 }
 
 static int done_refusal, done_session;
@@ -710,6 +716,8 @@ creates_and_removes(void **state)
 	assert_int_equal(create("ann"), STORE_EXISTS_ALREADY);
 	assert_int_equal(create("a.b"), STORE_NO_MAILBOX);
 	assert_int_equal(look_up("ann"), STORE_EXISTS);
+	assert_int_equal(look_up_as(auth, "ann"), STORE_EXISTS);
+	assert_int_equal(look_up_as(auth, "bob"), STORE_NONE);
 	deliver(first_id, "x", "ann");
 	assert_int_equal(mkdir(path_of("ann/a"), 0700), 0);
 	assert_int_equal(mkdir(path_of("ann/a/b"), 0700), 0);
