@@ -283,13 +283,14 @@ on_purged(void *arg, int refusal, int session)
 static void
 del(struct request *r)
 {
+	struct users *users = r->admin->auth->users;
 	struct account found;
 	bool purge;
 
 	if (read_switch(r, 3, "purge", "keep", &purge) == -1)
 		return;
-	/* A malformed line can be removed. */
-	if (users_find(r->admin->auth->users, span_of(r->name), &found) != USERS_BROKEN &&
+	/* A malformed line with a name can be removed. */
+	if ((r->name[0] == '\0' || users_find(users, span_of(r->name), &found) != USERS_BROKEN) &&
 	    load(r) == -1)
 		return;
 	if (purge)

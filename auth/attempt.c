@@ -210,9 +210,8 @@ on_opened(void *arg, int refusal, int session)
 
 /* The password is right. */
 static void
-grant(struct attempt *t, bool admin)
+grant(struct attempt *t)
 {
-	t->admin = admin;
 	if (t->peer == NULL) {
 		free_attempt(t);
 	} else if (!t->want_session) {
@@ -239,39 +238,48 @@ count_failure(struct attempt *t)
 	return by_address > by_name ? by_address : by_name;
 }
 
-/* The account may have changed while the password was hashed. */
-static bool
-is_still(struct attempt *t, struct span hash, struct account *account)
+/* What the outcome means for the account, which may have changed while the password was hashed. */
+static enum auth_refusal
+judge(struct attempt *t, enum password_outcome outcome, struct span hash)
 {
-	return users_find(t->auth->users, span_of(t->user), account) == USERS_FOUND &&
-	       span_equal(account->hash, hash);
+	struct account account;
+	enum users_state state;
+	struct login login;
+
+	if (outcome == PASSWORD_UNUSABLE)
+		log_warn("the hash of user=%s is of no use to crypt(3)", t->user);
+	if (t->trouble)
+		return AUTH_TROUBLE;
+	if (outcome != PASSWORD_RIGHT)
+		return AUTH_BAD_CREDENTIALS;
+	state = users_find(t->auth->users, span_of(t->user), &account);
+	if (state == USERS_TROUBLE)
+		return AUTH_TROUBLE;
+	if (state != USERS_FOUND || !span_equal(account.hash, hash))
+		return AUTH_BAD_CREDENTIALS;
+	t->admin = account.admin;
+	login = login_of(t, account.hash);
+	remembered_add(t->auth->remembered, &login, clock_ms());
+	return AUTH_GRANTED;
 }
 
 static void
 on_checked(void *arg, enum password_outcome outcome, struct span hash)
 {
 	struct attempt *t = arg;
-	struct auth *a = t->auth;
-	struct account account;
-	uint64_t delay_ms;
+	enum auth_refusal refusal = judge(t, outcome, hash);
+	uint64_t delay_ms = refusal == AUTH_BAD_CREDENTIALS ? count_failure(t) : 0;
 
-	if (outcome == PASSWORD_UNUSABLE)
-		log_warn("the hash of user=%s is of no use to crypt(3)", t->user);
-	if (t->trouble) {
-		turns_leave(&t->turn);
-		refuse(t, AUTH_TROUBLE);
-	} else if (outcome == PASSWORD_RIGHT && is_still(t, hash, &account)) {
-		const struct login login = login_of(t, account.hash);
-
-		remembered_add(a->remembered, &login, clock_ms());
-		turns_leave(&t->turn);
-		grant(t, account.admin);
-	} else {
-		delay_ms = count_failure(t);
-		turns_leave(&t->turn);
-		log_refused(t, AUTH_BAD_CREDENTIALS, delay_ms);
-		hold(t, delay_ms);
+	turns_leave(&t->turn);
+	if (refusal == AUTH_GRANTED) {
+		grant(t);
+		return;
 	}
+	log_refused(t, refusal, delay_ms);
+	if (refusal == AUTH_BAD_CREDENTIALS)
+		hold(t, delay_ms);
+	else
+		answer_refused(t, refusal);
 }
 
 /* A password that was right here lately is right at once, whatever else this address has tried. */
@@ -288,7 +296,8 @@ grant_remembered(struct attempt *t)
 	if (!remembered_has(a->remembered, &login, clock_ms()))
 		return false;
 	a->n_remembered++;
-	grant(t, account.admin);
+	t->admin = account.admin;
+	grant(t);
 	return true;
 }
 

@@ -138,24 +138,14 @@ time_to_sleep(struct visitor *v, uint64_t now_ms)
 	return left < oldest ? left : oldest;
 }
 
-/* Puts a visitor where it belongs, or forgets it. */
+/* Puts a visitor, of which something waits and nothing for too long, where it belongs. */
 static void
-settle(struct visitor *v)
+place(struct visitor *v, uint64_t now_ms)
 {
-	struct turns *t = v->turns;
-	uint64_t now_ms = clock_ms(), ms;
+	uint64_t ms;
 
 	event_del(&v->awake);
-	refuse_old(v, now_ms);
-	if (v->n_waiting == 0) {
-		set_ready(v, false);
-		if (v->n_running > 0)
-			return;
-		RB_REMOVE(visitor_tree, &t->visitors, v);
-		free(v);
-		return;
-	}
-	if (v->n_running > 0 && failures_any(t->failures, v->address, now_ms)) {
+	if (v->n_running > 0 && failures_any(v->turns->failures, v->address, now_ms)) {
 		set_ready(v, false);
 		return;
 	}
@@ -163,6 +153,25 @@ settle(struct visitor *v)
 	set_ready(v, ms == 0);
 	if (ms > 0)
 		sleep_for(v, ms);
+}
+
+/* After something has changed: refuses what is too old, and forgets a visitor who is not needed. */
+static void
+settle(struct visitor *v)
+{
+	uint64_t now_ms = clock_ms();
+
+	refuse_old(v, now_ms);
+	if (v->n_waiting > 0) {
+		place(v, now_ms);
+		return;
+	}
+	event_del(&v->awake);
+	set_ready(v, false);
+	if (v->n_running > 0)
+		return;
+	RB_REMOVE(visitor_tree, &v->turns->visitors, v);
+	free(v);
 }
 
 /* ---- turns ---- */
@@ -181,13 +190,25 @@ start(struct visitor *v, struct turn *turn)
 	t->n_running++;
 }
 
+/* The next one in the ring; it comes behind the others when more of it waits. */
+static struct visitor *
+next_ready(struct turns *t)
+{
+	struct visitor *v = TAILQ_FIRST(&t->ring);
+
+	if (v == NULL)
+		return NULL;
+	TAILQ_REMOVE(&t->ring, v, ring);
+	v->ready = false;
+	return v;
+}
+
 static void
 run(struct turns *t)
 {
 	struct visitor *v;
 
-	while (t->n_running < t->max_running && (v = TAILQ_FIRST(&t->ring)) != NULL) {
-		set_ready(v, false); /* the next time behind the others */
+	while (t->n_running < t->max_running && (v = next_ready(t)) != NULL) {
 		refuse_old(v, clock_ms());
 		if (v->n_waiting > 0)
 			start(v, TAILQ_FIRST(&v->waiting));
@@ -211,12 +232,14 @@ void
 turns_enter(struct turns *t, struct turn *turn, uint64_t address)
 {
 	struct visitor *v = visitor_of(t, address);
+	uint64_t now_ms = clock_ms();
 
-	*turn = (struct turn){.visitor = v, .since_ms = clock_ms()};
+	refuse_old(v, now_ms);
+	*turn = (struct turn){.visitor = v, .since_ms = now_ms};
 	TAILQ_INSERT_TAIL(&v->waiting, turn, entry);
 	v->n_waiting++;
 	t->n_waiting++;
-	settle(v);
+	place(v, now_ms);
 	if (t->n_waiting > TURNS_WAITING_MAX)
 		make_room(t);
 	run(t);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/admission.h"
 #include "common/settings.h"
 
 /* The settings, read once at the start and at each reload. Times in seconds. */
@@ -24,7 +25,7 @@ struct pop3d_settings {
 };
 
 struct pop3d_counters {
-	uint64_t connections, connections_refused, tls_sessions;
+	uint64_t connections, tls_sessions;
 	uint64_t logins, login_failures;
 	uint64_t retrieved, bytes_sent, deleted;
 };
@@ -37,7 +38,7 @@ struct pop3d {
 	struct pop3d_settings settings;
 	SSL_CTX *tls; /* NULL: none is offered */
 	struct auth_client *auth;
-	struct connections *connections; /* NULL: not counted */
+	struct admission admission;
 	struct sessions sessions;
 	struct pop3d_counters counters;
 	unsigned worker;

@@ -5,12 +5,8 @@
 #include "pop3d/server.h"
 
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "auth/auth.h"
-#include "common/connections.h"
-#include "common/ip_list.h"
 #include "common/listeners.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -29,49 +25,21 @@ kind_of(const char *key)
 	return strcmp(key, "POP3S") == 0 ? KIND_POP3S : KIND_POP3;
 }
 
-/* One try to say why: who is turned away costs no memory. */
-static void
-turn_away(int fd, const char *reply, int kind)
-{
-	ssize_t ignored;
-
-	pop3d.counters.connections_refused++;
-	if (kind != KIND_POP3S) {
-		ignored = send(fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
-		(void)ignored;
-	}
-	close(fd);
-}
-
-static enum connections_verdict
-count(const struct sockaddr *address)
-{
-	const struct pop3d_settings *s = &pop3d.settings;
-	bool unlimited = ip_list_has(s->unlimited, address);
-
-	return connections_enter(pop3d.connections, address, s->connections_max,
-	    unlimited ? 0 : s->connections_each_max);
-}
-
 static void
 on_accept(void *arg, int fd, const struct sockaddr *address, socklen_t length, int kind)
 {
-	bool counted = pop3d.connections != NULL && address->sa_family != AF_UNIX;
-	enum connections_verdict verdict = CONNECTIONS_OK;
+	struct admission *a = &pop3d.admission;
+	bool implicit = kind == KIND_POP3S;
+	enum admission_verdict verdict;
 
 	(void)arg, (void)length;
-	if (kind == KIND_POP3S && pop3d.tls == NULL) {
-		turn_away(fd, "", kind);
+	if (implicit && pop3d.tls == NULL) {
+		admission_refuse(a, fd, address, "", "no-tls");
 		return;
 	}
-	if (counted)
-		verdict = count(address);
-	if (verdict == CONNECTIONS_FULL)
-		turn_away(fd, "-ERR [SYS/TEMP] Too many connections; try again later\r\n", kind);
-	else if (verdict == CONNECTIONS_ADDRESS_FULL)
-		turn_away(fd, "-ERR [SYS/TEMP] Too many connections from your address\r\n", kind);
-	else
-		session_new(&pop3d, fd, kind, counted);
+	verdict = admission_enter(a, fd, address, implicit);
+	if (verdict != ADMISSION_REFUSED)
+		session_new(&pop3d, fd, kind, verdict == ADMISSION_COUNTED);
 }
 
 /* ---- settings ---- */
@@ -82,6 +50,9 @@ read_settings(struct role *r)
 	SSL_CTX *old = pop3d.tls;
 
 	pop3d_settings_read(&pop3d.settings, r->settings);
+	pop3d.admission.unlimited = pop3d.settings.unlimited;
+	pop3d.admission.max_all = pop3d.settings.connections_max;
+	pop3d.admission.max_each = pop3d.settings.connections_each_max;
 	pop3d.tls = tls_server_context(r->settings);
 	SSL_CTX_free(old); /* its connections hold it as long as they live */
 }
@@ -137,7 +108,7 @@ on_status(struct role *r, json_t *counters)
 		uint64_t value;
 	} rows[] = {
 	    {"connections", c->connections},
-	    {"connections refused", c->connections_refused},
+	    {"connections refused", pop3d.admission.n_refused},
 	    {"TLS sessions", c->tls_sessions},
 	    {"logins", c->logins},
 	    {"failed logins", c->login_failures},
@@ -168,8 +139,11 @@ server_open(struct role *r)
 	pop3d.on_empty = on_empty;
 	LIST_INIT(&pop3d.sessions);
 	read_settings(r);
+	pop3d.admission.full_reply = "-ERR [SYS/TEMP] Too many connections; try again later\r\n";
+	pop3d.admission.address_reply =
+	    "-ERR [SYS/TEMP] Too many connections from your address\r\n";
 	if (fd != -1)
-		pop3d.connections = connections_open(fd, r->worker, r->workers);
+		pop3d.admission.table = connections_open(fd, r->worker, r->workers);
 }
 
 void

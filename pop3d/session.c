@@ -10,7 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/connections.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "pop3d/commands.h"
@@ -484,7 +483,7 @@ hang_up(struct session *s)
 	if (s->stream == NULL)
 		return;
 	if (s->counted)
-		connections_leave(s->server->connections, stream_peer(s->stream));
+		connections_leave(s->server->admission.table, stream_peer(s->stream));
 	stream_free(&s->stream);
 }
 

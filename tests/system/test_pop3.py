@@ -5,6 +5,7 @@ import poplib
 import re
 import socket
 import subprocess
+import zlib
 
 import pytest
 
@@ -346,7 +347,7 @@ def test_empty_mailbox(instance):
     (b"x" * 200000 + b"\n", b"x" * 200000 + b"\r\n"),
 ])
 def test_foreign_messages(instance, data, expected):
-    path = put(instance, "foreign", "1600000000.M1P1.elsewhere", data)
+    path = put(instance, "foreign", f"1600000000.M{zlib.crc32(data)}P1.elsewhere", data)     # a name is never used twice
     with instance.pop("foreign") as pop:
         assert pop.message("RETR 1") == expected
         assert int(pop.ok("LIST 1").split()[2]) == len(expected)

@@ -574,6 +574,15 @@ changes_during_a_login(void **state)
 		turn_loop();
 	write_users("");
 	assert_int_equal(end(&v), AUTH_BAD_CREDENTIALS);
+
+	add_user("ann");
+	begin(&v, smtpd, "ann", "ann-secret", "192.0.2.1");
+	while (passwords_load(auth->passwords) == 0)
+		turn_loop();
+	assert_int_equal(unlink(path_of("users/passwd")), 0);
+	assert_int_equal(mkfifo(path_of("users/passwd"), 0600), 0);
+	assert_int_equal(end(&v), AUTH_TROUBLE);
+	assert_int_equal(auth->n_failed, 1);
 }
 
 /* Fifty sessions of one client at once cost few hashes. */
@@ -882,6 +891,7 @@ requests(void **state)
 	    {"user mailbox nora maybe", 64, "{\"error\":"},
 	    {"user mailbox bob on", 67, "{\"error\":"},
 	    {"user del bob keep", 67, "{\"error\":"},
+	    {"user del _ keep", 67, "{\"error\":"},
 	    {"user del bob purge", 67, "{\"error\":"},
 	    {"user del ann maybe", 64, "{\"error\":"},
 	    {"user del ann keep", 0, "{}"},
