@@ -240,7 +240,9 @@ end_pipe(struct log_pipe *p)
 		free(p);
 }
 
-static bool
+enum pipe_state { PIPE_READ, PIPE_EMPTY, PIPE_ENDED };
+
+static enum pipe_state
 read_pipe(struct log_pipe *p)
 {
 	static char bytes[REST_BYTES + READ_BYTES];
@@ -250,9 +252,11 @@ read_pipe(struct log_pipe *p)
 	n = read(p->fd, bytes + p->n_rest, READ_BYTES);
 	if (n > 0) {
 		file_lines(p, bytes, p->n_rest + n);
-		return true;
+		return PIPE_READ;
 	}
-	return n == -1 && errno == EINTR;
+	if (n == -1 && errno == EINTR)
+		return PIPE_READ;
+	return n == -1 && errno == EAGAIN ? PIPE_EMPTY : PIPE_ENDED;
 }
 
 static void
@@ -261,7 +265,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	struct log_pipe *p = arg;
 
 	(void)fd, (void)what;
-	if (!read_pipe(p) && errno != EAGAIN)
+	if (read_pipe(p) == PIPE_ENDED)
 		end_pipe(p);
 }
 
@@ -292,7 +296,7 @@ log_pipe_set_pid(struct log_pipe *p, pid_t pid)
 const char *
 log_pipe_last_words(struct log_pipe *p)
 {
-	while (!p->ended && read_pipe(p))
+	while (!p->ended && read_pipe(p) == PIPE_READ)
 		;
 	return p->last_words;
 }
