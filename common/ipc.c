@@ -316,6 +316,7 @@ destroy(struct ipc_channel *ch)
 		if (p->owned)
 			closefd(&p->fd);
 		ch->head += packet_bytes(p);
+		explicit_bzero(p + 1, p->len);
 	}
 	free(ch->out);
 	closefd(&ch->fd);
@@ -384,7 +385,7 @@ receive_batch(int fd)
 
 /* False: malformed, or the end. */
 static bool
-deliver(struct ipc_channel *ch, struct mmsghdr *m, const unsigned char *bytes)
+deliver(struct ipc_channel *ch, struct mmsghdr *m, unsigned char *bytes)
 {
 	struct reader r = {.at = bytes, .left = m->msg_len, .fd = detach_fd(&m->msg_hdr)};
 	uint32_t type;
@@ -399,6 +400,7 @@ deliver(struct ipc_channel *ch, struct mmsghdr *m, const unsigned char *bytes)
 	} else
 		ch->on_message(ch->arg, type, tag, &r);
 	closefd(&r.fd);
+	explicit_bzero(bytes, m->msg_len); /* there may be a password in it */
 	return ok;
 }
 
@@ -518,6 +520,7 @@ drop_sent(struct ipc_channel *ch, int n)
 		if (p->owned)
 			closefd(&p->fd);
 		ch->head += packet_bytes(p);
+		explicit_bzero(p + 1, p->len);
 	}
 	if (ch->head < ch->tail || ch->size <= KEEP_BUFFER_BYTES)
 		return;

@@ -54,6 +54,7 @@ end_call(struct ipc_call *call)
 {
 	RB_REMOVE(calls, &call->client->calls, call);
 	closefd(&call->fd);
+	explicit_bzero(call->message, call->len); /* there may be a password in it */
 	free(call->memory);
 	free(call);
 }

@@ -259,6 +259,17 @@ read_pipe(struct log_pipe *p)
 	return n == -1 && errno == EAGAIN ? PIPE_EMPTY : PIPE_ENDED;
 }
 
+/* What there is now. */
+static void
+read_all(struct log_pipe *p)
+{
+	enum pipe_state state = PIPE_READ;
+
+	while (!p->ended && state == PIPE_READ)
+		if ((state = read_pipe(p)) == PIPE_ENDED)
+			end_pipe(p);
+}
+
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -296,15 +307,15 @@ log_pipe_set_pid(struct log_pipe *p, pid_t pid)
 const char *
 log_pipe_last_words(struct log_pipe *p)
 {
-	while (!p->ended && read_pipe(p) == PIPE_READ)
-		;
+	read_all(p);
 	return p->last_words;
 }
 
 void
 log_pipe_release(struct log_pipe *p)
 {
-	p->released = true;
+	read_all(p);
+	p->released = true; /* somebody may still hold the other end */
 	if (p->ended)
 		free(p);
 }
