@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ enum {
 	ADMIN_WORDS_MAX = 64,
 	ADMIN_TEXT_CHUNK_BYTES = 60000,
 	NAME_SIZE = 256,
+	HEAP_KEPT_BYTES = 1024 * 1024,
 	VALUE_SIZE = IPC_MESSAGE_MAX_BYTES
 };
 
@@ -199,6 +201,10 @@ void
 role_start(struct role *r, const char *name, const struct role_ops *ops, void *arg)
 {
 	*r = (struct role){.name = name, .ops = ops, .arg = arg};
+	/* What a message or a piece of one needed will be needed again: it does not go back to the
+	 * kernel each time. */
+	mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_BYTES);
+	mallopt(M_MMAP_THRESHOLD, HEAP_KEPT_BYTES);
 	log_open(name);
 	require_control(name);
 	signal(SIGPIPE, SIG_IGN);
