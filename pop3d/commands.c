@@ -86,7 +86,7 @@ static const struct command commands[] = {
 	{ "LIST", S_TRANSACTION, SHORT, ARGUMENT_MAY,  cmd_list },
 	{ "STAT", S_TRANSACTION, SHORT, ARGUMENT_NONE, cmd_stat },
 	{ "USER", S_LOGIN,       NAME,  ARGUMENT_MUST, cmd_user },	/* RFC 1939 7 */
-	{ "PASS", S_NAMED,       NAME,  ARGUMENT_MUST, cmd_pass },
+	{ "PASS", S_NAMED,       NAME,  ARGUMENT_MAY,  cmd_pass },	/* blanks are a password, too */
 	{ "QUIT", S_ANY,         SHORT, ARGUMENT_NONE, cmd_quit },	/* RFC 1939 4, 5, 6 */
 	{ "CAPA", S_ANY,         SHORT, ARGUMENT_NONE, cmd_capa },	/* RFC 2449 5 */
 	{ "AUTH", S_LOGIN,       LONG,  ARGUMENT_MUST, cmd_auth },	/* RFC 5034 4 */
@@ -142,8 +142,6 @@ refusal(const struct session *s, const struct command *c, struct span argument, 
 		return "-ERR Unknown command";
 	if (!(c->states & s->state))
 		return out_of_order(s, c);
-	if (c->run == cmd_pass)
-		return NULL; /* a password may be any bytes */
 	argument = span_trim(argument);
 	if (c->argument == ARGUMENT_NONE && argument.len > 0)
 		return "-ERR No argument is allowed";

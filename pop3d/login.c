@@ -78,7 +78,7 @@ postpone(struct session *s, const char *reply, const char *reason)
 	log_failure(s, reason);
 	set_name(s, NULL);
 	session_set_state(s, S_NEW);
-	session_reply(s, reply);
+	session_sorry(s, reply);
 }
 
 /* ---- auth's answer ---- */

@@ -87,17 +87,18 @@ typedef int (*list_line)(const struct maildrop *d, uint64_t index, char line[LIS
 static int
 size_line(const struct maildrop *d, uint64_t index, char line[LIST_LINE_MAX_BYTES])
 {
-	return snprintf(line, LIST_LINE_MAX_BYTES, "%llu %llu\r\n", (unsigned long long)(index + 1),
-	    (unsigned long long)mailbox_size(d->mailbox, index));
+	unsigned long long number = index + 1, size = mailbox_size(d->mailbox, index);
+
+	return snprintf(line, LIST_LINE_MAX_BYTES, "%llu %llu\r\n", number, size);
 }
 
 static int
 uidl_line(const struct maildrop *d, uint64_t index, char line[LIST_LINE_MAX_BYTES])
 {
 	struct span uidl = mailbox_uidl(d->mailbox, index);
+	unsigned long long number = index + 1;
 
-	return snprintf(line, LIST_LINE_MAX_BYTES, "%llu %.*s\r\n", (unsigned long long)(index + 1),
-	    (int)uidl.len, uidl.at);
+	return snprintf(line, LIST_LINE_MAX_BYTES, "%llu %.*s\r\n", number, (int)uidl.len, uidl.at);
 }
 
 static bool
@@ -192,7 +193,7 @@ cmd_dele(struct session *s, struct span argument)
 	if (mark(s->drop, index))
 		session_reply(s, "+OK Marked as deleted");
 	else
-		session_reply(s, "-ERR [SYS/TEMP] Out of memory");
+		session_sorry(s, "-ERR [SYS/TEMP] Out of memory");
 }
 
 void

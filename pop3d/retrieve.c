@@ -106,6 +106,15 @@ complete(struct session *s)
 	retrieve_stop(d);
 }
 
+static void
+log_trouble(const struct session *s, const char *what, int error)
+{
+	unsigned long long number = s->drop->now.index + 1;
+
+	log_warn("- %s user=%s number=%llu error=%s", what, log_safe(span_of(s->name)), number,
+	    strerror(error));
+}
+
 static bool
 write_piece(struct session *s)
 {
@@ -113,8 +122,7 @@ write_piece(struct session *s)
 	ssize_t n = read_piece(r);
 
 	if (n == -1) {
-		log_warn("- message-cut user=%s number=%llu error=%s", log_safe(span_of(s->name)),
-		    (unsigned long long)(r->index + 1), strerror(errno));
+		log_trouble(s, "message-cut", errno);
 		session_cut(s, "message-cut");
 		return true;
 	}
@@ -129,10 +137,9 @@ write_piece(struct session *s)
 static void
 refuse(struct session *s, int error)
 {
-	log_warn("- unreadable user=%s number=%llu error=%s", log_safe(span_of(s->name)),
-	    (unsigned long long)(s->drop->now.index + 1), strerror(error));
+	log_trouble(s, "unreadable", error);
 	retrieve_stop(s->drop);
-	session_reply(s, "-ERR [SYS/TEMP] The message cannot be read now");
+	session_sorry(s, "-ERR [SYS/TEMP] The message cannot be read now");
 }
 
 static void
@@ -167,7 +174,7 @@ begin(struct session *s, int fd)
 
 	r->fd = fd;
 	if (fd == -1) {
-		session_reply(s, "-ERR The message is gone");
+		session_sorry(s, "-ERR The message is gone");
 		return;
 	}
 	if (fstat(fd, &st) == -1) {

@@ -81,9 +81,9 @@ on_drain(struct role *r)
 	if (pop3d.draining)
 		return;
 	listeners_close(&listeners);
-	sessions_drain(&pop3d);
 	if (LIST_EMPTY(&pop3d.sessions))
 		role_exit_when_done(r);
+	sessions_drain(&pop3d);
 }
 
 /* ---- status ---- */

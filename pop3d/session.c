@@ -295,6 +295,15 @@ session_reply(struct session *s, const char *text)
 }
 
 void
+session_sorry(struct session *s, const char *text)
+{
+	if (s->closing)
+		return;
+	s->progress = true;
+	write_reply(s, text);
+}
+
+void
 session_replyf(struct session *s, const char *format, ...)
 {
 	char text[REPLY_MAX_SIZE];
@@ -564,22 +573,26 @@ session_free(struct session **sp)
 		d->on_empty(d);
 }
 
-void
-sessions_drain(struct pop3d *d)
+static void
+drain(struct session *s)
 {
-	struct session *s, *next;
-
-	for (s = LIST_FIRST(&d->sessions); s != NULL; s = next) {
-		next = LIST_NEXT(s, entry);
-		if (s->handshaking)
-			session_free(&s);
-		else if (!is_logged_in(s))
-			session_close(s, come_back, "drain"); /* also who waits for auth */
-	}
-	d->draining = true; /* not before: the last one of the loop must not end it */
-	LIST_FOREACH (s, &d->sessions, entry) {
+	if (s->handshaking) {
+		session_free(&s);
+	} else if (!is_logged_in(s)) {
+		session_close(s, come_back, "drain"); /* also who waits for auth */
+	} else {
 		session_dismiss(s);
 		if (!s->closing && !s->waiting)
 			start_timer(s);
+	}
+}
+
+void
+sessions_drain(struct pop3d *d)
+{
+	d->draining = true;
+	for (struct session *s = LIST_FIRST(&d->sessions), *next; s != NULL; s = next) {
+		next = LIST_NEXT(s, entry);
+		drain(s);
 	}
 }

@@ -81,7 +81,7 @@ void session_new(struct pop3d *d, int fd, enum session_kind kind, bool counted);
 void session_free(struct session **s);
 
 /* Everybody is told to come back: at once, after the answer under way, or, who has marked
- * messages, after QUIT. d->on_empty is called by the last session that ends later. */
+ * messages, after QUIT. d->on_empty is called when the last session has gone. */
 void sessions_drain(struct pop3d *d);
 
 /* ---- for the verbs ---- */
@@ -91,6 +91,9 @@ void sessions_drain(struct pop3d *d);
 void session_reply(struct session *s, const char *text);
 void
 session_replyf(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A refusal that is not the client's fault: it does not count. */
+void session_sorry(struct session *s, const char *text);
 
 /* The last reply: then the mailbox and the connection are closed. reason: for the log. */
 void session_close(struct session *s, const char *text, const char *reason);

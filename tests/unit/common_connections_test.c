@@ -116,6 +116,8 @@ limit_of_an_address(void **state)
 		connections_leave(two, address(rows[i].first));
 		assert_int_equal(
 		    connections_enter(two, address(rows[i].second), NO_LIMIT, 2), CONNECTIONS_OK);
+		connections_close(&one);
+		connections_close(&two);
 	}
 }
 

@@ -751,6 +751,20 @@ slow_auth(void **state)
 	free_client(c);
 }
 
+/* What the client could not know is no error of its own. */
+static void
+gone_messages_do_not_count(void **state)
+{
+	char text[1000] = LOGIN, expected[2000] = BANNER WELCOME;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		strcat(text, "RETR 3\r\n");
+		strcat(expected, GONE);
+	}
+	check_one(strcat(text, QUIT), strcat(expected, BYE));
+}
+
 /* ---- long answers ---- */
 
 static void
@@ -776,25 +790,21 @@ empty_big(void)
 static char *
 body_of(char *output, size_t *len)
 {
-	char *from = strstr(output, " octets\r\n"), *out, *at, *body;
+	char *from = strstr(output, " octets\r\n"), *all = output + strlen(output), *out, *at, *lf;
 
 	assert_non_null(from);
-	body = out = at = from + strlen(" octets\r\n");
-	for (;;) {
-		char *end = strstr(at, "\r\n");
-
-		if (end == NULL)
-			return NULL;
-		if (at[0] == '.' && end == at + 1)
+	from = out = at = from + strlen(" octets\r\n");
+	while ((lf = memchr(at, '\n', all - at)) != NULL) {
+		if (at[0] == '.' && lf == at + 2)
 			break;
 		if (at[0] == '.')
 			at++;
-		memmove(out, at, end + 2 - at);
-		out += end + 2 - at;
-		at = end + 2;
+		memmove(out, at, lf + 1 - at);
+		out += lf + 1 - at;
+		at = lf + 1;
 	}
-	*len = out - body;
-	return body;
+	*len = out - from;
+	return lf != NULL ? from : NULL;
 }
 
 static void
@@ -1118,6 +1128,7 @@ main(void)
 	    cmocka_unit_test(hang_up_after_quit),
 	    cmocka_unit_test(timeouts),
 	    cmocka_unit_test(slow_auth),
+	    cmocka_unit_test(gone_messages_do_not_count),
 	    cmocka_unit_test(big_message),
 	    cmocka_unit_test(client_that_does_not_read),
 	    cmocka_unit_test(many_messages),
