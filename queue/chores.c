@@ -16,7 +16,8 @@ enum { REMOVALS_EACH = 32 };
 /* Either a message or a slot. */
 struct removal {
 	struct message *message;
-	struct slot *slot; /* to be discarded; or what the message's file has become */
+	struct slot *slot; /* to be discarded, or kept with the message; then what its file has
+			      become */
 	bool recycle;
 	int error;
 };
@@ -41,23 +42,20 @@ static void
 discard(struct spool *sp, struct slot *slot)
 {
 	(void)spool_discard(sp, slot->node.id); /* a start removes the rest */
-	closefd(&slot->fd);
-	free(slot->envelope);
-	free(slot);
+	slot_free(&slot);
 }
 
 static void
 remove_message(struct spool *sp, struct removal *item)
 {
-	uint64_t id = item->message->node.id, new_id;
+	uint64_t id = item->message->node.id;
 	const struct spool_name *name = &item->message->name;
-	int fd = item->recycle ? spool_recycle(sp, id, name, &new_id) : -1;
 
-	if (fd != -1) {
-		item->slot = xcalloc(1, sizeof *item->slot);
-		item->slot->node.id = new_id;
-		item->slot->fd = fd;
-	} else if (spool_message_remove(sp, id, name) == -1 && errno != ENOENT)
+	if (item->recycle)
+		item->slot = spool_recycle(sp, id, name, item->slot);
+	else
+		slot_free(&item->slot);
+	if (item->slot == NULL && spool_message_remove(sp, id, name) == -1 && errno != ENOENT)
 		item->error = errno;
 }
 
@@ -126,9 +124,9 @@ add(struct chores *c, struct removal item)
 }
 
 void
-chores_remove(struct chores *c, struct message *m, bool recycle)
+chores_remove(struct chores *c, struct message *m, struct slot *kept, bool recycle)
 {
-	add(c, (struct removal){.message = m, .recycle = recycle});
+	add(c, (struct removal){.message = m, .slot = kept, .recycle = recycle});
 }
 
 void

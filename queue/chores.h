@@ -20,8 +20,8 @@ struct chores *chores_new(struct event_base *base, struct spool *sp, chores_remo
     void (*idle)(void *arg), void *arg);
 void chores_free(struct chores **c);
 
-/* recycle: as an empty slot, if possible. */
-void chores_remove(struct chores *c, struct message *m, bool recycle);
+/* recycle: as an empty slot, if possible. kept: its slot or NULL, the callee's. */
+void chores_remove(struct chores *c, struct message *m, struct slot *kept, bool recycle);
 /* Owns the slot: its file is removed, its descriptor closed. */
 void chores_discard(struct chores *c, struct slot *s);
 

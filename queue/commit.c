@@ -15,7 +15,8 @@
 #include "common/memory.h"
 #include "common/worker.h"
 
-enum { SYNC_EACH_MAX = 2, SYNC_IDLE_MS = 50 };
+/* A syncfs that only finished messages wait for is put off until there are many, or so long. */
+enum { SYNC_EACH_MAX = 2, PUT_OFF_MS = 50, COVERED_MAX = 64 };
 
 STAILQ_HEAD(covered_list, covered);
 
@@ -35,12 +36,14 @@ struct commit {
 	struct worker *worker;
 	commit_cb cb;
 	void *arg;
-	struct event turn, idle;
+	struct event turn, put_off;
 	struct slot_list slots; /* gathered */
 	size_t n;
 	bool in_cur; /* one of them goes to cur/ */
 	struct covered_list covered;
+	size_t n_covered;
 	bool want_sync, running, hurry;
+	bool overdue; /* a syncfs was put off long enough */
 	struct batch batch;
 	struct commit_counters counters;
 };
@@ -87,7 +90,8 @@ work(struct job *job)
 		/* What cannot be removed comes once more after a restart: twice, not never. */
 		if (s->error != 0)
 			(void)spool_unplace(sp, s);
-		closefd(&s->fd);
+		if (s->error != 0 || !s->kept)
+			closefd(&s->fd);
 		free(s->envelope);
 		s->envelope = NULL;
 	}
@@ -128,15 +132,13 @@ report_slots(struct commit *c, struct batch *b)
 static void
 schedule_next(struct commit *c)
 {
-	const struct timeval wait = {0, SYNC_IDLE_MS * 1000};
+	const struct timeval wait = {0, PUT_OFF_MS * 1000};
 	bool put_off = c->want_sync || !STAILQ_EMPTY(&c->covered);
 
-	if (c->running)
-		return;
-	if (c->n > 0 || (put_off && c->hurry))
+	if (put_off && !c->overdue && !evtimer_pending(&c->put_off, NULL))
+		evtimer_add(&c->put_off, &wait);
+	if (!c->running && (c->n > 0 || (put_off && (c->hurry || c->overdue))))
 		event_active(&c->turn, EV_TIMEOUT, 0);
-	else if (put_off && !evtimer_pending(&c->idle, NULL))
-		evtimer_add(&c->idle, &wait);
 }
 
 static void
@@ -165,13 +167,18 @@ start_batch(struct commit *c)
 	*b = (struct batch){.job = {.work = work, .done = done}, .owner = c, .n = c->n};
 	STAILQ_INIT(&b->slots);
 	STAILQ_INIT(&b->covered);
-	b->whole = c->n > SYNC_EACH_MAX || c->in_cur || c->want_sync || !STAILQ_EMPTY(&c->covered);
+	b->whole = c->n > SYNC_EACH_MAX || c->in_cur || c->n == 0 || c->hurry || c->overdue ||
+		   c->n_covered > COVERED_MAX;
 	STAILQ_CONCAT(&b->slots, &c->slots);
-	STAILQ_CONCAT(&b->covered, &c->covered);
+	if (b->whole) {
+		STAILQ_CONCAT(&b->covered, &c->covered);
+		c->n_covered = 0;
+		c->want_sync = c->overdue = false;
+		evtimer_del(&c->put_off);
+	}
 	c->n = 0;
-	c->in_cur = c->want_sync = false;
+	c->in_cur = false;
 	c->running = true;
-	evtimer_del(&c->idle);
 	worker_push(c->worker, &b->job, false);
 }
 
@@ -183,6 +190,17 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	if (!c->running && (c->n > 0 || c->want_sync || !STAILQ_EMPTY(&c->covered)))
 		start_batch(c);
+}
+
+/* What waits for a syncfs has waited long enough. */
+static void
+on_put_off(evutil_socket_t fd, short what, void *arg)
+{
+	struct commit *c = arg;
+
+	(void)fd, (void)what;
+	c->overdue = true;
+	schedule_next(c);
 }
 
 struct commit *
@@ -197,7 +215,7 @@ commit_new(
 	STAILQ_INIT(&c->slots);
 	STAILQ_INIT(&c->covered);
 	event_assign(&c->turn, base, -1, 0, on_turn, c);
-	evtimer_assign(&c->idle, base, on_turn, c);
+	evtimer_assign(&c->put_off, base, on_put_off, c);
 	c->worker = worker_new(base);
 	worker_on_idle(c->worker, idle, arg);
 	return c;
@@ -210,7 +228,7 @@ commit_free(struct commit **c)
 		return;
 	worker_free(&(*c)->worker);
 	event_del(&(*c)->turn);
-	event_del(&(*c)->idle);
+	event_del(&(*c)->put_off);
 	free(*c);
 	*c = NULL;
 }
@@ -228,6 +246,7 @@ void
 commit_cover(struct commit *c, struct covered *item)
 {
 	STAILQ_INSERT_TAIL(&c->covered, item, link);
+	c->n_covered++;
 	schedule_next(c);
 }
 

@@ -1,7 +1,8 @@
 /*
  * Group commit: while one batch becomes durable in a helper thread, the loop gathers the next. A
- * batch of three or more is synced as a whole (syncfs); one or two by themselves (fdatasync of each
- * file, fsync of new/), unless something else waits for a syncfs and may as well go along.
+ * batch of three or more is synced as a whole (syncfs), and so is what was delivered meanwhile; one
+ * or two by themselves (fdatasync of each file, fsync of new/), and what was delivered is synced
+ * when it is much, or has waited for a moment.
  */
 #ifndef QUEUE_COMMIT_H
 #define QUEUE_COMMIT_H
@@ -12,7 +13,7 @@ struct event_base;
 struct commit;
 
 /* s->error is 0: durable, a message from now on; else an errno, nothing was kept. The descriptor is
- * closed, the slot is the callee's. */
+ * closed unless the slot is to be kept; it is the callee's. */
 typedef void (*commit_cb)(void *arg, struct slot *s);
 
 /* idle is called whenever the helper thread has nothing left to do. */
@@ -29,7 +30,7 @@ struct covered {
 	/* In the loop, once: a syncfs that started later has succeeded, or failed. */
 	void (*done)(struct covered *, bool ok);
 };
-/* With the next batch; without one after a short wait. */
+/* With the next large batch; without one after a short wait. */
 void commit_cover(struct commit *c, struct covered *item);
 /* The same for nobody in particular. */
 void commit_want_sync(struct commit *c);

@@ -49,7 +49,8 @@ struct load {
 static void
 retry_later(struct queue *q, struct message *m)
 {
-	m->n_recipients = m->origin = 0;
+	m->n_recipients = 0;
+	server_unkeep(q, m);
 	server_schedule(q, m, wall_clock_now() + q->retry.intervals_s[0] * 1000000);
 }
 
@@ -112,7 +113,7 @@ on_concluded(struct job *job)
 	case CONCLUDE_AGAIN:
 		log_again(c);
 		m->name = c->name;
-		m->n_recipients = m->origin = 0;
+		m->n_recipients = 0;
 		server_schedule(q, m, c->due_s * 1000000);
 		commit_want_sync(q->commit);
 		break;
@@ -164,6 +165,7 @@ end_hand(struct queue *q, struct hand *h)
 	struct message *m = h->message;
 
 	if (!is_complete(h)) {
+		server_unkeep(q, m);
 		start_conclusion(q, h);
 		return;
 	}
@@ -315,6 +317,19 @@ start_load(struct feed *f, struct message *m)
 	worker_push(chores_worker(f->queue->chores), &l->job, false);
 }
 
+/* A descriptor for router. A kept slot keeps its own for the file's next message. */
+static int
+open_reader(struct queue *q, const struct message *m)
+{
+	struct slot *kept = server_kept(q, m->node.id);
+
+	if (kept == NULL)
+		return spool_message_open(&q->spool, m->node.id, &m->name, O_RDONLY);
+	if (kept->reader == -1)
+		kept->reader = spool_message_open(&q->spool, m->node.id, &m->name, O_RDONLY);
+	return kept->reader == -1 ? -1 : fcntl(kept->reader, F_DUPFD_CLOEXEC, 3);
+}
+
 /* A message of this run: its envelope was checked at its COMMIT, and all recipients are pending. */
 static void
 hand_out(struct feed *f, struct message *m)
@@ -325,7 +340,7 @@ hand_out(struct feed *f, struct message *m)
 		start_load(f, m);
 		return;
 	}
-	fd = spool_message_open(&f->queue->spool, m->node.id, &m->name, O_RDONLY);
+	fd = open_reader(f->queue, m);
 	if (fd == -1) {
 		start_load(f, m); /* which finds out what is wrong */
 		return;
@@ -385,7 +400,7 @@ take_back(struct feed *f)
 	struct hand *h;
 
 	while ((h = TAILQ_FIRST(&f->in_hand)) != NULL) {
-		h->message->origin = 0; /* someone may still read the file */
+		server_unkeep(f->queue, h->message); /* someone may still read the file */
 		if (h->has_results) {
 			h->interrupted = true;
 			finish_hand(f, h);

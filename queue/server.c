@@ -20,6 +20,7 @@
 enum {
 	PEER_SLOTS_MAX = 16384,			      /* that one program may hold */
 	PEER_RECYCLED_MAX = 256,		      /* emptied files kept for it */
+	KEPT_MAX = 512,				      /* messages whose slots are kept */
 	PEER_ENVELOPES_MAX_BYTES = 256 * 1024 * 1024, /* of them that wait for their COMMIT */
 	DRAIN_LIMIT_S = 5,			      /* for what router has in hand */
 	RELEASE_MAX_S = 1000000000		      /* from now: 30 years */
@@ -44,9 +45,35 @@ server_message(const struct queue *q, uint64_t id)
 	return (struct message *)id_map_get(&q->messages, id);
 }
 
+struct slot *
+server_kept(const struct queue *q, uint64_t id)
+{
+	return (struct slot *)id_map_get(&q->kept, id);
+}
+
+static struct slot *
+take_kept(struct queue *q, uint64_t id)
+{
+	struct slot *s = server_kept(q, id);
+
+	if (s != NULL)
+		id_map_remove(&q->kept, &s->node);
+	return s;
+}
+
+void
+server_unkeep(struct queue *q, struct message *m)
+{
+	struct slot *s = take_kept(q, m->node.id);
+
+	m->origin = 0;
+	slot_free(&s);
+}
+
 void
 server_forget(struct queue *q, struct message *m)
 {
+	server_unkeep(q, m);
 	if (m->name.held)
 		q->n_held--;
 	id_map_remove(&q->messages, &m->node);
@@ -70,7 +97,8 @@ void
 server_remove(struct queue *q, struct message *m)
 {
 	m->state = MESSAGE_CONCLUDING;
-	chores_remove(q->chores, m, m->origin != 0 && submitter_of(q, m->origin) != NULL);
+	chores_remove(q->chores, m, take_kept(q, m->node.id),
+	    m->origin != 0 && submitter_of(q, m->origin) != NULL);
 }
 
 void
@@ -130,7 +158,8 @@ on_removed(void *arg, struct message *m, int error, struct slot *slot)
 		return;
 	}
 	log_warn("%s cannot be removed: %s", queue_id_text(m->node.id), strerror(error));
-	m->n_recipients = m->origin = 0;
+	m->n_recipients = 0;
+	server_unkeep(q, m);
 	server_schedule(q, m, wall_clock_now() + q->retry.intervals_s[0] * 1000000);
 }
 
@@ -394,6 +423,7 @@ commit_slot(struct ipc_peer *p, uint64_t tag, struct slot *s, uint64_t size, uin
 	if (why == NULL && s->error == 0) {
 		s->tag = tag;
 		s->committing = true;
+		s->kept = q->kept.n < KEPT_MAX;
 		commit_add(q->commit, s);
 		return;
 	}
@@ -450,6 +480,7 @@ on_committed(void *arg, struct slot *s)
 
 	release_slot(s);
 	id_map_remove(&q->slots, &s->node);
+	s->kept &= s->error == 0;
 	if (s->error == 0) {
 		m = add_message(q, s->node.id, &s->name);
 		m->n_recipients = s->n_recipients;
@@ -460,7 +491,10 @@ on_committed(void *arg, struct slot *s)
 		answer_durable(p, s->tag, s->node.id);
 	else if (p != NULL)
 		refuse(p, s->tag, s->error);
-	free(s);
+	if (s->kept)
+		id_map_put(&q->kept, &s->node);
+	else
+		slot_free(&s);
 }
 
 /* ---- peers ---- */
@@ -574,11 +608,18 @@ server_start(struct queue *q, int listen_fd)
 void
 server_stop(struct queue *q)
 {
+	struct slot *kept;
+
 	ipc_server_free(&q->server);
 	commit_free(&q->commit);
 	spares_free(&q->spares);
 	chores_free(&q->chores);
 	feed_free(&q->feed);
+	while ((kept = (struct slot *)id_map_next(&q->kept, NULL)) != NULL) {
+		id_map_remove(&q->kept, &kept->node);
+		slot_free(&kept);
+	}
+	id_map_clear(&q->kept);
 	schedule_clear(&q->schedule);
 	id_map_clear(&q->slots);
 	event_free(q->drain_check);

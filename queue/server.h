@@ -28,6 +28,7 @@ struct queue {
 	struct retry retry;
 	char server_name[256]; /* [mail] Mail Server */
 	struct id_map messages, slots;
+	struct id_map kept; /* slots of messages that were not tried yet */
 	struct schedule schedule;
 	struct chores *chores;
 	struct commit *commit;
@@ -62,6 +63,10 @@ void server_status(struct queue *q, json_t *counters);
 
 /* NULL without one. */
 struct message *server_message(const struct queue *q, uint64_t id);
+/* The slot that was kept with a message, or NULL. */
+struct slot *server_kept(const struct queue *q, uint64_t id);
+/* Its file will not be recycled: its slot is given up. */
+void server_unkeep(struct queue *q, struct message *m);
 /* Takes a message out of the table; it must not be in the schedule. Frees it. */
 void server_forget(struct queue *q, struct message *m);
 /* Has its file removed, or made ready for its submitter to use again, and then forgets it. */

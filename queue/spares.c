@@ -42,15 +42,11 @@ static struct slot *
 make_slot(struct spool *sp)
 {
 	uint64_t id = spool_new_id(sp);
-	struct slot *slot;
 	int fd;
 
 	if (id == 0 || (fd = spool_create(sp, id)) == -1)
 		return NULL;
-	slot = xcalloc(1, sizeof *slot);
-	slot->node.id = id;
-	slot->fd = fd;
-	return slot;
+	return slot_new(id, fd);
 }
 
 static void
@@ -193,8 +189,7 @@ spares_free(struct spares **sp)
 	*sp = NULL;
 	while ((slot = STAILQ_FIRST(&s->ready)) != NULL) {
 		STAILQ_REMOVE_HEAD(&s->ready, link);
-		closefd(&slot->fd);
-		free(slot);
+		slot_free(&slot);
 	}
 	while (s->n_waiting > 0) {
 		struct waiting *w = STAILQ_FIRST(&s->waiting);

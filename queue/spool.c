@@ -25,6 +25,33 @@
 
 enum { ASIDE_TRIES = 100, LOCK_TEXT_BYTES = 21 };
 
+/* ---- slots ---- */
+
+struct slot *
+slot_new(uint64_t id, int fd)
+{
+	struct slot *s = xcalloc(1, sizeof *s);
+
+	s->node.id = id;
+	s->fd = fd;
+	s->reader = -1;
+	return s;
+}
+
+void
+slot_free(struct slot **sp)
+{
+	struct slot *s = *sp;
+
+	if (s == NULL)
+		return;
+	*sp = NULL;
+	closefd(&s->fd);
+	closefd(&s->reader);
+	free(s->envelope);
+	free(s);
+}
+
 /* ---- opening ---- */
 
 static int
@@ -146,24 +173,37 @@ directory_of(struct spool *sp, const struct spool_name *name)
 	return name->in_cur ? sp->cur : sp->new;
 }
 
-int
-spool_recycle(struct spool *sp, uint64_t id, const struct spool_name *name, uint64_t *new_id)
+/* Under its new name. */
+static int
+empty_file(struct spool *sp, const char *name, int *fd)
+{
+	if (*fd == -1)
+		*fd = openat(sp->tmp, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (*fd != -1 && ftruncate(*fd, 0) == 0)
+		return 0;
+	(void)unlinkat(sp->tmp, name, 0);
+	return -1;
+}
+
+struct slot *
+spool_recycle(struct spool *sp, uint64_t id, const struct spool_name *name, struct slot *kept)
 {
 	char from[SPOOL_NAME_SIZE], to[QUEUE_ID_TEXT_SIZE];
-	int fd;
+	uint64_t new_id = spool_new_id(sp);
+	struct slot *slot = slot_new(new_id, -1);
 
-	if ((*new_id = spool_new_id(sp)) == 0)
-		return -1;
+	if (kept != NULL) {
+		slot->fd = kept->fd;
+		slot->reader = kept->reader;
+		kept->fd = kept->reader = -1;
+		slot_free(&kept);
+	}
 	spool_name_print(id, name, from);
-	queue_id_print(*new_id, to);
-	if (renameat(directory_of(sp, name), from, sp->tmp, to) == -1)
-		return -1;
-	fd = openat(sp->tmp, to, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd != -1 && ftruncate(fd, 0) == 0)
-		return fd;
-	closefd(&fd);
-	(void)unlinkat(sp->tmp, to, 0);
-	return -1;
+	queue_id_print(new_id, to);
+	if (new_id == 0 || renameat(directory_of(sp, name), from, sp->tmp, to) == -1 ||
+	    empty_file(sp, to, &slot->fd) == -1)
+		slot_free(&slot);
+	return slot;
 }
 
 /* ---- the commit ---- */

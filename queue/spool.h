@@ -57,11 +57,16 @@ struct spool {
 	uint64_t last_id, ids_end;
 };
 
-/* A place in tmp/, with the peer that holds it. */
+/*
+ * A place in tmp/, with the peer that holds it. After its commit it may be kept beside its message:
+ * its descriptors serve the hand-out, and the next message when the file is recycled.
+ */
 struct slot {
 	struct id_node node;
 	int fd;
-	int error; /* set by the helper thread, or by a part that was too much */
+	int reader; /* the same file, read only; -1: not opened yet */
+	bool kept;  /* the descriptors stay open after the commit */
+	int error;  /* set by the helper thread, or by a part that was too much */
 	struct spool_name name;
 	unsigned char *envelope;
 	size_t envelope_len, envelope_room;
@@ -97,6 +102,10 @@ struct message {
 	uint32_t state : 8;
 };
 
+struct slot *slot_new(uint64_t id, int fd);
+/* Closes its descriptors. Clears the pointer; harmless on NULL. */
+void slot_free(struct slot **s);
+
 /* Makes and opens the directories below root; failures is where failed mail goes. Ends the program
  * on failure. Owns both descriptors. */
 void spool_open(struct spool *sp, int root, int failures);
@@ -119,9 +128,13 @@ uint64_t spool_new_id(struct spool *sp);
 /* Makes tmp/ID. A descriptor or -1. */
 int spool_create(struct spool *sp, uint64_t id);
 int spool_discard(struct spool *sp, uint64_t id);
-/* Makes the file of a finished message an empty one in tmp/, under a new id. A descriptor or -1;
- * then nothing is left in tmp/. */
-int spool_recycle(struct spool *sp, uint64_t id, const struct spool_name *name, uint64_t *new_id);
+/*
+ * Makes the file of a finished message an empty one in tmp/, under a new id. kept: a slot that has
+ * it open for writing (taken over in any case), or NULL. NULL with errno: then nothing is left in
+ * tmp/.
+ */
+struct slot *
+spool_recycle(struct spool *sp, uint64_t id, const struct spool_name *name, struct slot *kept);
 
 /*
  * Writes the envelope in front of the message and renames the file into new/ (or cur/). Nothing is
