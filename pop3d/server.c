@@ -108,17 +108,17 @@ on_status(struct role *r, json_t *counters)
 		uint64_t value;
 	} rows[] = {
 	    {"connections", c->connections},
-	    {"connections refused", pop3d.admission.n_refused},
-	    {"TLS sessions", c->tls_sessions},
+	    {"connections_refused", pop3d.admission.n_refused},
+	    {"tls_sessions", c->tls_sessions},
 	    {"logins", c->logins},
-	    {"failed logins", c->login_failures},
-	    {"messages retrieved", c->retrieved},
-	    {"bytes sent", c->bytes_sent},
-	    {"messages deleted", c->deleted},
+	    {"logins_failed", c->login_failures},
+	    {"messages_retrieved", c->retrieved},
+	    {"bytes_sent", c->bytes_sent},
+	    {"messages_deleted", c->deleted},
 	};
 
 	(void)r;
-	json_object_set_new(counters, "connections now", json_integer(sessions_now()));
+	json_object_set_new(counters, "connections_now", json_integer(sessions_now()));
 	for (size_t i = 0; i < nitems(rows); i++)
 		json_object_set_new(counters, rows[i].name, json_integer(rows[i].value));
 }

@@ -134,18 +134,18 @@ on_status(struct role *r, json_t *counters)
 		uint64_t value;
 	} rows[] = {
 	    {"connections", c->connections},
-	    {"connections refused", smtpd.admission.n_refused},
-	    {"TLS sessions", c->tls_sessions},
-	    {"messages accepted", c->messages_accepted},
-	    {"messages refused", c->messages_refused},
-	    {"recipients refused", c->recipients_refused},
-	    {"bytes accepted", c->bytes_accepted},
+	    {"connections_refused", smtpd.admission.n_refused},
+	    {"tls_sessions", c->tls_sessions},
+	    {"messages_accepted", c->messages_accepted},
+	    {"messages_refused", c->messages_refused},
+	    {"recipients_refused", c->recipients_refused},
+	    {"bytes_accepted", c->bytes_accepted},
 	    {"logins", c->auth_granted},
-	    {"failed logins", c->auth_failures},
+	    {"logins_failed", c->auth_failures},
 	};
 
 	(void)r;
-	json_object_set_new(counters, "connections now", json_integer(sessions_now()));
+	json_object_set_new(counters, "connections_now", json_integer(sessions_now()));
 	for (size_t i = 0; i < nitems(rows); i++)
 		json_object_set_new(counters, rows[i].name, json_integer(rows[i].value));
 }
