@@ -208,3 +208,17 @@ log_safe(struct span text)
 	out[n] = '\0';
 	return out;
 }
+
+void
+log_trace_lines(const char *who, struct span text)
+{
+	struct span line;
+	bool more;
+
+	do {
+		more = span_take(&text, '\n', &line);
+		if (line.len > 0 && line.at[line.len - 1] == '\r')
+			line.len--;
+		log_trace("%s %s", who, log_safe(line));
+	} while (more);
+}

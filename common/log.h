@@ -39,6 +39,8 @@ void fatalx(const char *format, ...) __attribute__((format(printf, 1, 2), noretu
 
 /* A line for log/<name>.trace; the caller has asked its Trace setting, and masks passwords. */
 void log_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same for a stranger's or our own text of one or more lines: each behind who, printable. */
+void log_trace_lines(const char *who, struct span text);
 
 /*
  * A printable copy: control bytes, backslash, '<', '>' and bytes that are no UTF-8 become \xNN, at

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/line.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "pop3d/commands.h"
@@ -38,18 +39,13 @@ now_ms(void)
 void
 session_trace(const struct session *s, const char *mark, struct span text)
 {
-	struct span line;
-	bool more;
+	char who[48];
 
 	if (!s->server->settings.trace)
 		return;
-	do {
-		more = span_take(&text, '\n', &line);
-		if (line.len > 0 && line.at[line.len - 1] == '\r')
-			line.len--;
-		log_trace("%u.%llu %s %s", s->server->worker, (unsigned long long)s->number, mark,
-		    log_safe(line));
-	} while (more);
+	snprintf(
+	    who, sizeof who, "%u.%llu %s", s->server->worker, (unsigned long long)s->number, mark);
+	log_trace_lines(who, text);
 }
 
 void
@@ -323,21 +319,10 @@ greet(struct session *s)
 
 /* ---- input ---- */
 
-enum line_end { LINE_UNFINISHED, LINE_WHOLE, LINE_TOO_LONG, LINE_BARE_LF };
-
-/* Only CRLF ends a line. */
 static enum line_end
 cut_line(struct span bytes, struct span *line)
 {
-	size_t max = bytes.len < AUTH_LINE_MAX_BYTES ? bytes.len : AUTH_LINE_MAX_BYTES;
-	const char *lf = memchr(bytes.at, '\n', max);
-
-	if (lf == NULL)
-		return max == AUTH_LINE_MAX_BYTES ? LINE_TOO_LONG : LINE_UNFINISHED;
-	if (lf == bytes.at || lf[-1] != '\r')
-		return LINE_BARE_LF;
-	*line = (struct span){bytes.at, lf - 1 - bytes.at};
-	return LINE_WHOLE;
+	return line_cut(bytes, AUTH_LINE_MAX_BYTES, line);
 }
 
 /* Nothing behind a line that is no line can be told from commands: the connection ends. */
