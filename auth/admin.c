@@ -18,6 +18,8 @@
 
 enum { LOOKUPS_MAX = 32, SENTENCE_SIZE = 400, DONE_SIZE = 200 };
 
+static const char unreadable[] = "config/users/passwd cannot be read: log/auth.log says why";
+
 struct request;
 
 /* A question to store whether a listed user has a mailbox. */
@@ -129,7 +131,7 @@ load(struct request *r)
 		fail(r, EX_DATAERR, "the line of %s in config/users/passwd is malformed", r->name);
 		return -1;
 	case USERS_TROUBLE:
-		fail(r, EX_IOERR, "config/users/passwd cannot be read: log/auth.log says why");
+		fail(r, EX_IOERR, "%s", unreadable);
 		return -1;
 	}
 	r->account = found;
@@ -251,7 +253,7 @@ add(struct request *r)
 		hash_password(r, on_hashed_for_add);
 		return;
 	case USERS_TROUBLE:
-		load(r);
+		fail(r, EX_IOERR, "%s", unreadable);
 		return;
 	default:
 		fail(r, EX_DATAERR, "there is a user %s already", r->name);
@@ -460,7 +462,7 @@ list(struct request *r)
 	struct account a;
 
 	if (users_refresh(users) == -1) {
-		fail(r, EX_IOERR, "config/users/passwd cannot be read: log/auth.log says why");
+		fail(r, EX_IOERR, "%s", unreadable);
 		return;
 	}
 	r->users = json_array();

@@ -200,26 +200,38 @@ flush(struct stream *s)
 		watch_output(s, false);
 }
 
-static void
+/* False without memory: a stranger's, so the stream ends and not the program. */
+static bool
 make_room(struct stream *s, size_t n)
 {
+	size_t size = s->out_size;
+	char *out;
+
 	if (s->out_at > 0 && s->out_at + s->out_len + n > s->out_size) {
 		memmove(s->out, s->out + s->out_at, s->out_len);
 		s->out_at = 0;
 	}
-	if (s->out_len + n <= s->out_size)
-		return;
-	if (s->out_size == 0)
-		s->out_size = OUT_FIRST_BYTES;
-	while (s->out_size < s->out_len + n)
-		s->out_size *= 2;
-	s->out = xrealloc(s->out, s->out_size);
+	if (s->out_at + s->out_len + n <= size)
+		return true;
+	if (size == 0)
+		size = OUT_FIRST_BYTES;
+	while (size < s->out_len + n)
+		size *= 2;
+	if ((out = realloc(s->out, size)) == NULL)
+		return false;
+	s->out = out;
+	s->out_size = size;
+	return true;
 }
 
 static void
 append(struct stream *s, struct span bytes)
 {
-	make_room(s, bytes.len);
+	if (!make_room(s, bytes.len)) {
+		log_warn("- out-of-memory client=%s", s->peer_text);
+		fail(s, TRANSPORT_RESET);
+		return;
+	}
 	memcpy(s->out + s->out_at + s->out_len, bytes.at, bytes.len);
 	s->out_len += bytes.len;
 }
@@ -307,11 +319,14 @@ keep_rest(struct stream *s, struct span rest)
 
 	s->rest = NULL;
 	s->rest_len = rest.len;
-	if (rest.len > 0) {
-		s->rest = xmalloc(rest.len);
+	if (rest.len > 0 && (s->rest = malloc(rest.len)) != NULL)
 		memcpy(s->rest, rest.at, rest.len);
-	}
 	free(old);
+	if (rest.len == 0 || s->rest != NULL)
+		return;
+	s->rest_len = 0;
+	log_warn("- out-of-memory client=%s", s->peer_text);
+	fail(s, TRANSPORT_RESET);
 }
 
 /* Gives the first len bytes of the process's buffer, which start with the rest. */
@@ -550,6 +565,8 @@ has_more_to_do(const struct stream *s)
 static void
 settle(struct stream *s)
 {
+	const struct timeval next_turn = {0, 0};
+
 	if (!s->freed && may_give_rest(s))
 		go_on(s);
 	if (!s->freed)
@@ -565,7 +582,7 @@ settle(struct stream *s)
 	if (!s->freed && s->ended)
 		watch_input(s, false);
 	if (has_more_to_do(s))
-		event_active(&s->again, EV_TIMEOUT, 0);
+		event_add(&s->again, &next_turn); /* others and timers come first */
 }
 
 /* ---- events ---- */
@@ -658,13 +675,31 @@ stream_deadline(struct stream *s, unsigned seconds)
 
 /* ---- the other side ---- */
 
-static void
-learn_peer(struct stream *s)
+static size_t
+address_size(const struct sockaddr *address)
 {
-	socklen_t len = sizeof s->peer;
+	switch (address->sa_family) {
+	case AF_INET:
+		return sizeof(struct sockaddr_in);
+	case AF_INET6:
+		return sizeof(struct sockaddr_in6);
+	default:
+		return sizeof address->sa_family; /* its name says nothing */
+	}
+}
 
-	if (getpeername(s->fd, &s->peer.any, &len) == -1)
-		s->peer.any.sa_family = AF_UNSPEC;
+static void
+learn_peer(struct stream *s, const struct sockaddr *peer)
+{
+	struct sockaddr_storage asked;
+	socklen_t len = sizeof asked;
+
+	if (peer == NULL) {
+		asked.ss_family = AF_UNSPEC;
+		(void)getpeername(s->fd, (struct sockaddr *)&asked, &len);
+		peer = (struct sockaddr *)&asked;
+	}
+	memcpy(&s->peer, peer, address_size(peer));
 	socket_address_text(&s->peer.any, s->peer_text);
 }
 
@@ -687,8 +722,8 @@ stream_peer_is_loopback(const struct stream *s)
 }
 
 struct stream *
-stream_new(
-    struct event_base *base, int fd, size_t input_limit, const struct stream_ops *ops, void *arg)
+stream_new(struct event_base *base, int fd, const struct sockaddr *peer, size_t input_limit,
+    const struct stream_ops *ops, void *arg)
 {
 	struct stream *s = xcalloc(1, sizeof *s);
 
@@ -703,7 +738,7 @@ stream_new(
 		input = xrealloc(input, input_size);
 	}
 	evutil_make_socket_nonblocking(fd);
-	learn_peer(s);
+	learn_peer(s, peer);
 	event_assign(&s->readable, base, fd, EV_READ | EV_PERSIST, on_readable, s);
 	event_assign(&s->writable, base, fd, EV_WRITE, on_writable, s);
 	event_assign(&s->deadline, base, -1, EV_TIMEOUT, on_deadline, s);

@@ -39,10 +39,13 @@ struct stream_ops {
 
 struct stream;
 
-/* Owns fd, which is made non-blocking. input_limit: the largest rest that on_bytes may leave. ops
- * is not copied. */
-struct stream *stream_new(
-    struct event_base *base, int fd, size_t input_limit, const struct stream_ops *ops, void *arg);
+/*
+ * Owns fd, which is made non-blocking. peer: the address that accept() gave (the kernel forgets it
+ * when the client has reset the connection), or NULL: the kernel is asked. input_limit: the largest
+ * rest that on_bytes may leave. ops is not copied.
+ */
+struct stream *stream_new(struct event_base *base, int fd, const struct sockaddr *peer,
+    size_t input_limit, const struct stream_ops *ops, void *arg);
 /* At once, without flushing. Clears the pointer; harmless on NULL; safe within any callback. */
 void stream_free(struct stream **s);
 

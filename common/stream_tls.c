@@ -50,8 +50,8 @@ stream_tls_read(struct stream *s, char *out, size_t size)
 			return done > 0 ? (ssize_t)done : no;
 		}
 		done += n;
-		if (n < RECORD_MAX_BYTES && SSL_pending(s->ssl) == 0)
-			break; /* the last record that was there, most likely */
+		if (SSL_pending(s->ssl) == 0)
+			break; /* of a further record, or an end, the socket will tell */
 	}
 	return done;
 }

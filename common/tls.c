@@ -18,6 +18,14 @@ reason(void)
 	return text != NULL ? text : "unknown reason";
 }
 
+/* A key with a pass phrase is of no use: there is nobody to ask. */
+static int
+no_password(char *buf, int size, int writing, void *arg)
+{
+	(void)buf, (void)size, (void)writing, (void)arg;
+	return -1;
+}
+
 static BIO *
 open_pem(const struct settings *s, const char *key)
 {
@@ -30,13 +38,13 @@ open_pem(const struct settings *s, const char *key)
 static int
 use_chain(SSL_CTX *ctx, BIO *pem)
 {
-	X509 *certificate = PEM_read_bio_X509_AUX(pem, NULL, NULL, NULL);
+	X509 *certificate = PEM_read_bio_X509_AUX(pem, NULL, no_password, NULL);
 	int ok = certificate != NULL && SSL_CTX_use_certificate(ctx, certificate) == 1;
 
 	X509_free(certificate);
 	if (!ok)
 		return -1;
-	while ((certificate = PEM_read_bio_X509(pem, NULL, NULL, NULL)) != NULL)
+	while ((certificate = PEM_read_bio_X509(pem, NULL, no_password, NULL)) != NULL)
 		if (SSL_CTX_add0_chain_cert(ctx, certificate) != 1) {
 			X509_free(certificate);
 			return -1;
@@ -50,7 +58,7 @@ use_chain(SSL_CTX *ctx, BIO *pem)
 static int
 use_key(SSL_CTX *ctx, BIO *pem)
 {
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, NULL, NULL);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_password, NULL);
 	int ok = key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
 		 SSL_CTX_check_private_key(ctx) == 1;
 

@@ -587,7 +587,7 @@ move_directory(struct supervisor *s, size_t which)
 		return;
 	}
 	for (size_t i = 0; i < s->n_slots; i++)
-		if (s->slots[i].state == SLOT_RUNNING &&
+		if ((s->slots[i].state == SLOT_RUNNING || s->slots[i].state == SLOT_STARTING) &&
 		    uses_directory(s->slots[i].program, program_directories[which].name))
 			end_slot(&s->slots[i]);
 }

@@ -39,7 +39,7 @@ on_accept(void *arg, int fd, const struct sockaddr *address, socklen_t length, i
 	}
 	verdict = admission_enter(a, fd, address, implicit);
 	if (verdict != ADMISSION_REFUSED)
-		session_new(&pop3d, fd, kind, verdict == ADMISSION_COUNTED);
+		session_new(&pop3d, fd, address, kind, verdict == ADMISSION_COUNTED);
 }
 
 /* ---- settings ---- */

@@ -501,7 +501,8 @@ static const struct stream_ops stream_ops = {
     .on_bytes = on_bytes, .on_drained = on_drained, .on_tls = on_tls, .on_end = on_end};
 
 void
-session_new(struct pop3d *d, int fd, enum session_kind kind, bool counted)
+session_new(
+    struct pop3d *d, int fd, const struct sockaddr *peer, enum session_kind kind, bool counted)
 {
 	struct session *s = xcalloc(1, sizeof *s);
 
@@ -512,7 +513,7 @@ session_new(struct pop3d *d, int fd, enum session_kind kind, bool counted)
 	s->reason = "lost";
 	s->number = ++d->last_session;
 	s->login_by_ms = now_ms() + d->settings.login_s * 1000ULL;
-	s->stream = stream_new(d->base, fd, INPUT_MAX_BYTES, &stream_ops, s);
+	s->stream = stream_new(d->base, fd, peer, INPUT_MAX_BYTES, &stream_ops, s);
 	s->local = stream_peer_is_loopback(s->stream);
 	strlcpy(s->client, stream_peer_text(s->stream), sizeof s->client);
 	event_assign(&s->timer, d->base, -1, EV_TIMEOUT, on_timer, s);

@@ -76,7 +76,8 @@ struct session {
 };
 
 /* Owns fd and, when counted, one place in the table of connections. */
-void session_new(struct pop3d *d, int fd, enum session_kind kind, bool counted);
+void session_new(
+    struct pop3d *d, int fd, const struct sockaddr *peer, enum session_kind kind, bool counted);
 /* At once. Clears the pointer. Marked messages are kept. */
 void session_free(struct session **s);
 

@@ -256,8 +256,15 @@ too_many_commands(struct session *s, const struct command *c)
 static void
 trace_command(const struct session *s, const struct command *c, struct span line)
 {
-	if (c != NULL && c->run == cmd_auth)
+	char text[32];
+
+	if (c == NULL) {
+		/* It may be a password that was typed where none was asked for. */
+		snprintf(text, sizeof text, "[%zu bytes]", line.len);
+		line = span_of(text);
+	} else if (c->run == cmd_auth) {
 		line = span_of("AUTH ***");
+	}
 	session_trace(s, "<<<", line);
 }
 

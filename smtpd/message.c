@@ -166,6 +166,7 @@ message_input_swallow(struct session *s, struct span bytes)
 	if (s->chunk_left == 0) {
 		session_expect(s, INPUT_COMMAND);
 		session_reply(s, s->chunk_refusal);
+		session_dismiss(s);
 	}
 	return n;
 }

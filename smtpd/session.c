@@ -178,14 +178,20 @@ session_set_state(struct session *s, enum session_state state)
 }
 
 void
+session_dismiss(struct session *s)
+{
+	if (s->server->draining && s->transaction == NULL)
+		session_close(s, "421 4.3.0 The service restarts; come back", "drain");
+}
+
+void
 session_end_transaction(struct session *s)
 {
 	transaction_free(s);
 	session_expect(s, INPUT_COMMAND);
 	if (s->state != S_NEW)
 		session_set_state(s, S_GREETED);
-	if (s->server->draining)
-		session_close(s, "421 4.3.0 The service restarts; come back", "drain");
+	session_dismiss(s);
 }
 
 /* ---- replies ---- */
@@ -413,7 +419,8 @@ static const struct stream_ops stream_ops = {
     .on_bytes = on_bytes, .on_drained = on_drained, .on_tls = on_tls, .on_end = on_end};
 
 void
-session_new(struct smtpd *d, int fd, enum session_kind kind, bool counted)
+session_new(
+    struct smtpd *d, int fd, const struct sockaddr *peer, enum session_kind kind, bool counted)
 {
 	struct session *s = xcalloc(1, sizeof *s);
 
@@ -422,7 +429,7 @@ session_new(struct smtpd *d, int fd, enum session_kind kind, bool counted)
 	s->counted = counted;
 	s->state = S_NEW;
 	s->number = ++d->last_session;
-	s->stream = stream_new(d->base, fd, INPUT_MAX_BYTES, &stream_ops, s);
+	s->stream = stream_new(d->base, fd, peer, INPUT_MAX_BYTES, &stream_ops, s);
 	s->local = stream_peer_is_loopback(s->stream);
 	event_assign(&s->timer, d->base, -1, EV_TIMEOUT, on_timer, s);
 	LIST_INSERT_HEAD(&d->sessions, s, entry);

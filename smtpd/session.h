@@ -71,7 +71,8 @@ struct session {
 };
 
 /* Owns fd and, when counted, one place in the table of connections. */
-void session_new(struct smtpd *d, int fd, enum session_kind kind, bool counted);
+void session_new(
+    struct smtpd *d, int fd, const struct sockaddr *peer, enum session_kind kind, bool counted);
 /* At once. Clears the pointer. */
 void session_free(struct session **s);
 
@@ -96,6 +97,9 @@ void session_set_state(struct session *s, enum session_state state);
 
 /* The transaction is over, one way or the other (RSET, EHLO, a refused or accepted message). */
 void session_end_transaction(struct session *s);
+
+/* In a drain who has no transaction is told to come back. */
+void session_dismiss(struct session *s);
 
 /* Starts the server's side of TLS; afterwards all is forgotten that was said before. */
 void session_start_tls(struct session *s, size_t consumed);

@@ -225,7 +225,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		start();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == -1)
 		abort();
-	session_new(&pop3d, pair[0], KIND_POP3, false);
+	session_new(&pop3d, pair[0], NULL, KIND_POP3, false);
 	for (size_t n = 0; n < size && !LIST_EMPTY(&pop3d.sessions);) {
 		ssize_t sent = send(pair[1], data + n, size - n, MSG_NOSIGNAL);
 

@@ -155,7 +155,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		start();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == -1)
 		abort();
-	session_new(&smtpd, pair[0], KIND_SMTP, false);
+	session_new(&smtpd, pair[0], NULL, KIND_SMTP, false);
 	for (size_t n = 0; n < size && !LIST_EMPTY(&smtpd.sessions);) {
 		ssize_t sent = send(pair[1], data + n, size - n, MSG_NOSIGNAL);
 

@@ -38,6 +38,24 @@ def test_connections_from_one_address(make_instance):
         client.close()
 
 
+def test_connections_reset_at_once_are_not_counted_for_ever(make_instance):
+    one = make_instance(config={"Maximum SMTP Connections Per Address": "5", "Maximum POP3 Connections Per Address": "5",
+                                "Unlimited Addresses": "192.0.2.1"})
+    for listener in ("SMTP", "POP3"):
+        for _ in range(200):
+            with socket.create_connection(("127.0.0.1", one.port(listener))) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    for kind in (lambda: one.smtp(), lambda: one.pop()):
+        held = []
+        while len(held) < 5:
+            try:
+                held.append(kind())     # the last resets may still be under way
+            except (AssertionError, Closed):
+                os.sched_yield()
+        for client in held:
+            client.quit()
+
+
 def test_connections_in_all(make_instance):
     one = make_instance(config={"Maximum SMTP Connections": "8", "Maximum POP3 Connections": "6"})
     held = [Smtp(one.port("SMTP")) for _ in range(8)]

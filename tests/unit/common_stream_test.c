@@ -25,7 +25,7 @@
 #include "common/stream.h"
 #include "common/tls.h"
 
-enum { LIMIT = 4096, BIG = 4 * 1024 * 1024 };
+enum { LIMIT = 4096, BIG = 4 * 1024 * 1024, ENDLESS = 1000000 };
 
 static struct event_base *base;
 
@@ -40,6 +40,7 @@ static struct side {
 	/* what on_bytes() does */
 	size_t (*reader)(struct span bytes);
 	SSL_CTX *ctx;
+	bool endless; /* on_drained() wants more */
 } side;
 
 static size_t
@@ -64,6 +65,8 @@ on_drained(void *arg)
 {
 	(void)arg;
 	side.drained++;
+	if (side.endless && side.drained < ENDLESS)
+		stream_want_drained(side.stream);
 }
 
 static void
@@ -103,7 +106,7 @@ start(void **state)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == -1)
 		return -1;
 	side.peer = pair[1];
-	side.stream = stream_new(base, pair[0], LIMIT, &ops, &side);
+	side.stream = stream_new(base, pair[0], NULL, LIMIT, &ops, &side);
 	return 0;
 }
 
@@ -396,7 +399,7 @@ an_event_sends_once(void **state)
 	closefd(&side.peer);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	side.peer = pair[1];
-	side.stream = stream_new(base, pair[0], LIMIT, &ops, &side);
+	side.stream = stream_new(base, pair[0], NULL, LIMIT, &ops, &side);
 	side.reader = write_twice;
 	say("x");
 	assert_heard("first second 2");
@@ -449,11 +452,55 @@ addresses(void **state)
 	assert_int_equal(getsockname(listening, (struct sockaddr *)&a, &len), 0);
 	side.peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(connect(side.peer, (struct sockaddr *)&a, len), 0);
-	side.stream = stream_new(base, accept(listening, NULL, NULL), LIMIT, &ops, &side);
+	side.stream = stream_new(base, accept(listening, NULL, NULL), NULL, LIMIT, &ops, &side);
 	close(listening);
 	assert_string_equal(stream_peer_text(side.stream), "127.0.0.1");
 	assert_true(stream_peer_is_loopback(side.stream));
 	assert_int_equal(stream_peer(side.stream)->sa_family, AF_INET);
+}
+
+/* Of a client that has reset the connection the kernel knows no more than what accept() said. */
+static void
+address_of_accept(void **state)
+{
+	const struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc0000207)};
+	int pair[2];
+
+	(void)state;
+	stream_free(&side.stream);
+	closefd(&side.peer);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	side.peer = pair[1];
+	side.stream = stream_new(base, pair[0], (const struct sockaddr *)&a, LIMIT, &ops, &side);
+	assert_string_equal(stream_peer_text(side.stream), "192.0.2.7");
+	assert_false(stream_peer_is_loopback(side.stream));
+	assert_int_equal(stream_peer(side.stream)->sa_family, AF_INET);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	*(unsigned *)arg = side.drained;
+}
+
+/* Who always has more to send lets others have their turn, timers too. */
+static void
+endless_output_does_not_stop_the_loop(void **state)
+{
+	struct event *timer;
+	unsigned at = 0;
+
+	(void)state;
+	timer = event_new(base, -1, EV_TIMEOUT, on_timer, &at);
+	side.endless = true;
+	stream_want_drained(side.stream);
+	event_add(timer, &(struct timeval){0, 1});
+	while (at == 0)
+		event_base_loop(base, EVLOOP_ONCE);
+	assert_in_range(at, 1, ENDLESS - 1);
+	side.endless = false;
+	event_free(timer);
 }
 
 /* ---- TLS ---- */
@@ -713,6 +760,35 @@ paused_inside_tls(void **state)
 	SSL_CTX_free(ctx);
 }
 
+/* A record as long as records may be, and at once the end. */
+static void
+end_behind_a_full_record(void **state)
+{
+	char record[16384];
+	SSL_CTX *ctx;
+	SSL *ssl;
+	BIO *together = BIO_new(BIO_f_buffer());
+
+	(void)state;
+	side.ctx = context(certificate_pem, key_pem, "TLSv1.2");
+	assert_int_equal(stream_start_tls(side.stream, side.ctx, 0), 0);
+	ssl = tls_client(&ctx);
+	shake_hands(ssl);
+	memset(record, 'r', sizeof record);
+	BIO_set_write_buffer_size(together, 65536);
+	BIO_push(together, BIO_new_socket(side.peer, BIO_NOCLOSE));
+	SSL_set0_wbio(ssl, together);
+	assert_int_equal(SSL_write(ssl, record, sizeof record), sizeof record);
+	SSL_shutdown(ssl);
+	assert_int_equal(BIO_flush(together), 1);
+	turn();
+	assert_int_equal(side.n, sizeof record);
+	assert_int_equal(side.ends, 1);
+	assert_int_equal(side.why, STREAM_EOF);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+}
+
 static void
 a_cut_connection_inside_tls_is_no_end_of_input(void **state)
 {
@@ -772,12 +848,15 @@ main(void)
 	    test(an_event_sends_once),
 	    test(drained_is_told_once_and_from_the_loop),
 	    test(addresses),
+	    test(address_of_accept),
+	    test(endless_output_does_not_stop_the_loop),
 	    test(contexts),
 	    test(tls_after_clear),
 	    test(what_precedes_the_handshake_is_refused),
 	    test(injection_in_a_packet_of_its_own),
 	    test(much_inside_tls),
 	    test(paused_inside_tls),
+	    test(end_behind_a_full_record),
 	    test(a_cut_connection_inside_tls_is_no_end_of_input),
 	    test(broken_handshakes),
 	};

@@ -304,7 +304,7 @@ connect_client(bool local)
 	c->output = xcalloc(1, OUTPUT_MAX_BYTES);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 	c->fd = pair[1];
-	session_new(&pop3d, pair[0], KIND_POP3, false);
+	session_new(&pop3d, pair[0], NULL, KIND_POP3, false);
 	LIST_FIRST(&pop3d.sessions)->local = local;
 	return c;
 }

@@ -316,7 +316,7 @@ connect_client(enum session_kind kind, bool local)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 	c.fd = pair[1];
-	session_new(&smtpd, pair[0], kind, false);
+	session_new(&smtpd, pair[0], NULL, kind, false);
 	LIST_FIRST(&smtpd.sessions)->local = local;
 	return c;
 }
