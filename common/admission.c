@@ -4,7 +4,9 @@
  */
 #include "common/admission.h"
 
+#include <limits.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,11 +55,29 @@ admission_refuse(struct admission *a, int fd, const struct sockaddr *address, co
 	close(fd);
 }
 
+void
+admission_reserve_fds(struct admission *a, unsigned reserve)
+{
+	struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur > INT_MAX)
+		limit.rlim_cur = INT_MAX;
+	/* A quarter at least, however few there are. */
+	if (reserve > limit.rlim_cur / 4 * 3)
+		reserve = limit.rlim_cur / 4 * 3;
+	a->fds_end = limit.rlim_cur - reserve;
+}
+
 enum admission_verdict
 admission_enter(struct admission *a, int fd, const struct sockaddr *address, bool mute)
 {
 	unsigned max_each = a->max_each;
 
+	if (a->fds_end > 0 && fd >= a->fds_end) {
+		admission_refuse(a, fd, address, mute ? "" : a->full_reply, "descriptors");
+		return ADMISSION_REFUSED;
+	}
 	if (a->table == NULL || address->sa_family == AF_UNIX)
 		return ADMISSION_FREE;
 	if (max_each > 0 && ip_list_has(a->unlimited, address))

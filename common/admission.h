@@ -15,6 +15,7 @@ struct admission {
 	struct connections *table; /* NULL: nothing is counted */
 	const struct ip_list *unlimited;
 	unsigned max_all, max_each;
+	int fds_end; /* descriptors from here on are kept for other things than connections */
 	const char *full_reply, *address_reply; /* lines with CRLF */
 	uint64_t n_refused;
 	/* private: */
@@ -26,6 +27,9 @@ enum admission_verdict {
 	ADMISSION_FREE,	   /* let in, not counted (a UNIX socket) */
 	ADMISSION_COUNTED  /* let in; connections_leave() gives its place back */
 };
+
+/* Sets fds_end: all but `reserve` of the process's descriptors may be connections. */
+void admission_reserve_fds(struct admission *a, unsigned reserve);
 
 /* mute: the client expects TLS, a reply in clear would mean nothing to it. */
 enum admission_verdict

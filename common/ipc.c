@@ -224,8 +224,10 @@ ipc_receive_now(int sock, unsigned char *buf, uint32_t *type, uint64_t *tag, str
 {
 	union control c;
 	struct iovec io = {buf, IPC_MESSAGE_MAX_BYTES};
-	struct msghdr m = {
-	    .msg_iov = &io, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof c.bytes};
+	struct msghdr m = {.msg_iov = &io,
+	    .msg_iovlen = 1,
+	    .msg_control = &c,
+	    .msg_controllen = CMSG_LEN(sizeof(int))};
 	ssize_t n;
 
 	do
@@ -378,7 +380,7 @@ receive_batch(int fd)
 		in.m[i].msg_hdr = (struct msghdr){.msg_iov = &in.io[i],
 		    .msg_iovlen = 1,
 		    .msg_control = &in.c[i],
-		    .msg_controllen = sizeof in.c[i].bytes};
+		    .msg_controllen = CMSG_LEN(sizeof(int))}; /* one; more are MSG_CTRUNC */
 	}
 	return recvmmsg(fd, in.m, IPC_BATCH, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
 }

@@ -185,7 +185,8 @@ struct ipc_call *
 ipc_call(struct ipc_client *c, struct writer *w, int pass_fd, ipc_answer_cb cb, void *arg);
 /* Forgets a call: its answer will be dropped. Clears the caller's pointer; harmless on NULL. */
 void ipc_call_cancel(struct ipc_call **call);
-/* Memory that is freed with the call, after cb or when it is forgotten: what a door keeps for it. */
+/* Memory that is freed with the call, after cb or when it is forgotten: what a door keeps for it.
+ */
 void ipc_call_own(struct ipc_call *call, void *memory);
 /* Sends without expecting an answer; dropped when not connected. */
 void ipc_client_send(struct ipc_client *c, struct writer *w, int pass_fd);

@@ -85,6 +85,7 @@ on_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
 {
 	struct ipc_client *c = arg;
 
+	c->delay_ms = 0; /* the other side lives */
 	if (tag != 0)
 		answer_call(c, type, tag, r);
 	else if (c->ops->on_notice != NULL)

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/role.h"
+#include "common/stream.h"
 #include "master/control.h"
 #include "master/logfile.h"
 #include "master/status.h"
@@ -23,8 +24,7 @@ enum { WORDS_MAX = 64, CLIENTS_MAX = 256, TEXT_CHUNK_BYTES = 60000 };
 
 struct control_server {
 	struct supervisor *supervisor;
-	struct event *acceptable;
-	int fd;
+	struct listener *listener;
 	struct client *clients;
 	struct request *waiting; /* for the supervisor to settle */
 	size_t n_clients;
@@ -350,16 +350,13 @@ on_close(void *arg)
 }
 
 static void
-on_acceptable(evutil_socket_t fd, short what, void *arg)
+on_accept(void *arg, int sock, const struct sockaddr *address, socklen_t length, int kind)
 {
 	struct control_server *c = arg;
-	int sock = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct client *cl;
 	uid_t uid;
 
-	(void)what;
-	if (sock == -1)
-		return;
+	(void)address, (void)length, (void)kind;
 	if (c->n_clients >= CLIENTS_MAX) {
 		closefd(&sock);
 		return;
@@ -389,9 +386,7 @@ control_server_new(struct supervisor *s)
 		return NULL;
 	c = xcalloc(1, sizeof *c);
 	c->supervisor = s;
-	c->fd = fd;
-	c->acceptable = event_new(s->base, fd, EV_READ | EV_PERSIST, on_acceptable, c);
-	event_add(c->acceptable, NULL);
+	c->listener = listener_new(s->base, fd, 0, on_accept, c);
 	return c;
 }
 
@@ -416,7 +411,6 @@ control_server_free(struct control_server **cp)
 		ipc_channel_free(&cl->channel);
 		release_client(cl);
 	}
-	event_free(c->acceptable);
-	closefd(&c->fd);
+	listener_free(&c->listener);
 	free(c);
 }

@@ -11,7 +11,11 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/tls.h"
+#include "pop3d/ahead.h"
 #include "pop3d/session.h"
+
+/* For connections to auth, and what is being opened. */
+enum { FDS_RESERVED = 64 };
 
 static struct pop3d pop3d;
 static struct listeners *listeners;
@@ -139,6 +143,8 @@ server_open(struct role *r)
 	pop3d.on_empty = on_empty;
 	LIST_INIT(&pop3d.sessions);
 	read_settings(r);
+	/* Messages that are read ahead have theirs. */
+	admission_reserve_fds(&pop3d.admission, AHEAD_ALL_MAX + FDS_RESERVED);
 	pop3d.admission.full_reply = "-ERR [SYS/TEMP] Too many connections; try again later\r\n";
 	pop3d.admission.address_reply =
 	    "-ERR [SYS/TEMP] Too many connections from your address\r\n";

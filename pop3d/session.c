@@ -334,10 +334,11 @@ refuse_bare_lf(struct session *s, struct span bytes)
 }
 
 static size_t
-refuse_long_line(struct session *s)
+refuse_long_line(struct session *s, struct span bytes)
 {
 	login_abort(s);
 	session_expect(s, INPUT_LONG_LINE);
+	s->after_cr = bytes.at[AUTH_LINE_MAX_BYTES - 1] == '\r';
 	return AUTH_LINE_MAX_BYTES;
 }
 
@@ -345,9 +346,13 @@ static size_t
 input_long_line(struct session *s, struct span bytes)
 {
 	const char *lf = memchr(bytes.at, '\n', bytes.len);
+	bool after_cr = s->after_cr;
 
+	s->after_cr = bytes.at[bytes.len - 1] == '\r';
 	if (lf == NULL)
 		return bytes.len;
+	if (lf > bytes.at ? lf[-1] != '\r' : !after_cr)
+		return refuse_bare_lf(s, bytes);
 	session_expect(s, INPUT_COMMAND);
 	session_reply(s, "-ERR Line too long");
 	return lf + 1 - bytes.at;
@@ -364,7 +369,7 @@ input_command(struct session *s, struct span bytes)
 	case LINE_BARE_LF:
 		return refuse_bare_lf(s, bytes);
 	case LINE_TOO_LONG:
-		return refuse_long_line(s);
+		return refuse_long_line(s, bytes);
 	default:
 		s->left = bytes.len - line.len - 2;
 		command_run(s, line);
@@ -383,7 +388,7 @@ input_auth(struct session *s, struct span bytes)
 	case LINE_BARE_LF:
 		return refuse_bare_lf(s, bytes);
 	case LINE_TOO_LONG:
-		return refuse_long_line(s);
+		return refuse_long_line(s, bytes);
 	default:
 		session_trace(s, "<<<", span_of("***"));
 		session_expect(s, INPUT_COMMAND);

@@ -67,6 +67,7 @@ struct session {
 	uint8_t kind, state, input;
 	bool tls, local; /* local: a loopback address or a UNIX socket */
 	bool counted;	 /* in the table of connections */
+	bool after_cr;	 /* the long line so far ends with a CR */
 	bool waiting;	 /* for auth or store: the stream is paused */
 	bool full;	 /* the client does not take its answers: paused, too */
 	bool handshaking;

@@ -15,12 +15,19 @@
 #include "queue/conclude.h"
 
 /* The oldest so many are listed; "total" says how many there are. */
-enum { LIST_MAX = 10000, LIST_RECIPIENTS_MAX = 100, LIST_EACH = 64 };
+/* LIST_ALL_RECIPIENTS_MAX: of all messages of a list together; each shows one at least. */
+enum {
+	LIST_MAX = 10000,
+	LIST_RECIPIENTS_MAX = 100,
+	LIST_ALL_RECIPIENTS_MAX = 20000,
+	LIST_EACH = 64
+};
 
 struct listing {
 	struct job job;
 	struct queue *queue;
 	uint64_t tag;
+	size_t room; /* recipients that may still be shown */
 	uint64_t *ids;
 	size_t n_ids, total, at;
 	bool sorted, full;
@@ -100,10 +107,8 @@ recipient_doc(const struct recipient *r, bool full)
 }
 
 static json_t *
-recipients_doc(const struct envelope *e, bool full)
+recipients_doc(const struct envelope *e, bool full, size_t n)
 {
-	size_t n =
-	    full || e->n_recipients < LIST_RECIPIENTS_MAX ? e->n_recipients : LIST_RECIPIENTS_MAX;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++)
@@ -132,8 +137,9 @@ add_all_fields(json_t *doc, const struct message *m, const struct envelope *e)
 }
 
 static json_t *
-message_doc(const struct message *m, const struct envelope *e, bool full)
+message_doc(const struct message *m, const struct envelope *e, bool full, size_t *room)
 {
+	size_t n = e->n_recipients;
 	json_t *doc = json_object();
 	char id[QUEUE_ID_TEXT_SIZE];
 
@@ -147,8 +153,13 @@ message_doc(const struct message *m, const struct envelope *e, bool full)
 	json_object_set_new(doc, "held", json_boolean(m->name.held));
 	if (full)
 		add_all_fields(doc, m, e);
-	json_object_set_new(doc, "recipients", recipients_doc(e, full));
-	if (!full && e->n_recipients > LIST_RECIPIENTS_MAX)
+	if (!full && n > LIST_RECIPIENTS_MAX)
+		n = LIST_RECIPIENTS_MAX;
+	if (n > *room)
+		n = *room > 0 ? *room : 1;
+	*room -= n < *room ? n : *room;
+	json_object_set_new(doc, "recipients", recipients_doc(e, full, n));
+	if (n < e->n_recipients)
 		json_object_set_new(doc, "recipients_total", json_integer(e->n_recipients));
 	return doc;
 }
@@ -173,7 +184,7 @@ add_document(struct listing *l, const struct message *m)
 
 	if (fd == -1)
 		return; /* gone meanwhile; or not sound, which its next attempt finds out */
-	json_array_append_new(l->messages, message_doc(m, &e, l->full));
+	json_array_append_new(l->messages, message_doc(m, &e, l->full, &l->room));
 	envelope_clear(&e);
 	free(storage);
 	closefd(&fd);
@@ -236,7 +247,8 @@ start(struct queue *q, uint64_t tag, uint64_t *ids, size_t n, bool full)
 {
 	struct listing *l = xmalloc(sizeof *l);
 
-	*l = (struct listing){.job = {.work = work, .done = on_done},
+	*l = (struct listing){.room = LIST_ALL_RECIPIENTS_MAX,
+	    .job = {.work = work, .done = on_done},
 	    .queue = q,
 	    .tag = tag,
 	    .ids = ids,

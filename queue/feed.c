@@ -297,6 +297,8 @@ load_work(struct job *job)
 	for (size_t i = 0; i < e.n_recipients; i++) {
 		l->hand->status[i] = e.recipients[i].status;
 		l->hand->n_pending -= e.recipients[i].status != RECIPIENT_PENDING;
+		/* In an earlier attempt; it is not forgotten when the others are done. */
+		l->hand->has_failed |= e.recipients[i].status == RECIPIENT_FAILED;
 	}
 	envelope_clear(&e);
 	free(storage);

@@ -18,6 +18,7 @@ struct wall_clock {
 	int fd;
 	struct event event;
 	uint64_t armed_us; /* 0: not */
+	bool jumped;	   /* heard of while setting the timer, to be told from the loop */
 	wall_clock_cb cb;
 	void *arg;
 };
@@ -37,12 +38,15 @@ on_alarm(evutil_socket_t fd, short what, void *arg)
 	struct wall_clock *c = arg;
 	uint64_t count;
 	ssize_t n = read(fd, &count, sizeof count);
+	bool jumped;
 
 	(void)what;
-	if (n == -1 && errno != ECANCELED)
+	jumped = c->jumped || (n == -1 && errno == ECANCELED);
+	if (n == -1 && !jumped)
 		return; /* EAGAIN: set again meanwhile */
+	c->jumped = false;
 	c->armed_us = 0;
-	c->cb(c->arg, n == -1);
+	c->cb(c->arg, jumped);
 }
 
 struct wall_clock *
@@ -79,11 +83,14 @@ wall_clock_set(struct wall_clock *c, uint64_t at_us)
 
 	if (at_us == c->armed_us || at_us == 0)
 		return;
-	if (timerfd_settime(c->fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL) ==
-		-1 &&
-	    errno != ECANCELED) {
+	if (timerfd_settime(c->fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL) == 0) {
+		c->armed_us = at_us;
+	} else if (errno == ECANCELED) {
+		/* It is set; and the clock was, which read() will not say again. */
+		c->armed_us = at_us;
+		c->jumped = true;
+		event_active(&c->event, EV_READ, 0);
+	} else {
 		log_warn("cannot set a timer: %s", strerror(errno));
-		return;
 	}
-	c->armed_us = at_us;
 }

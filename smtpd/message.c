@@ -28,6 +28,8 @@ static const char *const faults[] = {
 };
 _Static_assert(TEXT_LINE_MAX_BYTES == 8192, "the reply names the limit");
 
+enum { COMMITTING_MAX_BYTES = 16 * 1024 * 1024 };
+
 static const char no_space[] = "452 4.3.1 No space for the message now; try again later";
 
 static const char *
@@ -232,11 +234,22 @@ on_durable(void *arg, uint64_t id, int error)
 	session_go_on(s);
 }
 
+/* What all sessions have under way to queue goes through one connection with a limit. */
+static bool
+has_room(const struct session *s)
+{
+	size_t all = s->server->committing_bytes;
+
+	return all == 0 || all + envelope_size(&s->transaction->envelope) <= COMMITTING_MAX_BYTES;
+}
+
 static void
 commit(struct session *s)
 {
 	struct transaction *t = s->transaction;
 
+	t->committing_bytes = envelope_size(&t->envelope);
+	s->server->committing_bytes += t->committing_bytes;
 	t->envelope.message_size = t->body->size;
 	t->envelope.message_crc = t->body->crc;
 	body_free(&t->body);
@@ -254,6 +267,8 @@ message_refusal(const struct session *s)
 		return reply_to_errno(b->error);
 	if (body_fault(b) != DATA_SOUND)
 		return faults[body_fault(b)];
+	if (!has_room(s))
+		return no_space;
 	if (b->header.received > s->server->settings.hops_max)
 		return "554 5.4.6 Message loops: too many Received fields";
 	return NULL;

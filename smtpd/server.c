@@ -17,6 +17,9 @@
 #include "smtpd/session.h"
 #include "smtpd/transaction.h"
 
+/* For connections to other programs, and what they send. */
+enum { FDS_RESERVED = 64 };
+
 static struct smtpd smtpd;
 static struct listeners *listeners;
 static struct role *role;
@@ -167,6 +170,8 @@ server_open(struct role *r)
 	smtpd.on_empty = on_empty;
 	LIST_INIT(&smtpd.sessions);
 	read_settings(r);
+	admission_reserve_fds(&smtpd.admission,
+	    FDS_RESERVED + settings_u64(r->settings, "limits", "Spare Spool Files"));
 	smtpd.admission.full_reply = "421 4.3.2 Too many connections; try again later\r\n";
 	smtpd.admission.address_reply = "421 4.7.0 Too many connections from your address\r\n";
 	if (fd != -1)

@@ -62,6 +62,7 @@ struct session {
 	uint8_t kind, state, input;
 	bool esmtp, tls, local; /* local: a loopback address or a UNIX socket */
 	bool counted;		/* in the table of connections */
+	bool after_cr;		/* the long line so far ends with a CR */
 	bool waiting;		/* for auth, router or queue: the stream is paused */
 	bool full;		/* the client does not read its replies: paused, too */
 	bool handshaking;

@@ -44,6 +44,7 @@ struct smtpd {
 	struct admission admission;
 	struct sessions sessions;
 	struct smtpd_counters counters;
+	size_t committing_bytes; /* of envelopes on their way to queue */
 	unsigned worker;
 	uint64_t last_session; /* numbers for the trace */
 	bool draining;

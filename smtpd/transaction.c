@@ -347,6 +347,7 @@ transaction_free(struct session *s)
 		ipc_call_cancel(&a->call);
 		free(a);
 	}
+	s->server->committing_bytes -= t->committing_bytes;
 	if (t->committing)
 		log_info("%s unanswered from=<%s> client=%s", queue_id_text(t->envelope.id),
 		    log_safe(t->envelope.reverse_path), session_client(s));

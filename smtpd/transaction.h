@@ -51,6 +51,7 @@ struct transaction {
 	/* the message: */
 	struct queue_slot slot;
 	struct queue_call *call;
+	size_t committing_bytes; /* of its envelope, when committing */
 	bool committing;
 	struct body *body;
 	struct pool pool;

@@ -4,7 +4,8 @@
  * of the mailboxes.
  *
  * Each rename or link that succeeds is one delivery. A restart in between finds some of them done;
- * the repeated DELIVER meets its own name there (EEXIST) and does the rest.
+ * the repeated DELIVER meets its own name there (EEXIST), replaces it, since it may be torn, and
+ * does the rest.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -202,12 +203,27 @@ write_tmp(const struct delivery *d, struct maildir *m)
 
 /* ---- into new/ ---- */
 
-/* 0, or -1 with errno: EEXIST when it was there. The file is no longer in tmp/ in any case. */
+/* Over a file of an earlier attempt, which may be torn: nobody knows whether it ever was synced. */
 static int
-move_to_new(const struct delivery *d, struct maildir *m)
+replace(int tmp, int new, const char *name)
+{
+	int rv = renameat(tmp, name, new, name);
+
+	/* Two names of one file both stay. */
+	unlink_quietly(tmp, name);
+	return rv;
+}
+
+/*
+ * 0, or -1 with errno. *repeated says that it was there, from an earlier attempt. The file is no
+ * longer in tmp/ in any case.
+ */
+static int
+move_to_new(const struct delivery *d, struct maildir *m, bool *repeated)
 {
 	int tmp = maildir_folder(m, MAILDIR_TMP), new = maildir_folder(m, MAILDIR_NEW), rv = -1;
 
+	*repeated = false;
 	if (tmp != -1 && new != -1)
 		rv = renameat2(tmp, d->name, new, d->name, RENAME_NOREPLACE);
 	if (rv == 0)
@@ -215,6 +231,9 @@ move_to_new(const struct delivery *d, struct maildir *m)
 	/* Not every file system can rename that way. */
 	if (new != -1 && (errno == EINVAL || errno == ENOSYS))
 		rv = linkat(tmp, d->name, new, d->name, 0);
+	*repeated = rv == -1 && tmp != -1 && new != -1 && errno == EEXIST;
+	if (*repeated)
+		return replace(tmp, new, d->name);
 	if (tmp != -1)
 		unlink_quietly(tmp, d->name);
 	return rv;
@@ -224,12 +243,26 @@ move_to_new(const struct delivery *d, struct maildir *m)
 static int
 settle_move(struct delivery *d, struct target *t, struct maildir *m)
 {
-	int rv = move_to_new(d, m);
+	bool repeated;
 
-	if (rv == -1 && errno != EEXIST)
+	if (move_to_new(d, m, &repeated) == -1)
 		return -1;
-	set_done(d, t, m, rv == -1);
+	set_done(d, t, m, repeated);
 	return 0;
+}
+
+/* Over what is there from an earlier attempt. */
+static int
+link_over(const struct delivery *d, struct maildir *m, int from, int to)
+{
+	int tmp = maildir_folder(m, MAILDIR_TMP);
+
+	if (tmp == -1)
+		return -1;
+	(void)unlinkat(tmp, d->name, 0); /* what a crash has left */
+	if (linkat(from, d->name, tmp, d->name, 0) == -1)
+		return -1;
+	return replace(tmp, to, d->name);
 }
 
 /* 0: it is there now. */
@@ -241,11 +274,11 @@ link_from_source(struct delivery *d, struct target *t, struct maildir *m)
 
 	if (from == -1 || to == -1)
 		return -1;
-	rv = linkat(from, d->name, to, d->name, 0);
-	if (rv == -1 && errno != EEXIST)
-		return -1;
-	set_done(d, t, m, rv == -1);
-	return 0;
+	if ((rv = linkat(from, d->name, to, d->name, 0)) == 0)
+		set_done(d, t, m, false);
+	else if (errno == EEXIST && (rv = link_over(d, m, from, to)) == 0)
+		set_done(d, t, m, true);
+	return rv;
 }
 
 /* -1 with errno: m has nothing of it. */
@@ -271,6 +304,7 @@ place(struct delivery *d, struct target *t, struct maildir *m)
 
 /* ---- may it go there? ---- */
 
+/* From an earlier attempt: the room for it is taken already. */
 static bool
 is_there(const struct delivery *d, struct maildir *m)
 {
@@ -288,11 +322,9 @@ try(struct delivery *d, struct target *t, struct maildir *m)
 
 	if (maildir_room(m, shared, &room) == -1)
 		return -1;
-	if (d->bytes <= room)
+	if (d->bytes <= room || is_there(d, m))
 		return place(d, t, m);
-	if (is_there(d, m))
-		set_done(d, t, m, true);
-	else if (d->bytes > maildir_limit(m, shared))
+	if (d->bytes > maildir_limit(m, shared))
 		set_end(t, END_FAILED, "552 5.2.2 larger than the whole mailbox may be");
 	else
 		set_end(t, END_DEFERRED, "452 4.2.2 mailbox full");

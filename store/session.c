@@ -34,6 +34,7 @@ struct session {
 	struct listing *listing;
 	struct ipc_channel *channel;
 	uint64_t deleted, searched;
+	bool search_failed; /* a folder could not be looked through */
 };
 
 struct sessions {
@@ -248,9 +249,11 @@ search_folder(struct session *s, enum maildir_folder folder, const struct listin
 	bool found = false;
 
 	if (d == NULL) {
+		s->search_failed |= s->m->dir != -1 && errno != ENOENT;
 		closefd(&fd);
 		return false;
 	}
+	s->search_failed |= s->searched >= SEARCH_NAMES_MAX;
 	while (!found && s->searched < SEARCH_NAMES_MAX && (e = readdir(d)) != NULL) {
 		s->searched++;
 		found =
@@ -271,13 +274,15 @@ search(struct session *s, const struct listing_file *f, struct place *p)
 {
 	bool found;
 
+	s->search_failed = false;
 	p->folder = MAILDIR_CUR;
 	found = search_folder(s, p->folder, f, p->name);
 	if (!found && f->folder == MAILDIR_CUR) {
 		p->folder = MAILDIR_NEW;
 		found = search_folder(s, p->folder, f, p->name);
 	}
-	errno = ENOENT; /* still why it is searched for */
+	/* Still why it is searched for, unless nobody could look. */
+	errno = s->search_failed ? EAGAIN : ENOENT;
 	return found;
 }
 

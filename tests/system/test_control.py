@@ -440,12 +440,16 @@ def test_dialogue_traces_mask_passwords(make_instance):
         assert smtp.cmd(base64.b64encode(b"ann").decode()).code == 334
         assert smtp.cmd(base64.b64encode(b"ann-secret").decode()).code == 235
         smtp.quit()
+    with one.smtp("SMTPS") as smtp:     # a client that goes on after a refusal
+        smtp.cmd("AUTH LOGIN !!!")
+        smtp.cmd(base64.b64encode(b"ann-secret").decode())
+        smtp.quit()
     with one.pop("ann") as pop:
         pop.quit()
     with one.pop() as pop:
         pop.ok(f"AUTH PLAIN {token}")
         pop.quit()
-    one.wait_log("smtpd", r"(?s)221.*221", suffix="trace")
+    one.wait_log("smtpd", r"(?s)221.*221.*221", suffix="trace")
     one.wait_log("pop3d", r"(?s)QUIT.*QUIT", suffix="trace")
     for name in ("smtpd", "pop3d"):
         text = one.log(name, "trace")

@@ -671,6 +671,31 @@ failed_is_kept(void **state)
 	assert_null(strstr(text, "u1@example.org"));
 }
 
+/* One fails in the first attempt, the other is delivered in the second: the failure is not lost. */
+static void
+failed_before_the_others_are_done(void **state)
+{
+	uint64_t id = accepted(2);
+	char text[4096];
+
+	(void)state;
+	support_settings(&t.f.q, "1", "12");
+	start_router(10);
+	until(t.n_due == 1);
+	result(id, 0, END_FAILED, true, false);
+	result(id, 1, END_DEFERRED, true, true);
+	until(t.n_due == 2); /* a second later */
+	assert_int_equal(support_count(t.f.failures, "."), 0);
+	result(id, 1, END_DONE, true, true);
+	until(t.f.q.messages.n == 0);
+	assert_int_equal(support_count(t.f.spool, "new") + support_count(t.f.spool, "cur"), 0);
+	read_failure(id, ".eml", text, sizeof text);
+	assert_string_equal(text, message);
+	read_failure(id, ".txt", text, sizeof text);
+	assert_non_null(strstr(text, "<u0@example.org>\n  some reply\n  via store\n"));
+	assert_null(strstr(text, "u1@example.org"));
+}
+
 static void
 given_up(void **state)
 {
@@ -1023,6 +1048,7 @@ main(void)
 	    row(deferred_after_sync),
 	    row(second_attempt),
 	    row(failed_is_kept),
+	    row(failed_before_the_others_are_done),
 	    row(given_up),
 	    row(failures_wait),
 	    row(expanded_once),

@@ -757,6 +757,28 @@ long_lines(void **state)
 	free(text);
 }
 
+/* Only CRLF ends a line, however long: what follows a bare LF is not heard. */
+static void
+long_lines_with_a_bare_lf(void **state)
+{
+	static const size_t lengths[] = {
+	    AUTH_LINE_MAX_BYTES, AUTH_LINE_MAX_BYTES + 1, AUTH_LINE_MAX_BYTES + 70000};
+	char *text = xmalloc(200000);
+
+	(void)state;
+	for (size_t i = 0; i < nitems(lengths); i++) {
+		char *out;
+
+		memset(text, 'x', lengths[i]);
+		memcpy(text + lengths[i], "\nNOOP\r\n" QUIT, sizeof "\nNOOP\r\n" QUIT);
+		out = converse(KIND_SMTP, true, span_of(text), SIZE_MAX);
+		check_text("bare LF", out,
+		    BANNER "554 5.5.2 Lines end with CR LF; closing the connection\r\n");
+		free(out);
+	}
+	free(text);
+}
+
 /* 100 recipients at least, more than router is asked at one time, and 5,000 over the limit. */
 static void
 many_recipients(void **state)
@@ -1000,6 +1022,7 @@ main(void)
 	    cmocka_unit_test(sizes),
 	    cmocka_unit_test(chunk_over_the_limit),
 	    cmocka_unit_test(long_lines),
+	    cmocka_unit_test(long_lines_with_a_bare_lf),
 	    cmocka_unit_test(many_recipients),
 	    cmocka_unit_test(commands_without_mail),
 	    cmocka_unit_test(queue_refuses),

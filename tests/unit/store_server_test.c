@@ -512,6 +512,41 @@ delivers(void **state)
 	assert_string_equal(name, expected);
 }
 
+/* What a power cut has torn is not taken for a delivery. */
+static void
+torn_files_are_replaced(void **state)
+{
+	static const char *const folders[] = {"ann/new", "bob/new"};
+	static const char *const orders[] = {"ann bob", "bob ann"};
+	char name[256], path[400];
+
+	(void)state;
+	make_mailbox("ann");
+	make_mailbox("bob");
+	for (size_t o = 0; o < nitems(orders); o++)
+		for (size_t torn = 0; torn < 3; torn++) {
+			deliver(first_id, "whole", orders[o]);
+			for (size_t i = 0; i < nitems(folders); i++) {
+				count_files(folders[i], name, sizeof name);
+				snprintf(path, sizeof path, "%s/%s", folders[i], name);
+				if (torn == 2 || torn == i)
+					assert_int_equal(truncate(path_of(path), 0), 0);
+			}
+			deliver(first_id, "whole", orders[o]);
+			for (size_t i = 0; i < nitems(folders); i++) {
+				int fd;
+
+				assert_int_equal(delivered.ends[i], END_DONE);
+				assert_int_equal(count_files(folders[i], name, sizeof name), 1);
+				snprintf(path, sizeof path, "%s/%s", folders[i], name);
+				fd = open(path_of(path), O_RDONLY);
+				expect_text(fd, "Return-Path: <a@example.org>\r\nwhole");
+				close(fd);
+			}
+			assert_int_equal(count_in("ann/tmp") + count_in("bob/tmp"), 0);
+		}
+}
+
 static void
 repeats_find_themselves(void **state)
 {
@@ -1210,6 +1245,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    WITH(delivers),
 	    WITH(repeats_find_themselves),
+	    WITH(torn_files_are_replaced),
 	    WITH(leftovers_in_tmp_are_replaced),
 	    WITH(long_messages_and_torn_ones),
 	    WITH(other_file_systems_are_synced),
