@@ -177,15 +177,18 @@ utf8_length(const unsigned char *p, size_t left)
 }
 
 static bool
-is_plain(const unsigned char *p, size_t length)
+is_plain(const unsigned char *p, size_t length, bool angles)
 {
-	if (length == 0 || p[0] < ' ' || p[0] == 0x7f || p[0] == '\\' || p[0] == '<' || p[0] == '>')
+	if (length == 0 || p[0] < ' ' || p[0] == 0x7f || p[0] == '\\')
 		return false;
+	if (p[0] == '<' || p[0] == '>')
+		return angles;
 	return !(p[0] == 0xc2 && p[1] < 0xa0); /* C1 controls */
 }
 
-const char *
-log_safe(struct span text)
+/* angles: '<' and '>' stay; where values stand between them they do not. */
+static const char *
+printable(struct span text, bool angles)
 {
 	static char buffers[SAFE_BUFFERS][SAFE_MAX_BYTES + 4];
 	static unsigned turn;
@@ -196,7 +199,7 @@ log_safe(struct span text)
 		const unsigned char *p = (const unsigned char *)text.at + i;
 		size_t length = utf8_length(p, text.len - i);
 
-		if (is_plain(p, length)) {
+		if (is_plain(p, length, angles)) {
 			memcpy(out + n, p, length);
 			n += length;
 			i += length;
@@ -209,6 +212,12 @@ log_safe(struct span text)
 	return out;
 }
 
+const char *
+log_safe(struct span text)
+{
+	return printable(text, false);
+}
+
 void
 log_trace_lines(const char *who, struct span text)
 {
@@ -219,6 +228,6 @@ log_trace_lines(const char *who, struct span text)
 		more = span_take(&text, '\n', &line);
 		if (line.len > 0 && line.at[line.len - 1] == '\r')
 			line.len--;
-		log_trace("%s %s", who, log_safe(line));
+		log_trace("%s %s", who, printable(line, true));
 	} while (more);
 }

@@ -11,6 +11,7 @@
 #include "common/memory.h"
 #include "common/span.h"
 #include "master/ctl.h"
+#include "master/ctl_warnings.h"
 
 /* What an administrator calls a key: "Use MTA" or "[smtpd] Use MTA". */
 struct name {
@@ -79,6 +80,7 @@ static int
 set(struct ctl *ctl, char **args, size_t n)
 {
 	const struct config_key *key;
+	struct config_problems before;
 	struct name name;
 	char *why = NULL;
 	bool running;
@@ -87,11 +89,14 @@ set(struct ctl *ctl, char **args, size_t n)
 	(void)n;
 	if ((key = find(&name, args[0])) == NULL)
 		return EX_DATAERR;
+	ctl_warnings_before(ctl, &before);
 	if (config_set(ctl->root, key->section, key->key, args[1], &why) == -1) {
 		code = ctl_fail(EX_DATAERR, "%s", why);
+		config_problems_free(&before);
 		free(why);
 		return code;
 	}
+	ctl_warnings_after(ctl, &before);
 	if ((code = ctl_reload_if_running(ctl, &running)) != 0)
 		return code;
 	return ctl_done(ctl, "[%s] %s was set in config/%s%s", key->section, key->key, key->file,

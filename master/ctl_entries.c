@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "master/ctl.h"
+#include "master/ctl_warnings.h"
 #include "master/ctl_table.h"
 
 /* "alias" to "aliases". */
@@ -102,15 +103,19 @@ join(char **words, size_t n)
 static int
 change(struct ctl *ctl, const char *name, const char *targets, const char *done)
 {
+	struct config_problems before;
 	char *why = NULL;
 	bool running;
 	int code;
 
+	ctl_warnings_before(ctl, &before);
 	if (config_set_entry(ctl->root, section_of(ctl), name, targets, &why) == -1) {
 		code = ctl_fail(EX_DATAERR, "%s", why);
+		config_problems_free(&before);
 		free(why);
 		return code;
 	}
+	ctl_warnings_after(ctl, &before);
 	if ((code = ctl_reload_if_running(ctl, &running)) != 0)
 		return code;
 	return ctl_done(ctl, "%s %s was %s%s", ctl->command->name, log_safe(span_of(name)), done,

@@ -117,7 +117,7 @@ del(struct ctl *ctl, char **args, size_t n)
 	if ((code = ctl_tell(ctl, true, words, nitems(words))) != 0)
 		return code;
 	return ctl_done(ctl, "user %s was removed%s", args[0],
-	    purge ? ", with the mailbox" : "; a mailbox stays on disk");
+	    purge ? ", with the mailbox" : "; a mailbox stays, and goes on receiving (--purge removes it)");
 }
 
 static int

@@ -26,7 +26,7 @@ if [ -d "$instance/config" ]; then
 else
 	separate=()
 	[ "$(id -u)" != 0 ] || separate=(--uid-base 60000)
-	"$build/sambarctl" init "$instance" --domain example.test --port-base "$(free_base)" "${separate[@]}"
+	"$build/sambarctl" init "$instance" --domain example.test --port-base "$(free_base)" "${separate[@]}" >/dev/null
 fi
 base=$(($(sed -n 's/^SMTP *= *127\.0\.0\.1:\([0-9]*\).*/\1/p' "$instance/config/config.ini") - 25))
 ctl start

@@ -178,6 +178,18 @@ part_of(const char *page, const char *from, const char *end_mark)
 	return end != NULL ? strndup(start, end + 1 - start) : strdup(start);
 }
 
+/* A word that is the name of a macro of mdoc(7), as "In", is written \&In. */
+static void
+print_item(char *out, size_t size, const char *key)
+{
+	const char *in = strstr(key, " In ");
+
+	if (in == NULL)
+		snprintf(out, size, ".It Va %s No = ", key);
+	else
+		snprintf(out, size, ".It Va %.*s \\&In %s No = ", (int)(in - key), key, in + 4);
+}
+
 static void
 check_manual(const char *page, const struct config_key *k)
 {
@@ -185,7 +197,7 @@ check_manual(const char *page, const struct config_key *k)
 
 	snprintf(heading, sizeof heading, "\n.Ss [%s] in %s\n", k->section, k->file);
 	section = part_of(page, heading, "\n.S");
-	snprintf(item, sizeof item, ".It Va %s No = ", k->key);
+	print_item(item, sizeof item, k->key);
 	text = part_of(section, item, "\n.It");
 	snprintf(quoted, sizeof quoted, "\n.Ql %s .\n", k->preset != NULL ? k->preset : "");
 	if (strstr(text, k->preset != NULL ? quoted : "\nThere is no default.\n") == NULL)
