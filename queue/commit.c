@@ -15,8 +15,7 @@
 #include "common/memory.h"
 #include "common/worker.h"
 
-/* A syncfs that only finished messages wait for is put off until there are many, or so long. */
-enum { SYNC_EACH_MAX = 2, PUT_OFF_MS = 50, COVERED_MAX = 64 };
+enum { SYNC_EACH_MAX = 2, SYNC_IDLE_MS = 50 };
 
 STAILQ_HEAD(covered_list, covered);
 
@@ -36,14 +35,12 @@ struct commit {
 	struct worker *worker;
 	commit_cb cb;
 	void *arg;
-	struct event turn, put_off;
+	struct event turn, idle;
 	struct slot_list slots; /* gathered */
 	size_t n;
 	bool in_cur; /* one of them goes to cur/ */
 	struct covered_list covered;
-	size_t n_covered;
 	bool want_sync, running, hurry;
-	bool overdue; /* a syncfs was put off long enough */
 	struct batch batch;
 	struct commit_counters counters;
 };
@@ -132,13 +129,15 @@ report_slots(struct commit *c, struct batch *b)
 static void
 schedule_next(struct commit *c)
 {
-	const struct timeval wait = {0, PUT_OFF_MS * 1000};
+	const struct timeval wait = {0, SYNC_IDLE_MS * 1000};
 	bool put_off = c->want_sync || !STAILQ_EMPTY(&c->covered);
 
-	if (put_off && !c->overdue && !evtimer_pending(&c->put_off, NULL))
-		evtimer_add(&c->put_off, &wait);
-	if (!c->running && (c->n > 0 || (put_off && (c->hurry || c->overdue))))
+	if (c->running)
+		return;
+	if (c->n > 0 || (put_off && c->hurry))
 		event_active(&c->turn, EV_TIMEOUT, 0);
+	else if (put_off && !evtimer_pending(&c->idle, NULL))
+		evtimer_add(&c->idle, &wait);
 }
 
 static void
@@ -167,18 +166,13 @@ start_batch(struct commit *c)
 	*b = (struct batch){.job = {.work = work, .done = done}, .owner = c, .n = c->n};
 	STAILQ_INIT(&b->slots);
 	STAILQ_INIT(&b->covered);
-	b->whole = c->n > SYNC_EACH_MAX || c->in_cur || c->n == 0 || c->hurry || c->overdue ||
-		   c->n_covered > COVERED_MAX;
+	b->whole = c->n > SYNC_EACH_MAX || c->in_cur || c->want_sync || !STAILQ_EMPTY(&c->covered);
 	STAILQ_CONCAT(&b->slots, &c->slots);
-	if (b->whole) {
-		STAILQ_CONCAT(&b->covered, &c->covered);
-		c->n_covered = 0;
-		c->want_sync = c->overdue = false;
-		evtimer_del(&c->put_off);
-	}
+	STAILQ_CONCAT(&b->covered, &c->covered);
 	c->n = 0;
-	c->in_cur = false;
+	c->in_cur = c->want_sync = false;
 	c->running = true;
+	evtimer_del(&c->idle);
 	worker_push(c->worker, &b->job, false);
 }
 
@@ -190,17 +184,6 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	if (!c->running && (c->n > 0 || c->want_sync || !STAILQ_EMPTY(&c->covered)))
 		start_batch(c);
-}
-
-/* What waits for a syncfs has waited long enough. */
-static void
-on_put_off(evutil_socket_t fd, short what, void *arg)
-{
-	struct commit *c = arg;
-
-	(void)fd, (void)what;
-	c->overdue = true;
-	schedule_next(c);
 }
 
 struct commit *
@@ -215,7 +198,7 @@ commit_new(
 	STAILQ_INIT(&c->slots);
 	STAILQ_INIT(&c->covered);
 	event_assign(&c->turn, base, -1, 0, on_turn, c);
-	evtimer_assign(&c->put_off, base, on_put_off, c);
+	evtimer_assign(&c->idle, base, on_turn, c);
 	c->worker = worker_new(base);
 	worker_on_idle(c->worker, idle, arg);
 	return c;
@@ -228,7 +211,7 @@ commit_free(struct commit **c)
 		return;
 	worker_free(&(*c)->worker);
 	event_del(&(*c)->turn);
-	event_del(&(*c)->put_off);
+	event_del(&(*c)->idle);
 	free(*c);
 	*c = NULL;
 }
@@ -246,7 +229,6 @@ void
 commit_cover(struct commit *c, struct covered *item)
 {
 	STAILQ_INSERT_TAIL(&c->covered, item, link);
-	c->n_covered++;
 	schedule_next(c);
 }
 

@@ -1,8 +1,7 @@
 /*
  * Group commit: while one batch becomes durable in a helper thread, the loop gathers the next. A
- * batch of three or more is synced as a whole (syncfs), and so is what was delivered meanwhile; one
- * or two by themselves (fdatasync of each file, fsync of new/), and what was delivered is synced
- * when it is much, or has waited for a moment.
+ * batch of three or more is synced as a whole (syncfs); one or two by themselves (fdatasync of each
+ * file, fsync of new/), unless something else waits for a syncfs and may as well go along.
  */
 #ifndef QUEUE_COMMIT_H
 #define QUEUE_COMMIT_H
@@ -30,7 +29,7 @@ struct covered {
 	/* In the loop, once: a syncfs that started later has succeeded, or failed. */
 	void (*done)(struct covered *, bool ok);
 };
-/* With the next large batch; without one after a short wait. */
+/* With the next batch; without one after a short wait. */
 void commit_cover(struct commit *c, struct covered *item);
 /* The same for nobody in particular. */
 void commit_want_sync(struct commit *c);
