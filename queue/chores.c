@@ -18,7 +18,7 @@ struct removal {
 	struct message *message;
 	struct slot *slot; /* to be discarded, or kept with the message; then what its file has
 			      become */
-	bool recycle;
+	bool recycle, was_kept;
 	int error;
 };
 
@@ -80,8 +80,8 @@ done(struct job *job)
 
 	for (size_t i = 0; i < r->n; i++)
 		if (r->items[i].message != NULL)
-			c->removed(
-			    c->arg, r->items[i].message, r->items[i].error, r->items[i].slot);
+			c->removed(c->arg, r->items[i].message, r->items[i].error, r->items[i].slot,
+			    r->items[i].was_kept);
 	free(r);
 }
 
@@ -126,7 +126,8 @@ add(struct chores *c, struct removal item)
 void
 chores_remove(struct chores *c, struct message *m, struct slot *kept, bool recycle)
 {
-	add(c, (struct removal){.message = m, .slot = kept, .recycle = recycle});
+	add(c, (struct removal){
+		   .message = m, .slot = kept, .recycle = recycle, .was_kept = kept != NULL});
 }
 
 void

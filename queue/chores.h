@@ -11,9 +11,11 @@
 
 struct chores;
 
-/* error 0: the message's file is gone. The message is the callee's, and so is the slot that its
- * file has become (or NULL). */
-typedef void (*chores_removed_cb)(void *arg, struct message *m, int error, struct slot *slot);
+/* error 0: the message's file is gone. was_kept: chores_remove() was given a slot, whose
+ * descriptors are closed or taken over now. The message is the callee's, and so is the slot that
+ * its file has become (or NULL). */
+typedef void (*chores_removed_cb)(
+    void *arg, struct message *m, int error, struct slot *slot, bool was_kept);
 
 /* idle is called whenever the helper thread has nothing left to do. */
 struct chores *chores_new(struct event_base *base, struct spool *sp, chores_removed_cb removed,

@@ -67,6 +67,7 @@ server_unkeep(struct queue *q, struct message *m)
 	struct slot *s = take_kept(q, m->node.id);
 
 	m->origin = 0;
+	q->n_kept -= s != NULL;
 	slot_free(&s);
 }
 
@@ -145,10 +146,11 @@ keep_recycled(struct queue *q, uint32_t origin, struct slot *slot)
 
 /* A file that cannot be removed is tried again: store knows what it has. */
 static void
-on_removed(void *arg, struct message *m, int error, struct slot *slot)
+on_removed(void *arg, struct message *m, int error, struct slot *slot, bool was_kept)
 {
 	struct queue *q = arg;
 
+	q->n_kept -= was_kept;
 	if (slot != NULL)
 		keep_recycled(q, m->origin, slot);
 
@@ -423,7 +425,7 @@ commit_slot(struct ipc_peer *p, uint64_t tag, struct slot *s, uint64_t size, uin
 	if (why == NULL && s->error == 0) {
 		s->tag = tag;
 		s->committing = true;
-		s->kept = q->kept.n < KEPT_MAX;
+		s->kept = q->n_kept < KEPT_MAX;
 		commit_add(q->commit, s);
 		return;
 	}
@@ -491,10 +493,12 @@ on_committed(void *arg, struct slot *s)
 		answer_durable(p, s->tag, s->node.id);
 	else if (p != NULL)
 		refuse(p, s->tag, s->error);
-	if (s->kept)
+	if (s->kept) {
 		id_map_put(&q->kept, &s->node);
-	else
+		q->n_kept++;
+	} else {
 		slot_free(&s);
+	}
 }
 
 /* ---- peers ---- */
