@@ -92,9 +92,7 @@ report_end(struct stream *s, enum stream_end why)
 		return;
 	stop_events(s);
 	s->broken = true;
-	enter(s);
 	s->ops->on_end(s->arg, why);
-	leave(s);
 }
 
 /* Remembers the end for the loop to report. */
@@ -639,7 +637,9 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	struct stream *s = arg;
 
 	(void)fd, (void)what;
+	enter(s);
 	report_end(s, s->lingers ? STREAM_EOF : STREAM_TIMEOUT);
+	leave(s);
 }
 
 /* ---- pausing, deadline ---- */

@@ -236,8 +236,6 @@ end_pipe(struct log_pipe *p)
 	event_del(&p->readable);
 	closefd(&p->fd);
 	p->ended = true;
-	if (p->released)
-		free(p);
 }
 
 enum pipe_state { PIPE_READ, PIPE_EMPTY, PIPE_ENDED };
@@ -276,8 +274,11 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	struct log_pipe *p = arg;
 
 	(void)fd, (void)what;
-	if (read_pipe(p) == PIPE_ENDED)
-		end_pipe(p);
+	if (read_pipe(p) != PIPE_ENDED)
+		return;
+	end_pipe(p);
+	if (p->released)
+		free(p);
 }
 
 int
