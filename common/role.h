@@ -16,14 +16,20 @@ enum { ROLE_CONTROL_FD = 3 };
 
 /*
  * Messages on the control connection. master sends SETTING*, SOCKET*, START, and on a reload
- * SETTING*, START again. CONTROL_SETTING  section, key, value                      one setting of
- * this role's slice CONTROL_SOCKET   name, descriptor                         an inherited socket,
- * directory or memory CONTROL_START    worker, workers                          all was sent: run
- * (or: take the new settings) CONTROL_DRAIN    -                                        finish the
- * work in hand and exit 0 CONTROL_ADMIN    word*                                    an
- * administrator's request, tag set The program answers: CONTROL_READY    protections confined and
- * in its loop (text for status) CONTROL_ADMIN_REPLY exit code (sysexits.h), more (0/1), text same
- * tag; text is a part of a JSON document
+ * SETTING*, START again:
+ *
+ * CONTROL_SETTING      section, key, value: one setting of this role's slice
+ * CONTROL_SOCKET       name, descriptor: an inherited socket, directory or memory
+ * CONTROL_START        row, rows: all was sent, run (or take the new settings). The row is this
+ *                      process's own in the program's shared tables
+ * CONTROL_DRAIN        -: finish the work in hand and exit 0
+ * CONTROL_ADMIN        word*, tag set: an administrator's request
+ *
+ * The program answers:
+ *
+ * CONTROL_READY        protections (text for status): confined and in its loop
+ * CONTROL_ADMIN_REPLY  exit code (sysexits.h), more (0/1), text, same tag: the text is a part of a
+ *                      JSON document
  */
 enum control_message {
 	CONTROL_SETTING = 1,
@@ -65,8 +71,8 @@ struct role {
 	struct event_base *base;
 	struct settings *settings;
 	const struct role_ops *ops;
-	void *arg; /* the program's own */
-	unsigned worker, workers;
+	void *arg;		  /* the program's own */
+	unsigned worker, workers; /* this process's row in shared tables, and their rows */
 	/* private to role.c */
 	struct ipc_channel *control;
 	struct settings *incoming;

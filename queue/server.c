@@ -153,7 +153,6 @@ on_removed(void *arg, struct message *m, int error, struct slot *slot, bool was_
 	q->n_kept -= was_kept;
 	if (slot != NULL)
 		keep_recycled(q, m->origin, slot);
-
 	if (error == 0) {
 		log_debug("%s removed", queue_id_text(m->node.id));
 		server_forget(q, m);

@@ -26,7 +26,7 @@
  * A session ends when either side closes it. Nothing is deleted by closing.
  *
  * Deliveries are idempotent: a repeat after a crash finds its own name, which is derived from the
- * time of arrival and the queue id.
+ * time of arrival and the queue id, and replaces what is there, since a power cut may have torn it.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
