@@ -41,7 +41,7 @@ struct chores {
 static void
 discard(struct spool *sp, struct slot *slot)
 {
-	(void)spool_discard(sp, slot->node.id); /* a start removes the rest */
+	(void)spool_discard(sp, slot->name.file); /* a start removes the rest */
 	slot_free(&slot);
 }
 
@@ -51,8 +51,8 @@ remove_message(struct spool *sp, struct removal *item)
 	uint64_t id = item->message->node.id;
 	const struct spool_name *name = &item->message->name;
 
-	if (item->recycle)
-		item->slot = spool_recycle(sp, id, name, item->slot);
+	if (item->recycle && !name->in_cur)
+		item->slot = spool_recycle(sp, name, item->slot);
 	else
 		slot_free(&item->slot);
 	if (item->slot == NULL && spool_message_remove(sp, id, name) == -1 && errno != ENOENT)

@@ -15,7 +15,7 @@
 #include "common/memory.h"
 #include "common/worker.h"
 
-enum { SYNC_EACH_MAX = 2, SYNC_IDLE_MS = 50 };
+enum { SYNC_EACH_MAX = 2, COVERED_MAX = 64, COVERED_WAIT_MS = 50 };
 
 STAILQ_HEAD(covered_list, covered);
 
@@ -35,12 +35,14 @@ struct commit {
 	struct worker *worker;
 	commit_cb cb;
 	void *arg;
-	struct event turn, idle;
+	struct event turn, put_off;
 	struct slot_list slots; /* gathered */
 	size_t n;
 	bool in_cur; /* one of them goes to cur/ */
 	struct covered_list covered;
+	size_t n_covered;
 	bool want_sync, running, hurry;
+	bool overdue; /* what was put off */
 	struct batch batch;
 	struct commit_counters counters;
 };
@@ -48,24 +50,17 @@ struct commit {
 /* ---- in the helper thread ---- */
 
 static void
-sync_each(struct spool *sp, struct batch *b)
+sync_batch(struct spool *sp, struct batch *b)
 {
 	struct slot *s;
 
+	if (b->whole) {
+		b->sync_error = spool_sync_all(sp) == -1 ? errno : 0;
+		return;
+	}
 	STAILQ_FOREACH (s, &b->slots, link)
 		if (s->error == 0 && fdatasync(s->fd) == -1)
 			s->error = errno;
-	if (spool_sync_new(sp) == -1)
-		b->sync_error = errno;
-}
-
-static void
-sync_batch(struct spool *sp, struct batch *b, size_t placed)
-{
-	if (b->whole)
-		b->sync_error = spool_sync_all(sp) == -1 ? errno : 0;
-	else if (placed > 0)
-		sync_each(sp, b);
 }
 
 static void
@@ -73,14 +68,11 @@ work(struct job *job)
 {
 	struct batch *b = (struct batch *)job;
 	struct spool *sp = b->owner->spool;
-	size_t placed = 0;
 	struct slot *s;
 
-	STAILQ_FOREACH (s, &b->slots, link) {
+	STAILQ_FOREACH (s, &b->slots, link)
 		s->error = spool_place(sp, s) == -1 ? errno : 0;
-		placed += s->error == 0;
-	}
-	sync_batch(sp, b, placed);
+	sync_batch(sp, b);
 	STAILQ_FOREACH (s, &b->slots, link) {
 		if (s->error == 0)
 			s->error = b->sync_error;
@@ -126,18 +118,28 @@ report_slots(struct commit *c, struct batch *b)
 	log_outcome(b, failed, error);
 }
 
+static bool
+is_put_off(const struct commit *c)
+{
+	return c->want_sync || !STAILQ_EMPTY(&c->covered);
+}
+
+/* Whether what was put off must wait no longer for a batch that is synced as a whole anyway. */
+static bool
+is_pressing(const struct commit *c)
+{
+	return is_put_off(c) && (c->hurry || c->overdue || c->n_covered >= COVERED_MAX);
+}
+
 static void
 schedule_next(struct commit *c)
 {
-	const struct timeval wait = {0, SYNC_IDLE_MS * 1000};
-	bool put_off = c->want_sync || !STAILQ_EMPTY(&c->covered);
+	const struct timeval wait = {0, COVERED_WAIT_MS * 1000};
 
-	if (c->running)
-		return;
-	if (c->n > 0 || (put_off && c->hurry))
+	if (is_put_off(c) && !c->overdue && !evtimer_pending(&c->put_off, NULL))
+		evtimer_add(&c->put_off, &wait);
+	if (!c->running && (c->n > 0 || is_pressing(c)))
 		event_active(&c->turn, EV_TIMEOUT, 0);
-	else if (put_off && !evtimer_pending(&c->idle, NULL))
-		evtimer_add(&c->idle, &wait);
 }
 
 static void
@@ -158,21 +160,33 @@ done(struct job *job)
 	schedule_next(c);
 }
 
+/* What was put off goes along. */
+static void
+cover(struct commit *c, struct batch *b)
+{
+	STAILQ_CONCAT(&b->covered, &c->covered);
+	c->n_covered = 0;
+	c->want_sync = c->overdue = false;
+	evtimer_del(&c->put_off);
+}
+
 static void
 start_batch(struct commit *c)
 {
 	struct batch *b = &c->batch;
 
-	*b = (struct batch){.job = {.work = work, .done = done}, .owner = c, .n = c->n};
+	*b = (struct batch){.job = {.work = work, .done = done},
+	    .owner = c,
+	    .n = c->n,
+	    .whole = c->n > SYNC_EACH_MAX || c->in_cur || is_pressing(c)};
 	STAILQ_INIT(&b->slots);
 	STAILQ_INIT(&b->covered);
-	b->whole = c->n > SYNC_EACH_MAX || c->in_cur || c->want_sync || !STAILQ_EMPTY(&c->covered);
 	STAILQ_CONCAT(&b->slots, &c->slots);
-	STAILQ_CONCAT(&b->covered, &c->covered);
+	if (b->whole)
+		cover(c, b);
 	c->n = 0;
-	c->in_cur = c->want_sync = false;
+	c->in_cur = false;
 	c->running = true;
-	evtimer_del(&c->idle);
 	worker_push(c->worker, &b->job, false);
 }
 
@@ -182,8 +196,18 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	struct commit *c = arg;
 
 	(void)fd, (void)what;
-	if (!c->running && (c->n > 0 || c->want_sync || !STAILQ_EMPTY(&c->covered)))
+	if (!c->running && (c->n > 0 || is_pressing(c)))
 		start_batch(c);
+}
+
+static void
+on_put_off(evutil_socket_t fd, short what, void *arg)
+{
+	struct commit *c = arg;
+
+	(void)fd, (void)what;
+	c->overdue = true;
+	schedule_next(c);
 }
 
 struct commit *
@@ -198,7 +222,7 @@ commit_new(
 	STAILQ_INIT(&c->slots);
 	STAILQ_INIT(&c->covered);
 	event_assign(&c->turn, base, -1, 0, on_turn, c);
-	evtimer_assign(&c->idle, base, on_turn, c);
+	evtimer_assign(&c->put_off, base, on_put_off, c);
 	c->worker = worker_new(base);
 	worker_on_idle(c->worker, idle, arg);
 	return c;
@@ -211,7 +235,7 @@ commit_free(struct commit **c)
 		return;
 	worker_free(&(*c)->worker);
 	event_del(&(*c)->turn);
-	event_del(&(*c)->idle);
+	event_del(&(*c)->put_off);
 	free(*c);
 	*c = NULL;
 }
@@ -229,6 +253,7 @@ void
 commit_cover(struct commit *c, struct covered *item)
 {
 	STAILQ_INSERT_TAIL(&c->covered, item, link);
+	c->n_covered++;
 	schedule_next(c);
 }
 
@@ -249,7 +274,7 @@ commit_hurry(struct commit *c)
 bool
 commit_is_idle(const struct commit *c)
 {
-	return !c->running && c->n == 0 && !c->want_sync && STAILQ_EMPTY(&c->covered);
+	return !c->running && c->n == 0 && !is_put_off(c);
 }
 
 const struct commit_counters *

@@ -1,7 +1,7 @@
 /*
  * Group commit: while one batch becomes durable in a helper thread, the loop gathers the next. A
  * batch of three or more is synced as a whole (syncfs); one or two by themselves (fdatasync of each
- * file, fsync of new/), unless something else waits for a syncfs and may as well go along.
+ * file, whose name is durable since it was made).
  */
 #ifndef QUEUE_COMMIT_H
 #define QUEUE_COMMIT_H
@@ -29,7 +29,8 @@ struct covered {
 	/* In the loop, once: a syncfs that started later has succeeded, or failed. */
 	void (*done)(struct covered *, bool ok);
 };
-/* With the next batch; without one after a short wait. */
+/* With the next batch that is synced as a whole; at the latest after a short wait, or when many
+ * wait. */
 void commit_cover(struct commit *c, struct covered *item);
 /* The same for nobody in particular. */
 void commit_want_sync(struct commit *c);

@@ -252,8 +252,7 @@ finish(struct conclusion *c, int fd)
 	if (count(&c->envelope, RECIPIENT_FAILED) > 0 &&
 	    failures_write(c->spool, fd, &c->envelope, c->server, c->now_s) == -1)
 		return -1;
-	if (spool_message_remove(c->spool, c->message->node.id, &c->message->name) == -1 &&
-	    errno != ENOENT)
+	if (spool_message_remove(c->spool, c->message->node.id, &c->at) == -1 && errno != ENOENT)
 		return -1;
 	c->outcome = CONCLUDE_GONE;
 	return 0;
@@ -269,26 +268,40 @@ is_over(const struct conclusion *c)
 	       retry_is_over(&c->retry, c->now_s, c->envelope.arrival_us / 1000000);
 }
 
+static int
+move_to(struct conclusion *c, const struct spool_name *name)
+{
+	if (spool_message_rename(c->spool, c->message->node.id, &c->at, name) == -1)
+		return -1;
+	c->at = *name;
+	return 0;
+}
+
+/* Nothing is written into a file of incoming/. */
+static int
+leave_incoming(struct conclusion *c)
+{
+	struct spool_name name = c->at;
+
+	if (name.in_cur)
+		return 0;
+	name.in_cur = true;
+	return move_to(c, &name);
+}
+
 static void
 move(struct conclusion *c)
 {
-	const struct message *m = c->message;
-
-	if (c->hand->interrupted) {
-		c->name = m->name;
-		return;
-	}
 	c->name.in_cur = true;
-	if (spool_message_rename(c->spool, m->node.id, &m->name, &c->name) == -1) {
+	if (!c->hand->interrupted && move_to(c, &c->name) == -1)
 		c->error = errno;
-		c->name = m->name;
-	}
+	c->name = c->at;
 }
 
 static void
 plan(struct conclusion *c)
 {
-	c->name = c->message->name;
+	c->name = c->at = c->message->name;
 	c->due_s = c->now_s;
 	if (c->hand->interrupted)
 		return;
@@ -304,7 +317,7 @@ settle(struct conclusion *c, int fd)
 {
 	bool over = is_over(c);
 
-	if (record(c, fd) == -1)
+	if (leave_incoming(c) == -1 || record(c, fd) == -1)
 		return -1;
 	if (!over && c->hand->n_pending > 0 && !c->hand->has_failed)
 		return 0;

@@ -27,7 +27,8 @@ struct conclusion {
 	uint64_t now_s;
 	/* what came of it */
 	enum conclude_outcome outcome;
-	struct spool_name name;
+	struct spool_name at;	/* where the file is */
+	struct spool_name name; /* and where it is to be, and is at the end */
 	uint64_t due_s;
 	int error; /* an errno: it could not all be written; or why it is bad */
 	const char *why;

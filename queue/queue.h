@@ -16,10 +16,11 @@
  *                 these once RESULTS finished the attempt; more 1: the list goes on in another
  *                 EXPAND of this recipient
  *
- * A descriptor from TAKE is open for reading and writing, empty. The submitter writes the message
- * at envelope_size() and does not sync; queue writes the envelope in front of it and makes all
- * durable. A TAKE or COMMIT that is repeated after a lost connection is safe: a COMMIT of an id in
- * the spool answers DURABLE, of an unknown one REFUSED ESTALE.
+ * A descriptor from TAKE is open for reading and writing; what the file holds is an earlier message
+ * of this submitter, or nothing. The submitter writes the message at envelope_size() over it and
+ * does not sync; queue cuts off what lies behind the message, writes the envelope in front of it
+ * and makes all durable. A TAKE or COMMIT that is repeated after a lost connection is safe: a
+ * COMMIT of an id in the spool answers DURABLE, of an unknown one REFUSED ESTALE.
  *
  * RESULTS: durable 0 says that what was delivered is visible but may not survive a power cut yet,
  * and that a sync of the spool's file system covers it: queue forgets the message only after such a
@@ -55,7 +56,7 @@ enum delivery_end { END_DONE, END_DEFERRED, END_FAILED, END_LAST = END_FAILED };
 struct queue_client;
 struct queue_call;
 
-/* A place in the spool: an empty file and the id the message will have. */
+/* A place in the spool: a file to be overwritten and the id the message will have. */
 struct queue_slot {
 	uint64_t id;
 	int fd;

@@ -19,7 +19,7 @@
 
 enum {
 	PEER_SLOTS_MAX = 16384,			      /* that one program may hold */
-	PEER_RECYCLED_MAX = 256,		      /* emptied files kept for it */
+	PEER_RECYCLED_MAX = 256,		      /* files of finished messages kept for it */
 	KEPT_MAX = 512,				      /* messages whose slots are kept */
 	PEER_ENVELOPES_MAX_BYTES = 256 * 1024 * 1024, /* of them that wait for their COMMIT */
 	DRAIN_LIMIT_S = 5,			      /* for what router has in hand */
@@ -31,7 +31,7 @@ static const uint32_t submitters = ROLE_SMTPD | ROLE_FETCHER | ROLE_ROUTER | ROL
 struct submitter {
 	struct peer_slots slots;
 	size_t n_slots;		   /* also those asked for */
-	struct slot_list recycled; /* emptied files of its own messages */
+	struct slot_list recycled; /* files of its own finished messages */
 	size_t n_recycled;
 	uint32_t origin;
 	size_t envelopes_bytes;
@@ -140,7 +140,8 @@ keep_recycled(struct queue *q, uint32_t origin, struct slot *slot)
 		chores_discard(q->chores, slot);
 		return;
 	}
-	STAILQ_INSERT_TAIL(&sub->recycled, slot, link);
+	STAILQ_INSERT_HEAD(
+	    &sub->recycled, slot, link); /* the processor's cache may still have it */
 	sub->n_recycled++;
 }
 
@@ -171,7 +172,7 @@ on_found(void *arg, uint64_t id, const struct spool_name *name)
 {
 	struct queue *q = arg;
 	uint64_t latest_us = wall_clock_now() + retry_longest_s(&q->retry) * 1000000;
-	uint64_t due_us = name->next_s * 1000000; /* 0 in new/: the oldest of all */
+	uint64_t due_us = name->next_s * 1000000; /* 0 in incoming/: the oldest of all */
 	struct message *m;
 
 	if (server_message(q, id) != NULL) {
@@ -406,7 +407,8 @@ envelope_problem(struct slot *s, uint64_t size, uint64_t crc)
 	else if (e.release_s > now_s + RELEASE_MAX_S)
 		why = "it is to be released too late";
 	s->n_recipients = e.n_recipients;
-	s->name = (struct spool_name){.size = e.message_offset + e.message_size};
+	s->name =
+	    (struct spool_name){.file = s->name.file, .size = e.message_offset + e.message_size};
 	if (e.release_s > now_s) {
 		s->name.release_s = e.release_s;
 		s->name.in_cur = true; /* only there a name says so */

@@ -57,7 +57,7 @@ void server_drain(struct queue *q);
 /* Something has come to its end: looks whether a drain is complete. */
 void server_settled(struct queue *q);
 
-/* How many emptied files are kept for this peer. */
+/* How many files of finished messages are kept for this peer. */
 size_t server_recycled(const struct ipc_peer *p);
 
 void server_status(struct queue *q, json_t *counters);

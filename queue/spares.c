@@ -50,6 +50,20 @@ make_slot(struct spool *sp)
 }
 
 static void
+drop(struct making *m)
+{
+	struct slot *slot;
+
+	while ((slot = STAILQ_FIRST(&m->made)) != NULL) {
+		STAILQ_REMOVE_HEAD(&m->made, link);
+		(void)spool_discard(
+		    m->owner->spool, slot->name.file); /* a start removes the rest */
+		slot_free(&slot);
+	}
+	m->n = 0;
+}
+
+static void
 work(struct job *job)
 {
 	struct making *m = (struct making *)job;
@@ -58,9 +72,14 @@ work(struct job *job)
 	for (; m->n < m->want; m->n++) {
 		if ((slot = make_slot(m->owner->spool)) == NULL) {
 			m->error = errno;
-			return;
+			break;
 		}
 		STAILQ_INSERT_TAIL(&m->made, slot, link);
+	}
+	/* A commit syncs the file alone. */
+	if (m->n > 0 && spool_sync_incoming(m->owner->spool) == -1) {
+		m->error = errno;
+		drop(m);
 	}
 }
 

@@ -4,7 +4,6 @@
  */
 #include "queue/spool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,11 +18,12 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/queue_id.h"
+#include "queue/envelope.h"
 
 /* So many ids are promised at a time in the lock file: ten minutes. */
 #define IDS_STRIDE 600000000ULL
 
-enum { ASIDE_TRIES = 100, LOCK_TEXT_BYTES = 21 };
+enum { ASIDE_TRIES = 100, LOCK_TEXT_BYTES = 21, RECYCLED_MAX_BYTES = 256 * 1024 };
 
 /* ---- slots ---- */
 
@@ -35,6 +35,7 @@ slot_new(uint64_t id, int fd)
 	s->node.id = id;
 	s->fd = fd;
 	s->reader = -1;
+	s->name.file = id;
 	return s;
 }
 
@@ -76,8 +77,7 @@ spool_open(struct spool *sp, int root, int failures)
 	if (sp->failures == -1)
 		fatal("cannot open the directory of failures");
 	closefd(&failures);
-	sp->tmp = open_directory(root, "tmp");
-	sp->new = open_directory(root, "new");
+	sp->incoming = open_directory(root, "incoming");
 	sp->cur = open_directory(root, "cur");
 	sp->bad = open_directory(root, "bad");
 	sp->lock = openat(root, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -147,63 +147,62 @@ spool_new_id(struct spool *sp)
 	return id;
 }
 
-/* ---- tmp/ ---- */
+/* ---- incoming/ ---- */
 
 int
-spool_create(struct spool *sp, uint64_t id)
+spool_create(struct spool *sp, uint64_t file)
 {
 	char name[QUEUE_ID_TEXT_SIZE];
 
-	queue_id_print(id, name);
-	return openat(sp->tmp, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	queue_id_print(file, name);
+	return openat(sp->incoming, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
 int
-spool_discard(struct spool *sp, uint64_t id)
+spool_discard(struct spool *sp, uint64_t file)
 {
 	char name[QUEUE_ID_TEXT_SIZE];
 
-	queue_id_print(id, name);
-	return unlinkat(sp->tmp, name, 0);
+	queue_id_print(file, name);
+	return unlinkat(sp->incoming, name, 0);
 }
 
 static int
 directory_of(struct spool *sp, const struct spool_name *name)
 {
-	return name->in_cur ? sp->cur : sp->new;
+	return name->in_cur ? sp->cur : sp->incoming;
 }
 
-/* Under its new name. */
+/* So that no start takes it for a message. */
 static int
-empty_file(struct spool *sp, const char *name, int *fd)
+wipe_header(struct spool *sp, const struct spool_name *name, int *fd)
 {
+	static const unsigned char zeros[ENVELOPE_HEADER_BYTES];
+
 	if (*fd == -1)
-		*fd = openat(sp->tmp, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (*fd != -1 && ftruncate(*fd, 0) == 0)
-		return 0;
-	(void)unlinkat(sp->tmp, name, 0);
-	return -1;
+		*fd = spool_message_open(sp, 0, name, O_RDWR);
+	return *fd == -1 ? -1 : spool_pwrite(*fd, zeros, sizeof zeros, 0);
 }
 
 struct slot *
-spool_recycle(struct spool *sp, uint64_t id, const struct spool_name *name, struct slot *kept)
+spool_recycle(struct spool *sp, const struct spool_name *name, struct slot *kept)
 {
-	char from[SPOOL_NAME_SIZE], to[QUEUE_ID_TEXT_SIZE];
-	uint64_t new_id = spool_new_id(sp);
-	struct slot *slot = slot_new(new_id, -1);
+	uint64_t id = spool_new_id(sp);
+	struct slot *slot = slot_new(id, -1);
 
+	slot->name.file = name->file;
 	if (kept != NULL) {
 		slot->fd = kept->fd;
 		slot->reader = kept->reader;
 		kept->fd = kept->reader = -1;
 		slot_free(&kept);
 	}
-	spool_name_print(id, name, from);
-	queue_id_print(new_id, to);
-	if (new_id == 0 || renameat(directory_of(sp, name), from, sp->tmp, to) == -1 ||
-	    empty_file(sp, to, &slot->fd) == -1)
-		slot_free(&slot);
-	return slot;
+	if (name->size > RECYCLED_MAX_BYTES)
+		errno = EFBIG;
+	else if (id != 0 && wipe_header(sp, name, &slot->fd) == 0)
+		return slot;
+	slot_free(&slot);
+	return NULL;
 }
 
 /* ---- the commit ---- */
@@ -238,39 +237,43 @@ spool_place(struct spool *sp, struct slot *s)
 
 	if (fstat(s->fd, &st) == -1)
 		return -1;
-	if (st.st_size < 0 || (uint64_t)st.st_size != s->name.size) {
+	if (st.st_size < 0 || (uint64_t)st.st_size < s->name.size) {
 		errno = EPROTO;
 		return -1;
 	}
+	if ((uint64_t)st.st_size > s->name.size && ftruncate(s->fd, s->name.size) == -1)
+		return -1;
 	if (spool_pwrite(s->fd, s->envelope, s->envelope_len, 0) == -1)
 		return -1;
-	queue_id_print(s->node.id, from);
+	if (!s->name.in_cur)
+		return 0;
+	queue_id_print(s->name.file, from);
 	spool_name_print(s->node.id, &s->name, to);
-	if (renameat(sp->tmp, from, directory_of(sp, &s->name), to) == -1)
+	if (renameat(sp->incoming, from, sp->cur, to) == -1)
 		return -1;
-	s->placed = true;
+	s->moved = true;
 	return 0;
 }
 
 int
 spool_unplace(struct spool *sp, struct slot *s)
 {
-	if (!s->placed)
-		return spool_discard(sp, s->node.id);
-	s->placed = false;
+	if (!s->moved)
+		return spool_discard(sp, s->name.file);
+	s->moved = false;
 	return spool_message_remove(sp, s->node.id, &s->name);
 }
 
 int
 spool_sync_all(struct spool *sp)
 {
-	return syncfs(sp->new);
+	return syncfs(sp->incoming);
 }
 
 int
-spool_sync_new(struct spool *sp)
+spool_sync_incoming(struct spool *sp)
 {
-	return fsync(sp->new);
+	return fsync(sp->incoming);
 }
 
 /* ---- committed messages ---- */
@@ -306,8 +309,8 @@ spool_message_remove(struct spool *sp, uint64_t id, const struct spool_name *nam
 }
 
 /* Under its own name, or with a number behind it (and cut) when that is taken. */
-static int
-set_aside(struct spool *sp, int directory, const char *name)
+int
+spool_set_aside(struct spool *sp, int directory, const char *name)
 {
 	char other[NAME_MAX + 1];
 
@@ -330,105 +333,7 @@ spool_message_set_aside(struct spool *sp, uint64_t id, const struct spool_name *
 	char text[SPOOL_NAME_SIZE];
 
 	spool_name_print(id, name, text);
-	return set_aside(sp, directory_of(sp, name), text);
-}
-
-/* ---- a start ---- */
-
-struct scan {
-	struct spool *sp;
-	int directory;
-	const char *directory_name;
-	bool in_cur;
-	spool_found_cb found;
-	void *arg;
-};
-
-static void
-aside(struct scan *s, const char *name, const char *why)
-{
-	const char *shown = log_safe(span_of(name));
-
-	if (set_aside(s->sp, s->directory, name) == 0)
-		log_warn("%s/%s set aside: %s", s->directory_name, shown, why);
-	else
-		log_warn("%s/%s ignored: %s, and it cannot be set aside: %s", s->directory_name,
-		    shown, why, strerror(errno));
-}
-
-static void
-remove_torn(struct scan *s, const char *name, uint64_t id)
-{
-	if (unlinkat(s->directory, name, 0) == 0)
-		log_warn(
-		    "%s removed: its file is cut short, it was never accepted", queue_id_text(id));
-	else
-		aside(s, name, "the file is cut short");
-}
-
-static void
-scan_tmp(struct scan *s, const char *name)
-{
-	if (unlinkat(s->directory, name, 0) == -1)
-		aside(s, name, "not a file of ours");
-}
-
-static void
-scan_message(struct scan *s, const char *name)
-{
-	struct spool_name parsed;
-	struct stat st;
-	uint64_t id;
-
-	if (!spool_name_parse(span_of(name), s->in_cur, &id, &parsed)) {
-		aside(s, name, "not a name of ours");
-		return;
-	}
-	if (fstatat(s->directory, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
-		log_warn("%s/%s ignored: %s", s->directory_name, name, strerror(errno));
-	else if (!S_ISREG(st.st_mode))
-		aside(s, name, "not a regular file");
-	else if ((uint64_t)st.st_size >= parsed.size)
-		s->found(s->arg, id, &parsed);
-	else if (s->in_cur || st.st_size == 0)
-		aside(s, name, "the file is cut short");
-	else
-		remove_torn(s, name, id);
-	if (id > s->sp->last_id)
-		s->sp->last_id = id;
-}
-
-static void
-scan_directory(struct scan *s, void (*each)(struct scan *, const char *))
-{
-	int fd = openat(s->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-
-	if (d == NULL)
-		fatal("cannot read the spool's directory %s", s->directory_name);
-	while (errno = 0, (entry = readdir(d)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			each(s, entry->d_name);
-	if (errno != 0)
-		fatal("cannot read the spool's directory %s", s->directory_name);
-	closedir(d);
-}
-
-void
-spool_recover(struct spool *sp, spool_found_cb found, void *arg)
-{
-	struct scan tmp = {sp, sp->tmp, "tmp", false, NULL, NULL};
-	struct scan new = {sp, sp->new, "new", false, found, arg};
-	struct scan cur = {sp, sp->cur, "cur", true, found, arg};
-
-	scan_directory(&tmp, scan_tmp);
-	scan_directory(&new, scan_message);
-	scan_directory(&cur, scan_message);
-	/* What is in new/ may have been renamed but not synced; from now on it counts as accepted.
-	 */
-	if (spool_sync_all(sp) == -1)
-		fatal("cannot sync the spool");
+	return spool_set_aside(sp, directory_of(sp, name), text);
 }
 
 void
@@ -442,8 +347,7 @@ void
 spool_free(struct spool *sp)
 {
 	closefd(&sp->root);
-	closefd(&sp->tmp);
-	closefd(&sp->new);
+	closefd(&sp->incoming);
 	closefd(&sp->cur);
 	closefd(&sp->bad);
 	closefd(&sp->lock);

@@ -2,39 +2,43 @@
  * The spool directory: its files, their states and what happens to each.
  *
  * Below the spool: lock (held by the running queue; its text is the end of the ids that may have
- * been given), tmp/, new/, cur/, bad/. A message has exactly one file, which rename moves. Every
- * combination of files:
+ * been given), incoming/, cur/, bad/. A message has exactly one file. Those in incoming/ are made
+ * ahead and serve again and again, each overwritten by the next message: what a file holds is told
+ * by its first bytes, the header of an envelope or zeros. Every state:
  *
- * state     file                     moved on by                      a restart
- * SPARE     tmp/ID, empty            TAKE gives it to a submitter     removes it
- * WRITING   tmp/ID, message without  COMMIT, ABANDON, or the          removes it
- *           envelope                 submitter's connection ends
- * PLACED    new/ID,S= (or cur/ with  the batch's sync COMMITS it:     keeps it when it is whole,
- *           R=), not yet synced      syncfs, or fdatasync of the      and syncs before it
- *           [renameat]               file and fsync of new/; if it    serves; else removes it
- *                                    fails the file is removed        from new/
- * NEW       new/ID,S=                the first attempt's end          schedules it now
- * CUR       cur/ID,S=,A=,N=[,R=]     each attempt's end renames it    schedules it for N, R
- * HELD      cur/...,H                an administrator                 keeps it, unscheduled
- * FINISHED  as NEW or CUR; nothing   after the next syncfs, when the  tries it again: store
- *           written of the results   results are volatile: unlinkat,  knows what it has from
- *                                    or renameat into tmp/ and        the id
- *                                    ftruncate (SPARE again)
- * FAILED    as NEW or CUR with no    failures/.ID.* written, synced,  does so again
- *           recipient pending, one   renamed to ID.txt and ID.eml,
- *           failed                   directory synced; then unlinkat
- * BAD       bad/NAME                 an administrator                 leaves it
+ * state     file                      moved on by                      a restart
+ * SPARE     incoming/FILE, empty or   TAKE gives it to a submitter     removes it
+ *           its header wiped
+ * WRITING   the same, message without COMMIT, ABANDON, or the          removes it
+ *           header                    submitter's connection ends
+ * PLACED    incoming/FILE with        the batch's sync COMMITS it:     keeps it when it is whole by
+ *           envelope and message, not syncfs, or fdatasync of the      its checksums, and syncs
+ *           yet synced [pwrite]; or   file; if it fails the file is    before it serves; else sets
+ *           cur/... with R [renameat] removed                          it aside: it was never
+ *                                                                      accepted, or the disk is bad
+ * NEW       incoming/FILE             the first attempt's end: to      schedules it now
+ *                                     cur/ [renameat], or FINISHED
+ * CUR       cur/ID,S=,A=,N=[,R=]      each attempt's end renames it    schedules it for N, R
+ * HELD      cur/...,H                 an administrator                 keeps it, unscheduled
+ * FINISHED  as NEW or CUR; nothing    after the next syncfs, when the  tries it again: store
+ *           written of the results    results are volatile: unlinkat,  knows what it has from
+ *                                     or its header is wiped (SPARE    the id
+ *                                     again)
+ * FAILED    as CUR with no recipient  failures/.ID.* written, synced,  does so again
+ *           pending, one failed       renamed to ID.txt and ID.eml,
+ *                                     directory synced; then unlinkat
+ * BAD       bad/NAME                  an administrator                 leaves it
  *
- * Status bytes and journal records are written into the file where it is, after a syncfs when they
- * depend on volatile deliveries, and become durable with the next sync; without it the message is
- * only tried earlier, or a recipient again. An EXPAND record is synced before the next hand-out.
- * In cur/ a file shorter than S, and anywhere a name, kind or size that is not ours, is set aside
- * into bad/ with a log line.
+ * A file is overwritten only after its message was FINISHED, durably: so a power cut that leaves
+ * parts of two messages in it costs nothing, and the checksums tell. In incoming/ nothing is
+ * written but whole messages; before status bytes and journal records are, the file goes to cur/.
+ * They are written after a syncfs when they depend on volatile deliveries, and become durable with
+ * the next sync; without it the message is only tried earlier, or a recipient again. An EXPAND
+ * record is synced before the next hand-out. In cur/ a file shorter than S, and anywhere a name or
+ * kind that is not ours, is set aside into bad/ with a log line.
  *
- * A finished file may serve again, since making and removing inodes is the dearest part of a
- * message's way. It is renamed first and emptied then, in this order in the file system's journal
- * too: after a power cut it is whole under its old name, or lies in tmp/. It goes back only to the
- * connection that it came from, which may still have it open, and only when router had it once.
+ * A finished file goes back only to the connection that its message came from, which may still have
+ * it open, and only when router had it once.
  *
  * Everything here but spool_open(), spool_lock() and spool_recover() may run in a helper thread and
  * logs nothing.
@@ -51,15 +55,16 @@ struct ipc_peer;
 struct hand;
 
 struct spool {
-	int root, tmp, new, cur, bad, lock;
+	int root, incoming, cur, bad, lock;
 	int failures;
 	/* of the thread that creates files, after spool_recover(): */
 	uint64_t last_id, ids_end;
 };
 
 /*
- * A place in tmp/, with the peer that holds it. After its commit it may be kept beside its message:
- * its descriptors serve the hand-out, and the next message when the file is recycled.
+ * A file in incoming/ without a message, with the peer that holds it. After its commit it may be
+ * kept beside its message: its descriptors serve the hand-out, and the next message when the file
+ * is recycled.
  */
 struct slot {
 	struct id_node node;
@@ -71,7 +76,7 @@ struct slot {
 	unsigned char *envelope;
 	size_t envelope_len, envelope_room;
 	STAILQ_ENTRY(slot) link;
-	bool placed;
+	bool moved; /* into cur/ */
 	/* of the loop: */
 	struct ipc_peer *peer; /* NULL: gone */
 	TAILQ_ENTRY(slot) of_peer;
@@ -90,7 +95,7 @@ enum message_state {
 	MESSAGE_CONCLUDING /* its results are being written, or it is being removed */
 };
 
-/* A committed message. There may be a million: at most 80 bytes. */
+/* A committed message. There may be a million: at most 88 bytes. */
 struct message {
 	struct id_node node;
 	struct spool_name name;
@@ -114,8 +119,9 @@ void spool_lock(struct spool *sp);
 
 typedef void (*spool_found_cb)(void *arg, uint64_t id, const struct spool_name *name);
 /*
- * Empties tmp/, sets aside what is not ours, calls found() for each message, syncs. found() may see
- * an id twice (once in each directory). Ends the program when a directory cannot be read.
+ * Removes what holds no message, sets aside what is not ours or not whole, calls found() for each
+ * message, syncs. found() may see an id twice (once in each directory). Ends the program when a
+ * directory cannot be read.
  */
 void spool_recover(struct spool *sp, spool_found_cb found, void *arg);
 /* Says in the lock file which ids were given, so that the next start need not skip any. */
@@ -125,32 +131,36 @@ void spool_free(struct spool *sp);
 
 /* An id that was never given before. 0 with errno. */
 uint64_t spool_new_id(struct spool *sp);
-/* Makes tmp/ID. A descriptor or -1. */
-int spool_create(struct spool *sp, uint64_t id);
-int spool_discard(struct spool *sp, uint64_t id);
+/* Makes an empty file in incoming/, whose name is durable after spool_sync_incoming(). A descriptor
+ * or -1. */
+int spool_create(struct spool *sp, uint64_t file);
+int spool_discard(struct spool *sp, uint64_t file);
 /*
- * Makes the file of a finished message an empty one in tmp/, under a new id. kept: a slot that has
- * it open for writing (taken over in any case), or NULL. NULL with errno: then nothing is left in
- * tmp/.
+ * Makes the file of a finished message in incoming/ a spare one, for a message with a new id. kept:
+ * a slot that has it open for writing (taken over in any case), or NULL. NULL with errno: then it
+ * must be removed (EFBIG: it is too large to be kept).
  */
-struct slot *
-spool_recycle(struct spool *sp, uint64_t id, const struct spool_name *name, struct slot *kept);
+struct slot *spool_recycle(struct spool *sp, const struct spool_name *name, struct slot *kept);
 
 /*
- * Writes the envelope in front of the message and renames the file into new/ (or cur/). Nothing is
- * promised before a sync. -1 with errno (EPROTO: the file has not the size that was said).
+ * Cuts off what an earlier message has left behind this one, writes the envelope in front of it,
+ * and renames the file if it belongs into cur/. Nothing is promised before a sync. -1 with errno
+ * (EPROTO: the file is shorter than was said).
  */
 int spool_place(struct spool *sp, struct slot *s);
-/* Removes what spool_place() did, or what there is in tmp/. */
+/* Removes the slot's file, whether it was placed or not. */
 int spool_unplace(struct spool *sp, struct slot *s);
 int spool_sync_all(struct spool *sp);
-int spool_sync_new(struct spool *sp);
+int spool_sync_incoming(struct spool *sp);
 
 int spool_message_open(struct spool *sp, uint64_t id, const struct spool_name *name, int flags);
 int spool_message_rename(
     struct spool *sp, uint64_t id, const struct spool_name *from, const struct spool_name *to);
 int spool_message_remove(struct spool *sp, uint64_t id, const struct spool_name *name);
 int spool_message_set_aside(struct spool *sp, uint64_t id, const struct spool_name *name);
+
+/* For spool_recover() and what sets aside a message: moves an entry of this directory into bad/. */
+int spool_set_aside(struct spool *sp, int directory, const char *name);
 
 /* Writes all n bytes. -1 with errno. */
 int spool_pwrite(int fd, const void *bytes, size_t n, uint64_t at);

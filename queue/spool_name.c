@@ -32,17 +32,17 @@ spool_name_print(uint64_t id, const struct spool_name *name, char out[SPOOL_NAME
 {
 	char *at = out + QUEUE_ID_TEXT_SIZE - 1;
 
-	queue_id_print(id, out);
+	queue_id_print(name->in_cur ? id : name->file, out);
+	if (!name->in_cur)
+		return;
 	at = print_field(at, 'S', name->size);
-	if (name->in_cur) {
-		at = print_field(at, 'A', name->attempts);
-		at = print_field(at, 'N', name->next_s);
-		if (name->release_s != 0)
-			at = print_field(at, 'R', name->release_s);
-		if (name->held) {
-			*at++ = ',';
-			*at++ = 'H';
-		}
+	at = print_field(at, 'A', name->attempts);
+	at = print_field(at, 'N', name->next_s);
+	if (name->release_s != 0)
+		at = print_field(at, 'R', name->release_s);
+	if (name->held) {
+		*at++ = ',';
+		*at++ = 'H';
 	}
 	*at = '\0';
 }
@@ -59,7 +59,7 @@ parse_field(struct span *text, char key, uint64_t max, uint64_t *value)
 }
 
 static bool
-parse_cur(struct span *text, struct spool_name *name)
+parse_rest(struct span *text, struct spool_name *name)
 {
 	uint64_t attempts;
 
@@ -78,19 +78,31 @@ parse_cur(struct span *text, struct spool_name *name)
 }
 
 bool
-spool_name_parse(struct span text, bool in_cur, uint64_t *id, struct spool_name *name)
+spool_name_parse(struct span text, uint64_t *id, struct spool_name *name)
 {
 	struct span rest = text, id_text;
 	char again[SPOOL_NAME_SIZE];
 
-	*name = (struct spool_name){.in_cur = in_cur};
+	*name = (struct spool_name){.in_cur = true};
 	span_take(&rest, ',', &id_text);
 	if (!queue_id_parse(id_text, id) || *id >= SPOOL_ID_END)
 		return false;
 	if (!parse_field(&rest, 'S', size_max, &name->size) || name->size == 0)
 		return false;
-	if (in_cur && !parse_cur(&rest, name))
+	if (!parse_rest(&rest, name))
 		return false;
 	spool_name_print(*id, name, again);
+	return span_is(text, again);
+}
+
+bool
+spool_name_parse_incoming(struct span text, struct spool_name *name)
+{
+	char again[SPOOL_NAME_SIZE];
+
+	*name = (struct spool_name){0};
+	if (!queue_id_parse(text, &name->file) || name->file >= SPOOL_ID_END)
+		return false;
+	spool_name_print(0, name, again);
 	return span_is(text, again);
 }

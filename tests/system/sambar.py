@@ -226,15 +226,23 @@ class Instance:
         assert len(messages) == count, f"{len(messages)} messages in {user}, not {count}"
         return messages
 
+    def incoming(self):
+        """The files in spool/incoming that hold a message: the others wait for one, empty or with zeros in front."""
+        def has_message(path):
+            with contextlib.suppress(OSError), open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as f:
+                return f.read(1) not in (b"", b"\0")
+            return os.path.lexists(path)
+        return [path for path in glob.glob(self.path("spool", "incoming", "*")) if has_message(path)]
+
     def spool(self):
-        return [path for folder in ("new", "cur") for path in glob.glob(self.path("spool", folder, "*"))]
+        return self.incoming() + glob.glob(self.path("spool", "cur", "*"))
 
     def wait_spool_empty(self):
-        wait_until(lambda: not self.spool(), self.path("spool", "new"), self.path("spool", "cur"))
+        wait_until(lambda: not self.spool(), self.path("spool", "incoming"), self.path("spool", "cur"))
 
     def wait_settled(self):
-        """Waits until every message was tried: nothing is left in spool/new."""
-        wait_until(lambda: not os.listdir(self.path("spool", "new")), self.path("spool", "new"))
+        """Waits until every message was tried: what is left of them is in spool/cur."""
+        wait_until(lambda: not self.incoming(), self.path("spool", "incoming"))
 
     # ---- logs ----
 

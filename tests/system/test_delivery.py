@@ -389,7 +389,7 @@ def test_damaged_spool_files_are_set_aside(make_instance, damage):
 def test_foreign_files_in_the_spool(make_instance):
     one = make_instance(users=("ann",))
     one.stop()
-    for folder in ("tmp", "new", "cur"):
+    for folder in ("incoming", "cur"):
         base = one.path("spool", folder)
         open(os.path.join(base, "garbage"), "w").write("x")
         os.symlink("/etc/passwd", os.path.join(base, "0000000aa,S=100"))
@@ -399,7 +399,7 @@ def test_foreign_files_in_the_spool(make_instance):
     one.send(text_message("alive"), "ann@example.test")
     one.wait_mailbox("ann", 1)
     # All but the directories, which are not queue's to move, is out of the way.
-    wait_until(lambda: all(os.path.isdir(path) for path in one.spool()), one.path("spool", "new"), one.path("spool", "cur"))
+    wait_until(lambda: all(os.path.isdir(path) for path in one.spool()), one.path("spool", "incoming"), one.path("spool", "cur"))
     assert sorted(set(name.split(".")[0] for name in os.listdir(one.path("spool", "bad")))) == ["0000000aa,S=100", "0000000ab,S=100", "garbage"]
 
 

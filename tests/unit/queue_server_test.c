@@ -4,6 +4,8 @@
  */
 #include "tests/unit/queue_support.h"
 
+#include "queue/journal.h"
+
 static const char message[] = "Received: by mail.example.org\r\nSubject: x\r\n\r\nHello.\r\n";
 
 enum { DUES_MAX = 64 };
@@ -175,14 +177,13 @@ static void
 accepts_and_forgets(void **state)
 {
 	uint64_t id = accepted(1);
-	char name[256], expected[64], buf[256];
+	char buf[256];
 	unsigned char *storage;
 	struct envelope e;
 	const char *why;
 
 	(void)state;
-	support_only(t.f.spool, "new", name);
-	assert_memory_equal(name, queue_id_text(id), 9);
+	assert_int_equal(support_incoming(t.f.spool), 1);
 	start_router(10);
 	until(t.n_due == 1);
 	assert_int_equal(t.due[0].id, id);
@@ -192,14 +193,11 @@ accepts_and_forgets(void **state)
 	assert_true(span_is(e.recipients[0].address, "u0@example.org"));
 	assert_int_equal(pread(t.due[0].fd, buf, sizeof buf, e.message_offset), strlen(message));
 	assert_memory_equal(buf, message, strlen(message));
-	snprintf(expected, sizeof expected, "%s,S=%zu", queue_id_text(id),
-	    (size_t)(e.message_offset + e.message_size));
-	assert_string_equal(name, expected);
 	envelope_clear(&e);
 	free(storage);
 	result(id, 0, END_DONE, true, true);
 	until(t.f.q.messages.n == 0);
-	assert_int_equal(support_count(t.f.spool, "new"), 0);
+	assert_int_equal(support_incoming(t.f.spool), 0);
 	assert_int_equal(support_count(t.f.spool, "cur"), 0);
 }
 
@@ -215,7 +213,7 @@ keeps_until_synced(void **state)
 	result(id, 0, END_DONE, false, true);
 	until(t.f.q.messages.n == 0);
 	assert_int_equal(commit_counters(t.f.q.commit)->batches, batches + 1);
-	assert_int_equal(support_count(t.f.spool, "new"), 0);
+	assert_int_equal(support_incoming(t.f.spool), 0);
 }
 
 static void
@@ -226,7 +224,7 @@ many_in_few_batches(void **state)
 		submit(1);
 	until(t.n_durable == 40);
 	assert_int_equal(t.f.q.messages.n, 40);
-	assert_int_equal(support_count(t.f.spool, "new"), 40);
+	assert_int_equal(support_incoming(t.f.spool), 40);
 	start_router(30);
 	until(t.n_due == 30);
 	assert_int_equal(feed_in_hand(t.f.q.feed), 30);
@@ -236,7 +234,7 @@ many_in_few_batches(void **state)
 	for (int i = 30; i < 40; i++)
 		result(t.due[i].id, 0, END_DONE, true, true);
 	until(t.f.q.messages.n == 0);
-	assert_int_equal(support_count(t.f.spool, "new"), 0);
+	assert_int_equal(support_incoming(t.f.spool), 0);
 }
 
 static size_t
@@ -248,11 +246,13 @@ recycled_of(const char *role)
 	return 0;
 }
 
-/* A file that router had once serves its submitter again: empty, with another id. */
+/* A file that router had once serves its submitter again: with a wiped header and another id. */
 static void
 file_serves_again(void **state)
 {
 	uint64_t id = accepted(1);
+	static const char zeros[ENVELOPE_HEADER_BYTES];
+	char head[ENVELOPE_HEADER_BYTES];
 	struct queue_slot slot;
 	struct stat before, after;
 
@@ -267,12 +267,110 @@ file_serves_again(void **state)
 		slot = take();
 		assert_true(slot.id > id);
 		assert_int_equal(fstat(slot.fd, &after), 0);
-		assert_int_equal(after.st_size, 0);
 		if (after.st_ino == before.st_ino)
 			break;
+		assert_int_equal(after.st_size, 0);
 		queue_abandon(t.client, &slot);
 	}
+	assert_int_equal(after.st_size, before.st_size);
+	assert_int_equal(pread(slot.fd, head, sizeof head, 0), sizeof head);
+	assert_memory_equal(head, zeros, sizeof head);
 	queue_abandon(t.client, &slot);
+}
+
+/* Message text that is a journal record where the next, shorter message in the file will end. */
+static char *
+text_with_record(size_t at)
+{
+	struct journal j = {0};
+	char *text = xcalloc(1, at + 1000);
+
+	journal_reply(&j, 0, span_of("250 forged"), span_of("forged"));
+	memset(text, 'x', at);
+	assert_true(j.len < 500);
+	memcpy(text + at, j.at, j.len);
+	journal_clear(&j);
+	return text;
+}
+
+static void
+expect_no_journal(int fd)
+{
+	unsigned char *storage;
+	struct envelope e;
+	const char *why;
+	struct stat st;
+
+	assert_int_equal(envelope_read(&e, fd, &storage, &why), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, e.message_offset + e.message_size);
+	assert_int_equal(e.journal_len, 0);
+	assert_int_equal(e.recipients[0].reply.len, 0);
+	envelope_clear(&e);
+	free(storage);
+}
+
+/* Neither at a commit nor at a start is it taken for this message's journal. */
+static void
+earlier_message_leaves_nothing(void **state)
+{
+	char *text = text_with_record(strlen(message));
+	struct queue_slot slot;
+	struct envelope e;
+	char *path, name[32];
+	int fd;
+
+	(void)state;
+	for (int at_start = 0; at_start < 2; at_start++) {
+		slot = take();
+		support_envelope(&e, slot.id, 1, message);
+		assert_int_equal(pwrite(slot.fd, text, strlen(message) + 500, envelope_size(&e)),
+		    strlen(message) + 500);
+		assert_true(pwrite(slot.fd, message, strlen(message), envelope_size(&e)) > 0);
+		queue_id_print(slot.id, name);
+		path = xasprintf("%s/incoming/%s", t.f.spool, name);
+		queue_commit(t.client, &slot, &e, on_durable, NULL);
+		until(t.n_durable == (size_t)at_start + 1);
+		if (at_start) {
+			/* As after a power cut, when the cut was not durable. */
+			stop();
+			fd = open(path, O_WRONLY);
+			assert_true(pwrite(fd, text + strlen(message), 500,
+					envelope_size(&e) + strlen(message)) == 500);
+			close(fd);
+			start_with("300 900", "12");
+		}
+		support_free_envelope(&e);
+		fd = open(path, O_RDONLY);
+		expect_no_journal(fd);
+		close(fd);
+		free(path);
+	}
+	assert_int_equal(t.f.q.messages.n, 2);
+	assert_int_equal(support_count(t.f.spool, "bad"), 0);
+	free(text);
+}
+
+/* Parts of two messages in one file, as a power cut may leave them: no message. */
+static void
+torn_is_set_aside(void **state)
+{
+	uint64_t whole = accepted(1), torn = accepted(1);
+	char *path = xasprintf("%s/incoming/%s", t.f.spool, queue_id_text(torn));
+	struct stat st;
+	int fd;
+
+	(void)state;
+	stop();
+	fd = open(path, O_RDWR);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(pwrite(fd, "?", 1, st.st_size - 4), 1);
+	close(fd);
+	free(path);
+	start_with("300 900", "12");
+	assert_int_equal(t.f.q.messages.n, 1);
+	assert_non_null(server_message(&t.f.q, whole));
+	assert_int_equal(support_count(t.f.spool, "bad"), 1);
 }
 
 /* Not when an earlier router may still read it. */
@@ -315,7 +413,6 @@ long_envelope(void **state)
 
 /* How the file, the envelope or the commit is spoiled. */
 enum spoil {
-	FILE_LONG,
 	FILE_SHORT,
 	FILE_EMPTY,
 	OTHER_SIZE,
@@ -417,8 +514,7 @@ spoil_and_commit(enum spoil how)
 		e.release_s = 100000000000;
 	e.n_recipients = how != NO_RECIPIENT;
 	if (how != FILE_EMPTY)
-		assert_true(pwrite(raw.fd, message, strlen(message) - (how == FILE_SHORT),
-				at + (how == FILE_LONG)) > 0);
+		assert_true(pwrite(raw.fd, message, strlen(message) - (how == FILE_SHORT), at) > 0);
 	envelope_encode(&e, bytes);
 	ipc_write(&w, QUEUE_COMMIT, 77);
 	put_u64(&w, id);
@@ -439,7 +535,7 @@ refuses_what_does_not_fit(void **state)
 	for (enum spoil how = 0; how < SPOILS; how++)
 		spoil_and_commit(how);
 	assert_int_equal(t.f.q.messages.n, 1);
-	assert_int_equal(support_count(t.f.spool, "new"), 1);
+	assert_int_equal(support_incoming(t.f.spool), 1);
 	until(chores_is_idle(t.f.q.chores));
 	assert_int_equal(t.f.q.slots.n, 0);
 	raw_close();
@@ -505,7 +601,7 @@ slots_go_with_their_peer(void **state)
 	until(t.f.q.slots.n == 0 || t.f.q.slots.n == 2); /* those of t.client may be there */
 	until(chores_is_idle(t.f.q.chores));
 	assert_int_equal(
-	    support_count(t.f.spool, "tmp"), t.f.q.slots.n + spares_count(t.f.q.spares));
+	    support_count(t.f.spool, "incoming"), t.f.q.slots.n + spares_count(t.f.q.spares));
 }
 
 /* What each role may not say, and what is no message: the connection is closed, all else goes on.
@@ -661,7 +757,7 @@ failed_is_kept(void **state)
 	result(id, 0, END_FAILED, true, false);
 	result(id, 1, END_DONE, true, true);
 	until(t.f.q.messages.n == 0);
-	assert_int_equal(support_count(t.f.spool, "new") + support_count(t.f.spool, "cur"), 0);
+	assert_int_equal(support_incoming(t.f.spool) + support_count(t.f.spool, "cur"), 0);
 	assert_int_equal(support_count(t.f.failures, "."), 2);
 	read_failure(id, ".eml", text, sizeof text);
 	assert_string_equal(text, message);
@@ -688,7 +784,7 @@ failed_before_the_others_are_done(void **state)
 	assert_int_equal(support_count(t.f.failures, "."), 0);
 	result(id, 1, END_DONE, true, true);
 	until(t.f.q.messages.n == 0);
-	assert_int_equal(support_count(t.f.spool, "new") + support_count(t.f.spool, "cur"), 0);
+	assert_int_equal(support_incoming(t.f.spool) + support_count(t.f.spool, "cur"), 0);
 	read_failure(id, ".eml", text, sizeof text);
 	assert_string_equal(text, message);
 	read_failure(id, ".txt", text, sizeof text);
@@ -877,7 +973,7 @@ restarted(void **state)
 	start_with("300 900", "12");
 	assert_int_equal(t.f.q.messages.n, 2);
 	assert_int_equal(server_message(&t.f.q, first)->name.attempts, 1);
-	assert_int_equal(support_count(t.f.spool, "tmp"), 0);
+	assert_int_equal(support_count(t.f.spool, "incoming"), support_incoming(t.f.spool));
 	start_router(10);
 	until(t.n_due == 1);
 	assert_int_equal(t.due[0].id, second);
@@ -903,7 +999,7 @@ drain_finishes_what_was_begun(void **state)
 	assert_true(t.f.q.drained);
 	assert_int_equal(t.n_durable, 6);
 	assert_int_equal(t.n_due, 3);
-	assert_int_equal(support_count(t.f.spool, "new"), 3);
+	assert_int_equal(support_incoming(t.f.spool), 3);
 }
 
 static void
@@ -927,38 +1023,38 @@ odd_files(void **state)
 
 	(void)state;
 	stop();
-	make_file("tmp/0WVTyqYqS", "x", 1);
-	make_file("new/0WVTyqYqS,S=100", "torn", 4); /* removed */
-	make_file("new/0WVTyqYqT,S=100", "", 0);
-	make_file("new/0WVTyqYqU,S=4", "good", 4); /* only its envelope is not */
-	make_file("new/0WVTyqYqV,S=04", "good", 4);
-	make_file("new/\nx<script>", "name", 4);
+	make_file("incoming/0WVTyqYqR", "", 0); /* spare files, removed */
+	make_file("incoming/0WVTyqYqS", "\0\0\0", 3);
+	make_file("incoming/0WVTyqYqT", "torn", 4);
+	make_file("incoming/0WVTyqYqU,S=4", "name", 4);
+	make_file("incoming/\nx<script>", "name", 4);
 	make_file("cur/0WVTyqYqW,S=100,A=1,N=5", "torn", 4);
 	make_file("cur/0WVTyqYqX,S=4", "name", 4);
-	make_file("cur/0WVTyqYqY,S=4,A=1,N=5", "good", 4);
-	path = xasprintf("%s/new/0WVTyqYqZ,S=10", t.f.spool);
+	make_file("cur/0WVTyqYqY,S=4,A=1,N=5", "good", 4); /* only its envelope is not */
+	make_file("cur/0WVTyqYqV,S=04,A=1,N=5", "name", 4);
+	path = xasprintf("%s/incoming/0WVTyqYqZ", t.f.spool);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	free(path);
-	path = xasprintf("%s/new/0WVTyqYqa,S=10", t.f.spool);
+	path = xasprintf("%s/incoming/0WVTyqYqa", t.f.spool);
 	assert_int_equal(symlink("/etc/passwd", path), 0);
 	free(path);
 	path = xasprintf("%s/cur/0WVTyqYqb,S=10,A=0,N=0", t.f.spool);
 	assert_int_equal(mkdir(path, 0700), 0);
 	free(path);
-	path = xasprintf("%s/tmp/directory", t.f.spool);
+	path = xasprintf("%s/incoming/0WVTyqYqc", t.f.spool);
 	assert_int_equal(mkdir(path, 0700), 0);
 	free(path);
 	start_with("300 900", "12");
-	assert_int_equal(t.f.q.messages.n, 3);
-	assert_int_equal(support_count(t.f.spool, "bad"), 9);
+	assert_int_equal(t.f.q.messages.n, 2);
+	assert_int_equal(support_count(t.f.spool, "bad"), 10);
 	start_router(10);
 	until(t.n_due == 1);
 	assert_int_equal(t.due[0].id, id);
 	until(t.f.q.messages.n == 1);
 	assert_int_equal(support_count(t.f.spool, "bad"), 11);
-	assert_int_equal(support_count(t.f.spool, "new"), 1);
+	assert_int_equal(support_incoming(t.f.spool), 1);
 	assert_int_equal(support_count(t.f.spool, "cur"), 0);
-	assert_int_equal(support_count(t.f.spool, "tmp"), spares_count(t.f.q.spares));
+	assert_int_equal(support_count(t.f.spool, "incoming"), 1 + spares_count(t.f.q.spares));
 }
 
 static void
@@ -1038,6 +1134,8 @@ main(void)
 	    row(many_in_few_batches),
 	    row(file_serves_again),
 	    row(file_serves_not_again),
+	    row(earlier_message_leaves_nothing),
+	    row(torn_is_set_aside),
 	    row(long_envelope),
 	    row(refuses_what_does_not_fit),
 	    row(commit_of_what_is_unknown),

@@ -153,6 +153,29 @@ support_count(const char *above, const char *name)
 	return n - 2;
 }
 
+/* How many files in incoming/ hold a message (or the beginning of one). */
+static inline size_t
+support_incoming(const char *spool)
+{
+	char path[600], head[8];
+	struct dirent *entry;
+	size_t n = 0;
+	DIR *d;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/incoming", spool);
+	d = opendir(path);
+	assert_non_null(d);
+	while ((entry = readdir(d)) != NULL) {
+		fd = openat(dirfd(d), entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+		if (entry->d_name[0] != '.' && read(fd, head, sizeof head) > 0)
+			n += head[0] != '\0';
+		close(fd);
+	}
+	closedir(d);
+	return n;
+}
+
 /* The one entry's name. */
 static inline void
 support_only(const char *above, const char *name, char out[256])
