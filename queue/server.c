@@ -18,9 +18,10 @@
 #include "queue/queue.h"
 
 enum {
-	PEER_SLOTS_MAX = 16384,			      /* that one program may hold */
-	PEER_RECYCLED_MAX = 256,		      /* files of finished messages kept for it */
-	KEPT_MAX = 512,				      /* messages whose slots are kept */
+	PEER_SLOTS_MAX = 16384,	  /* that one program may hold */
+	PEER_RECYCLED_MAX = 1024, /* files of finished messages kept for it */
+	PEER_RECYCLED_MAX_BYTES = 64 * 1024 * 1024,
+	KEPT_MAX = 1024,			      /* messages whose slots are kept */
 	PEER_ENVELOPES_MAX_BYTES = 256 * 1024 * 1024, /* of them that wait for their COMMIT */
 	DRAIN_LIMIT_S = 5,			      /* for what router has in hand */
 	RELEASE_MAX_S = 1000000000		      /* from now: 30 years */
@@ -32,7 +33,7 @@ struct submitter {
 	struct peer_slots slots;
 	size_t n_slots;		   /* also those asked for */
 	struct slot_list recycled; /* files of its own finished messages */
-	size_t n_recycled;
+	size_t n_recycled, recycled_bytes;
 	uint32_t origin;
 	size_t envelopes_bytes;
 };
@@ -81,6 +82,12 @@ server_forget(struct queue *q, struct message *m)
 	free(m);
 }
 
+static bool
+has_room(const struct submitter *sub)
+{
+	return sub->n_recycled < PEER_RECYCLED_MAX && sub->recycled_bytes < PEER_RECYCLED_MAX_BYTES;
+}
+
 /* NULL when it is gone, or has enough. */
 static struct submitter *
 submitter_of(struct queue *q, uint32_t origin)
@@ -89,7 +96,7 @@ submitter_of(struct queue *q, uint32_t origin)
 		struct submitter *sub = p->state;
 
 		if (sub != NULL && sub->origin == origin)
-			return sub->n_recycled < PEER_RECYCLED_MAX ? sub : NULL;
+			return has_room(sub) ? sub : NULL;
 	}
 	return NULL;
 }
@@ -143,6 +150,7 @@ keep_recycled(struct queue *q, uint32_t origin, struct slot *slot)
 	STAILQ_INSERT_HEAD(
 	    &sub->recycled, slot, link); /* the processor's cache may still have it */
 	sub->n_recycled++;
+	sub->recycled_bytes += slot->name.size;
 }
 
 /* A file that cannot be removed is tried again: store knows what it has. */
@@ -299,6 +307,7 @@ give_recycled(struct ipc_peer *p, uint64_t tag)
 		return false;
 	STAILQ_REMOVE_HEAD(&sub->recycled, link);
 	sub->n_recycled--;
+	sub->recycled_bytes -= slot->name.size;
 	on_spare(p->arg, p, tag, slot, 0);
 	return true;
 }

@@ -190,7 +190,7 @@ spool_recycle(struct spool *sp, const struct spool_name *name, struct slot *kept
 	uint64_t id = spool_new_id(sp);
 	struct slot *slot = slot_new(id, -1);
 
-	slot->name.file = name->file;
+	slot->name = (struct spool_name){.file = name->file, .size = name->size};
 	if (kept != NULL) {
 		slot->fd = kept->fd;
 		slot->reader = kept->reader;

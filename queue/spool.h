@@ -136,7 +136,8 @@ uint64_t spool_new_id(struct spool *sp);
 int spool_create(struct spool *sp, uint64_t file);
 int spool_discard(struct spool *sp, uint64_t file);
 /*
- * Makes the file of a finished message in incoming/ a spare one, for a message with a new id. kept:
+ * Makes the file of a finished message in incoming/ a spare one, for a message with a new id; its
+ * name.size is how large the file is. kept:
  * a slot that has it open for writing (taken over in any case), or NULL. NULL with errno: then it
  * must be removed (EFBIG: it is too large to be kept).
  */
