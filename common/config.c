@@ -342,6 +342,7 @@ config_build(const char *root, const struct config_source sources[CONFIG_SOURCES
 	}
 	config_entries_finish(c);
 	check_directories(c);
+	config_check_listeners(c);
 	if (warnings && problems->n_errors == 0)
 		config_warn(c);
 	c->problems = NULL; /* the caller's, who may free them first */

@@ -89,6 +89,11 @@ int config_entry_name(struct span text, char *out, const char **why);
 /* Normalizes one target. */
 int config_entry_target(struct span text, char *out, const char **why);
 
+/* ---- config_listen.c ---- */
+
+/* Reports listeners of [listen] that ask for the same port of the same address. */
+void config_check_listeners(struct config *c);
+
 /* ---- config_warnings.c ---- */
 
 /* What can be used but is worth knowing. Looks at the TLS files and the mail directory. */

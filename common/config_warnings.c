@@ -17,7 +17,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 
-enum { HOST_MAX_BYTES = 256, LISTEN_MAX = 256 };
+enum { HOST_MAX_BYTES = 256 };
 
 static void __attribute__((format(printf, 4, 5)))
 warn(struct config *c, const char *section, const char *key, const char *format, ...)
@@ -101,43 +101,6 @@ warn_tls(struct config *c)
 	    &check, config_text(c, "tls", "Certificate"), config_text(c, "tls", "Private Key"));
 	if (check.text[0] != '\0')
 		warn(c, "tls", check.key ? "Private Key" : "Certificate", "%s", check.text);
-}
-
-struct listening {
-	struct span address;
-	const char *key;
-};
-
-static void
-warn_if_twice(
-    struct config *c, const struct listening *all, size_t n, const char *key, struct span address)
-{
-	for (size_t i = 0; i < n; i++)
-		if (span_equal(all[i].address, address)) {
-			warn(c, "listen", key, "%.*s is given twice, first for %s",
-			    (int)address.len, address.at, all[i].key);
-			return;
-		}
-}
-
-static void
-warn_listeners(struct config *c)
-{
-	struct listening all[LISTEN_MAX];
-	size_t n = 0;
-
-	for (size_t i = 0; i < n_config_keys; i++) {
-		struct span rest = span_of(c->values[i].text), one;
-		bool more = config_keys[i].type == CONFIG_LISTEN;
-
-		while (more && n < LISTEN_MAX) {
-			more = span_take(&rest, ' ', &one);
-			if (one.len == 0)
-				continue;
-			warn_if_twice(c, all, n, config_keys[i].key, one);
-			all[n++] = (struct listening){one, config_keys[i].key};
-		}
-	}
 }
 
 /* ---- where local mail goes ---- */
@@ -338,7 +301,6 @@ config_warn(struct config *c)
 	struct local l = {.c = c, .domains = span_of(config_text(c, "smtpd", "Local Domains"))};
 
 	warn_mail_server(c);
-	warn_listeners(c);
 	warn_tls(c);
 	warn_not_yet(c);
 	host_name(c, l.server);

@@ -237,6 +237,8 @@ ctl_reload_if_running(const struct ctl *ctl, bool *running)
 	if (code != 0 || !*running)
 		return code;
 	if ((code = ctl_tell(ctl, false, words, 1)) != 0)
-		ctl_fail(code, "the file was changed, but the running programs keep what they had");
+		ctl_fail(code,
+		    "the file was changed, but is not in effect: the running programs keep what "
+		    "they had. Mend what is wrong and say sambarctl reload, or set it back");
 	return code;
 }

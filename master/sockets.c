@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/memory.h"
 #include "common/span.h"
 
@@ -88,6 +89,22 @@ is_excusable(const struct addrinfo *ai)
 	return ai->ai_family == AF_INET6 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL);
 }
 
+/* What the administrator can do about it. */
+static const char *
+hint(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return ": another program listens there";
+	case EACCES:
+		return ": a port below 1024 takes root";
+	case EADDRNOTAVAIL:
+		return ": it is no address of this machine";
+	default:
+		return "";
+	}
+}
+
 static int
 bind_one(struct sockets *s, struct sockets *old, size_t which, struct span text, char **why)
 {
@@ -109,14 +126,17 @@ bind_one(struct sockets *s, struct sockets *old, size_t which, struct span text,
 	}
 	fd = bind_tcp(ai);
 	if (fd == -1 && !is_excusable(ai)) {
-		*why = xasprintf("cannot listen on %.*s for %s: %s", (int)text.len, text.at,
-		    listeners[which].key, strerror(errno));
+		*why = xasprintf("cannot listen on %.*s for %s: %s%s", (int)text.len, text.at,
+		    listeners[which].key, strerror(errno), hint(errno));
 		freeaddrinfo(ai);
 		return -1;
 	}
 	freeaddrinfo(ai);
 	if (fd != -1)
 		add(s, name, listeners[which].program, fd, true);
+	else
+		log_info("not listening on %.*s for %s: this machine has no such IPv6 address",
+		    (int)text.len, text.at, listeners[which].key);
 	return 0;
 }
 

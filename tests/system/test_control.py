@@ -3,6 +3,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 
@@ -13,7 +14,7 @@ from events import wait_process_end, wait_until
 from sambar import BUILD, read
 
 USERS = ("ann", "bob")
-EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_UNAVAILABLE, EX_CONFIG = 64, 65, 66, 69, 78
+EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_UNAVAILABLE, EX_OSERR, EX_CONFIG = 64, 65, 66, 69, 71, 78
 
 
 # ---- start, stop, status ----
@@ -199,6 +200,42 @@ def test_reload_with_errors_changes_nothing(make_instance):
     assert sorted(p["pid"] for p in one.status()["programs"]) == pids
     with one.smtp() as smtp:
         assert smtp.extensions["SIZE"] == [str(100 * 1024)]
+
+
+def test_two_listeners_on_one_port(make_instance):
+    one = make_instance(start=False, users=())
+    path = one.path("config", "config.ini")
+    before = read(path)
+    for value in (f"127.0.0.1:{one.port('POP3')}", f"0.0.0.0:{one.port('POP3')}", f"127.0.0.1:{one.port('SMTP')} 0.0.0.0:{one.port('SMTP')}"):
+        done = one.ctl("config", "set", "SMTP", value, check=False)
+        assert done.returncode == EX_DATAERR and re.search(r"config/config\.ini:\d+ .*(POP3|SMTP): .* meets ", done.stderr), done
+        assert read(path) == before
+    with open(path, "wb") as f:
+        f.write(before.replace(f"POP3 = 127.0.0.1:{one.port('POP3')}".encode(), f"POP3 = 127.0.0.1:{one.port('SMTP')}".encode()))
+    done = one.ctl("check", check=False)
+    assert done.returncode == EX_CONFIG and re.search(r"config\.ini:\d+: POP3: .* meets .* of SMTP in line \d+", done.stdout), done
+
+
+def test_port_of_another_program(make_instance):
+    """The file may say so, but nobody is left in doubt: set, reload and start name the port."""
+    one = make_instance(users=())
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = "127.0.0.1:%d" % other.getsockname()[1]
+        says = f"cannot listen on {address} for POP3: Address already in use"
+        done = one.ctl("config", "set", "POP3", address, check=False)
+        assert done.returncode == EX_OSERR and says in done.stderr and "is not in effect" in done.stderr
+        done = one.ctl("reload", check=False)
+        assert done.returncode == EX_OSERR and says in done.stderr
+        with one.pop() as pop:
+            pop.quit()
+        one.stop()
+        for words in (["start"], ["start", "--foreground"]):
+            done = one.ctl(*words, check=False)
+            assert done.returncode == EX_OSERR and done.stdout == "", done
+            assert f"sambarctl: {says}: another program listens there\n" in done.stderr, done
+    one.start()
 
 
 class Knocking(threading.Thread):

@@ -111,6 +111,74 @@ test_mistakes(void **state)
 		check_mistake(&mistakes[i]);
 }
 
+/* Listeners: what a text of config.ini is told, NULL: nothing. */
+static const struct row listeners[] = {
+    {"[listen]\nSMTP = 127.0.0.1:25\nSubmission = 127.0.0.1:25\n", 3,
+	"Submission: 127.0.0.1:25 meets 127.0.0.1:25 of SMTP in line 2: "},
+    {"[listen]\nPOP3 = 127.0.0.1:25\n\nSMTP = 127.0.0.1:25\n", 4,
+	"SMTP: 127.0.0.1:25 meets 127.0.0.1:25 of POP3 in line 2: "},
+    {"[listen]\nSMTP = 127.0.0.1:26 0.0.0.0:25\nPOP3 = 127.0.0.1:25\n", 3,
+	"POP3: 127.0.0.1:25 meets 0.0.0.0:25 of SMTP in line 2"},
+    {"[listen]\nSMTP = 127.0.0.1:110\n", 2,
+	"SMTP: 127.0.0.1:110 meets 0.0.0.0:110 of the default of POP3"},
+    {"[listen]\nPOP3 = [::1]:25\n", 2, "POP3: [::1]:25 meets [::]:25 of the default of SMTP"},
+    {"[listen]\nSMTP = [2001:DB8::1]:25\nPOP3 = [2001:db8:0:0::1]:25\n", 3,
+	"POP3: [2001:db8:0:0::1]:25 meets [2001:db8::1]:25 of SMTP in line 2"},
+    {"[listen]\nSMTP = 127.0.0.1:25 127.0.0.1:25\n", 2,
+	"SMTP: 127.0.0.1:25 meets 127.0.0.1:25 of the same key"},
+    {"[listen]\nSMTP = 0.0.0.0:25 [::]:25\n", 0, NULL},
+    {"[listen]\nSMTP = 127.0.0.1:25\nPOP3 = 127.0.0.2:25 [::1]:25\n", 0, NULL},
+    {"[listen]\nSMTP = none\nPOP3 = 0.0.0.0:25\n", 0, NULL},
+};
+
+static void
+test_listeners(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < nitems(listeners); i++) {
+		const struct row *row = &listeners[i];
+		struct config_problems problems;
+		struct config *c = build(row->text, "", &problems);
+		char where[64];
+
+		assert_int_equal(problems.n, row->says != NULL);
+		assert_int_equal(problems.n_errors, row->says != NULL);
+		if (row->says != NULL) {
+			snprintf(where, sizeof where, "config/config.ini:%u", row->line);
+			assert_string_equal(problems.items[0].where, where);
+			if (strstr(problems.items[0].text, row->says) == NULL)
+				fail_msg("\"%s\" does not say \"%s\"", problems.items[0].text,
+				    row->says);
+		}
+		config_free(&c);
+		config_problems_free(&problems);
+	}
+}
+
+static void
+test_too_many_listeners(void **state)
+{
+	struct config_problems problems;
+	struct config *c;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	(void)state;
+	fputs("[listen]\nSMTP =", f);
+	for (int i = 1; i <= 1100; i++)
+		fprintf(f, " 127.0.0.1:%d", 2000 + i);
+	fclose(f);
+	c = build(text, "", &problems);
+	assert_int_equal(problems.n_errors, 5); /* and the defaults of the other keys */
+	assert_string_equal(problems.items[0].where, "config/config.ini:2");
+	assert_string_equal(
+	    problems.items[0].text, "SMTP: all keys together may have 1024 listeners");
+	config_free(&c);
+	config_problems_free(&problems);
+	free(text);
+}
+
 static void
 test_all_at_once(void **state)
 {
@@ -360,7 +428,7 @@ test_warnings(void **state)
 	(void)state;
 	make_mailbox();
 	put_file("config/config.ini", "[listen]\nSMTP = 127.0.0.1:10025 127.0.0.1:10026\n"
-				      "Submission = 127.0.0.1:10025\n");
+				      "Submission = 127.0.0.1:10027\n");
 	put_file("config/mail.ini", "[mail]\nMail Server = here\nEnable WebMail = YES\n"
 				    "[smtpd]\nUse MTA = false\nUnknown Mailbox = nobody\n"
 				    "Local Domains = *.here.example\n"
@@ -370,8 +438,6 @@ test_warnings(void **state)
 				    "self = self\n");
 	load_files(&p);
 	assert_int_equal(p.n_errors, 0);
-	assert_true(warns(&p, "config/config.ini:3",
-	    "Submission: 127.0.0.1:10025 is given twice, first for SMTP"));
 	assert_true(warns(&p, "config/config.ini", "tls.crt: No such file"));
 	assert_true(warns(&p, "config/mail.ini:2", "here is not fully qualified"));
 	assert_true(warns(&p, "config/mail.ini:5",
@@ -438,6 +504,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_mistakes),
+	    cmocka_unit_test(test_listeners),
+	    cmocka_unit_test(test_too_many_listeners),
 	    cmocka_unit_test(test_all_at_once),
 	    cmocka_unit_test(test_endless_mistakes),
 	    cmocka_unit_test(test_values),
