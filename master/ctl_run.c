@@ -162,7 +162,7 @@ static int
 run_in_background(const struct ctl *ctl, const char *master)
 {
 	char sentence[SENTENCE_MAX_BYTES];
-	int ends[2];
+	int ends[2], status;
 	pid_t pid;
 
 	fflush(NULL);
@@ -175,8 +175,12 @@ run_in_background(const struct ctl *ctl, const char *master)
 	closefd(&ends[0]);
 	if (strcmp(sentence, "ready") == 0)
 		return ctl_done(ctl, "%s runs: pid %d", ctl->root, pid);
-	waitpid(pid, NULL, 0); /* until what had been started has ended */
-	return ctl_fail(EX_SOFTWARE, "%s",
+	/* until what had been started has ended */
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
+		status = EX_SOFTWARE;
+	else
+		status = WEXITSTATUS(status);
+	return ctl_fail(status, "%s",
 	    sentence[0] != '\0' ? sentence : "the supervisor ended; see log/master.log");
 }
 

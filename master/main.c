@@ -31,7 +31,8 @@ struct master {
 	struct control_server *control;
 	struct log_pipe *own_log;
 	struct event *signals[3];
-	int notify; /* sambarctl start waits at its other end */
+	int notify;   /* sambarctl start waits at its other end */
+	int terminal; /* in the foreground: standard error as it was, else -1 */
 	int status;
 };
 
@@ -46,7 +47,17 @@ notify(struct master *m, const char *text)
 	closefd(&m->notify);
 }
 
-/* Before the loop: whoever started us learns why not. */
+/* Whoever started us learns why not: sambarctl, in whose place we run in the foreground, or which
+ * waits. */
+static void
+tell_failure(struct master *m, const char *sentence)
+{
+	if (m->terminal != -1)
+		dprintf(m->terminal, "sambarctl: %s\n", sentence);
+	notify(m, sentence);
+}
+
+/* Before the loop. */
 static void __attribute__((format(printf, 3, 4), noreturn))
 refuse(struct master *m, int status, const char *format, ...)
 {
@@ -56,10 +67,9 @@ refuse(struct master *m, int status, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(sentence, sizeof sentence, format, ap);
 	va_end(ap);
-	if (m->notify != -1)
-		notify(m, sentence);
-	else
+	if (m->notify == -1 && m->terminal == -1)
 		dprintf(STDERR_FILENO, "master: fatal: %s\n", sentence);
+	tell_failure(m, sentence);
 	exit(status);
 }
 
@@ -80,7 +90,7 @@ on_failed(void *arg, const char *sentence)
 	struct master *m = arg;
 
 	log_warn("start failed: %s", sentence);
-	notify(m, sentence);
+	tell_failure(m, sentence);
 	m->status = EX_SOFTWARE;
 }
 
@@ -167,7 +177,7 @@ load_configuration(struct master *m)
 
 /* Our own lines take the way of everybody's: through a pipe, stamped, into a file. */
 static void
-open_logs(struct master *m, bool foreground)
+open_logs(struct master *m)
 {
 	char path[PATH_MAX + 8];
 	int end;
@@ -176,8 +186,8 @@ open_logs(struct master *m, bool foreground)
 	if (mkdir(path, 0750) == -1 && errno != EEXIST)
 		refuse(m, EX_CANTCREAT, "%s: %s", path, strerror(errno));
 	logfile_open(path);
-	if (foreground)
-		logfile_echo(dup(STDERR_FILENO));
+	if (m->terminal != -1)
+		logfile_echo(m->terminal);
 	if ((end = log_pipe_new(m->base, "master", &m->own_log)) == -1)
 		refuse(m, EX_OSERR, "cannot make a pipe: %s", strerror(errno));
 	log_pipe_set_pid(m->own_log, getpid());
@@ -188,7 +198,7 @@ open_logs(struct master *m, bool foreground)
 }
 
 static void
-start(struct master *m, const char *root, bool foreground)
+start(struct master *m, const char *root)
 {
 	char *why = NULL;
 
@@ -202,13 +212,9 @@ start(struct master *m, const char *root, bool foreground)
 	if ((m->base = event_base_new()) == NULL)
 		refuse(m, EX_OSERR, "cannot make an event base");
 	watch_signals(m);
-	open_logs(m, foreground);
-	if (supervisor_start(&m->supervisor, m->base, &m->instance, all_roles, &ops, m, &why) ==
-	    -1) {
-		if (m->notify == -1 && foreground)
-			m->notify = dup(STDOUT_FILENO);
+	open_logs(m);
+	if (supervisor_start(&m->supervisor, m->base, &m->instance, all_roles, &ops, m, &why) == -1)
 		refuse(m, EX_OSERR, "%s", why);
-	}
 	if ((m->control = control_server_new(&m->supervisor)) == NULL)
 		refuse(m, EX_OSERR, "cannot listen on control.sock: %s", strerror(errno));
 	mailwatch_start(&m->supervisor);
@@ -252,9 +258,8 @@ static void __attribute__((noreturn)) usage(void)
 int
 main(int argc, char **argv)
 {
-	struct master m = {.notify = -1};
+	struct master m = {.notify = -1, .terminal = -1};
 	const char *root = NULL;
-	bool foreground = false;
 	int option;
 
 	while ((option = getopt(argc, argv, "d:fn:")) != -1)
@@ -263,7 +268,7 @@ main(int argc, char **argv)
 			root = optarg;
 			break;
 		case 'f':
-			foreground = true;
+			m.terminal = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 			break;
 		case 'n':
 			m.notify = atoi(optarg);
@@ -275,7 +280,7 @@ main(int argc, char **argv)
 	if (root == NULL || optind != argc)
 		usage();
 	log_open("master");
-	start(&m, root, foreground);
+	start(&m, root);
 	loop(&m);
 	finish(&m);
 	return m.status;
