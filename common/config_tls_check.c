@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,11 +37,11 @@ read_certificate(struct tls_check *out, const char *path)
 	X509 *x = NULL;
 
 	if (f == NULL) {
-		tell(out, "%s: %s; TLS is not offered", path, strerror(errno));
+		tell(out, "%s: %s", path, strerror(errno));
 		return NULL;
 	}
 	if ((x = PEM_read_X509(f, NULL, no_password, NULL)) == NULL)
-		tell(out, "%s: is no certificate in PEM; TLS is not offered", path);
+		tell(out, "%s: is no certificate in PEM", path);
 	fclose(f);
 	return x;
 }
@@ -52,12 +53,11 @@ read_key(struct tls_check *out, const char *path)
 	EVP_PKEY *key = NULL;
 
 	if (f == NULL) {
-		tell(out, "%s: %s; TLS is not offered", path, strerror(errno));
+		tell(out, "%s: %s", path, strerror(errno));
 		return NULL;
 	}
 	if ((key = PEM_read_PrivateKey(f, NULL, no_password, NULL)) == NULL)
-		tell(out, "%s: is no private key in PEM without a password; TLS is not offered",
-		    path);
+		tell(out, "%s: is no private key in PEM without a password", path);
 	fclose(f);
 	return key;
 }
@@ -77,13 +77,33 @@ check_times(struct tls_check *out, const X509 *x, const char *path)
 		tell(out, "%s: the certificate expires in %d day(s)", path, days);
 }
 
+/* What a server does with the files: OpenSSL refuses keys that are too short, and bad issuers. */
+static bool
+can_be_served(struct tls_check *out, const char *path)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	const char *reason;
+	bool can = false;
+
+	if (ctx != NULL) {
+		SSL_CTX_set_default_passwd_cb(ctx, no_password);
+		can = SSL_CTX_use_certificate_chain_file(ctx, path) == 1;
+	}
+	if (!can) {
+		reason = ERR_reason_error_string(ERR_peek_last_error());
+		tell(out, "%s: %s", path, reason != NULL ? reason : "cannot be used");
+	}
+	SSL_CTX_free(ctx);
+	return can;
+}
+
 void
 config_tls_check(struct tls_check *out, const char *certificate, const char *key)
 {
 	X509 *x;
 	EVP_PKEY *k = NULL;
 
-	*out = (struct tls_check){.certificate = true};
+	*out = (struct tls_check){.certificate = true, .unusable = true};
 	if ((x = read_certificate(out, certificate)) == NULL)
 		goto out;
 	if ((k = read_key(out, key)) == NULL) {
@@ -91,9 +111,9 @@ config_tls_check(struct tls_check *out, const char *certificate, const char *key
 		out->key = true;
 	} else if (X509_check_private_key(x, k) != 1) {
 		out->key = true;
-		tell(out, "%s does not belong to the certificate %s; TLS is not offered", key,
-		    certificate);
-	} else {
+		tell(out, "%s: does not belong to the certificate %s", key, certificate);
+	} else if (can_be_served(out, certificate)) {
+		out->unusable = false;
 		check_times(out, x, certificate);
 	}
 out:

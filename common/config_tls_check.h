@@ -1,5 +1,5 @@
 /*
- * Looks at a certificate and its key before a program has to. Private to the configuration.
+ * Looks at a certificate and its key before a program has to. Used by the configuration and master.
  */
 #ifndef COMMON_CONFIG_TLS_CHECK_H
 #define COMMON_CONFIG_TLS_CHECK_H
@@ -9,7 +9,8 @@
 enum { CERTIFICATE_WARN_DAYS = 14 };
 
 struct tls_check {
-	bool certificate, key; /* what the two sentences are about; both: they do not match */
+	bool certificate, key; /* what the sentence is about; both: they do not match */
+	bool unusable;	       /* no TLS with it; else it is only worth knowing */
 	char text[512];	       /* empty: nothing is wrong */
 };
 

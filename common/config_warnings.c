@@ -100,7 +100,8 @@ warn_tls(struct config *c)
 	config_tls_check(
 	    &check, config_text(c, "tls", "Certificate"), config_text(c, "tls", "Private Key"));
 	if (check.text[0] != '\0')
-		warn(c, "tls", check.key ? "Private Key" : "Certificate", "%s", check.text);
+		warn(c, "tls", check.key ? "Private Key" : "Certificate", "%s%s", check.text,
+		    check.unusable ? "; TLS is not offered" : "");
 }
 
 /* ---- where local mail goes ---- */

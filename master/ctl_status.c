@@ -60,7 +60,7 @@ print_programs(const json_t *programs)
 static void
 print_listeners(const json_t *listeners)
 {
-	static const char *const headings[] = {"SERVICE", "PROGRAM", "ADDRESS"};
+	static const char *const headings[] = {"SERVICE", "PROGRAM", "ADDRESS", "SERVED"};
 	struct ctl_table *t = ctl_table_new(headings, nitems(headings));
 	const json_t *l;
 	size_t i;
@@ -70,6 +70,10 @@ print_listeners(const json_t *listeners)
 		ctl_table_add(t, "%s", ctl_text(l, "name"));
 		ctl_table_add(t, "%s", or_dash(ctl_text(l, "program")));
 		ctl_table_add(t, "%s", ctl_text(l, "address"));
+		if (json_is_false(json_object_get(l, "served")))
+			ctl_table_add(t, "NO: %s", ctl_text(l, "why"));
+		else
+			ctl_table_add(t, "yes");
 	}
 	putchar('\n');
 	ctl_table_print(&t);

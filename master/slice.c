@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/config_tls_check.h"
 #include "common/log.h"
 #include "common/memory.h"
 
@@ -87,9 +88,14 @@ static void
 send_tls(struct supervisor *s, struct process *p)
 {
 	const struct config *c = s->instance->config;
+	const char *certificate = config_text(c, "tls", "Certificate");
+	const char *key = config_text(c, "tls", "Private Key");
+	struct tls_check check;
 
-	send_file(p, "Certificate PEM", config_text(c, "tls", "Certificate"));
-	send_file(p, "Private Key PEM", config_text(c, "tls", "Private Key"));
+	send_file(p, "Certificate PEM", certificate);
+	send_file(p, "Private Key PEM", key);
+	config_tls_check(&check, certificate, key);
+	strlcpy(s->tls_problem, check.unusable ? check.text : "", sizeof s->tls_problem);
 }
 
 /* ---- descriptors ---- */

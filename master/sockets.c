@@ -22,8 +22,9 @@ enum { TCP_BACKLOG = 4096, UNIX_BACKLOG = 1024 };
 
 static const struct {
 	const char *key, *program;
-} listeners[] = {{"SMTP", "smtpd"}, {"Submission", "smtpd"}, {"SMTPS", "smtpd"}, {"POP3", "pop3d"},
-    {"POP3S", "pop3d"}};
+	bool tls;
+} listeners[] = {{"SMTP", "smtpd", false}, {"Submission", "smtpd", false}, {"SMTPS", "smtpd", true},
+    {"POP3", "pop3d", false}, {"POP3S", "pop3d", true}};
 
 static bool
 is_wanted(const struct config *c, const char *program)
@@ -67,10 +68,11 @@ bind_tcp(const struct addrinfo *ai)
 }
 
 static void
-add(struct sockets *s, const char *name, const char *program, int fd, bool fresh)
+add(struct sockets *s, const char *name, size_t which, int fd, bool fresh)
 {
 	s->items = xrealloc(s->items, (s->n + 1) * sizeof *s->items);
-	s->items[s->n++] = (struct listening){xstrdup(name), program, fd, fresh};
+	s->items[s->n++] = (struct listening){
+	    xstrdup(name), listeners[which].program, fd, listeners[which].tls, fresh};
 }
 
 static struct listening *
@@ -117,7 +119,7 @@ bind_one(struct sockets *s, struct sockets *old, size_t which, struct span text,
 	if (find(s, name) != NULL)
 		return 0;
 	if ((have = find(old, name)) != NULL) {
-		add(s, name, listeners[which].program, have->fd, false);
+		add(s, name, which, have->fd, false);
 		return 0;
 	}
 	if (resolve(text, &ai) == -1) {
@@ -133,7 +135,7 @@ bind_one(struct sockets *s, struct sockets *old, size_t which, struct span text,
 	}
 	freeaddrinfo(ai);
 	if (fd != -1)
-		add(s, name, listeners[which].program, fd, true);
+		add(s, name, which, fd, true);
 	else
 		log_info("not listening on %.*s for %s: this machine has no such IPv6 address",
 		    (int)text.len, text.at, listeners[which].key);

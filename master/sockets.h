@@ -14,6 +14,7 @@ struct listening {
 	char *name;	     /* "listen:SMTP:127.0.0.1:10025" */
 	const char *program; /* "smtpd" */
 	int fd;
+	bool tls;   /* from the start: served with a usable certificate only */
 	bool fresh; /* not yet sent to running programs */
 };
 

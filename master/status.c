@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/memory.h"
+#include "common/span.h"
 #include "master/programs.h"
 
 struct gathering {
@@ -98,19 +100,50 @@ add_process(struct supervisor *s, struct gathering *g, json_t *list, struct proc
 	supervisor_ask(s, p, words, 1, on_counters, one);
 }
 
+/* A program on its way is served: connections wait for it. */
+static bool
+stays_down(const struct supervisor *s, const char *program)
+{
+	for (size_t i = 0; i < s->n_slots; i++)
+		if (strcmp(s->slots[i].program->name, program) == 0 &&
+		    s->slots[i].state != SLOT_OFF && s->slots[i].state != SLOT_BACKOFF)
+			return false;
+	return true;
+}
+
+/* Why nobody is served on a port that is open, to be freed; NULL: they are. */
+static char *
+why_not_served(const struct supervisor *s, const struct listening *l)
+{
+	if (stays_down(s, l->program))
+		return xasprintf("%s does not stay up, see its log", l->program);
+	if (l->tls && s->tls_problem[0] != '\0')
+		return xasprintf("no TLS: %s", s->tls_problem);
+	return NULL;
+}
+
+static json_t *
+describe_listener(const struct supervisor *s, const struct listening *l)
+{
+	const char *name = strchr(l->name, ':') + 1;
+	const char *address = strchr(name, ':') + 1;
+	char *why = why_not_served(s, l);
+	json_t *doc = json_pack("{s:s%, s:s, s:s, s:b}", "name", name, (size_t)(address - 1 - name),
+	    "address", address, "program", l->program, "served", why == NULL);
+
+	if (why != NULL)
+		json_object_set_new(doc, "why", json_string(log_safe(span_of(why))));
+	free(why);
+	return doc;
+}
+
 static json_t *
 describe_listeners(const struct supervisor *s)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < s->tcp.n; i++) {
-		const char *name = strchr(s->tcp.items[i].name, ':') + 1;
-		const char *address = strchr(name, ':') + 1;
-
-		json_array_append_new(
-		    list, json_pack("{s:s%, s:s, s:s}", "name", name, (size_t)(address - 1 - name),
-			      "address", address, "program", s->tcp.items[i].program));
-	}
+	for (size_t i = 0; i < s->tcp.n; i++)
+		json_array_append_new(list, describe_listener(s, &s->tcp.items[i]));
 	return list;
 }
 

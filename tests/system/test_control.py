@@ -70,6 +70,43 @@ def test_status(instance):
     assert all(name in text for name in programs)
 
 
+def test_status_without_a_certificate(make_instance):
+    """A port that only TLS is spoken on is open, but serves nobody, and status says why."""
+    one = make_instance(users=())
+    key, certificate = one.path("config", "tls.key"), one.path("config", "tls.crt")
+    kept = read(key)
+
+    def served():
+        return {listener["name"]: (listener["served"], listener.get("why")) for listener in one.status()["listeners"]}
+
+    assert set(served().values()) == {(True, None)}
+    assert "NO:" not in one.ctl("status").stdout
+    os.unlink(key)
+    assert set(served().values()) == {(True, None)}     # it is the programs' still
+    one.ctl("reload")
+    for name, (good, why) in served().items():
+        assert good == (name not in ("SMTPS", "POP3S")), name
+        assert good or f"{key}: No such file" in why
+    assert len(re.findall(r"^(?:SMTPS|POP3S) .* NO: no TLS: .*tls\.key: No such file", one.ctl("status").stdout, re.M)) == 2
+    with pytest.raises(OSError):
+        one.smtp("SMTPS")
+    with one.smtp() as smtp:
+        assert "STARTTLS" not in smtp.extensions
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-subj", "/CN=short", "-keyout", key, "-out",
+                    certificate + ".short"], check=True, capture_output=True)
+    one.ctl("config", "set", "[tls] Certificate", certificate + ".short")
+    good, why = served()["SMTPS"]
+    assert not good and "key too small" in why
+    with pytest.raises(OSError):
+        one.smtp("SMTPS")
+    with open(key, "wb") as f:
+        f.write(kept)
+    one.ctl("config", "set", "[tls] Certificate", certificate)
+    assert set(served().values()) == {(True, None)}
+    with one.smtp("SMTPS") as smtp:
+        smtp.quit()
+
+
 def test_counters_count(instance):
     before = instance.counters("smtpd")
     instance.send(text_message("counted"), "ann@example.test")
