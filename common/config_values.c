@@ -160,15 +160,20 @@ domain(struct job *j, struct span word)
 	return address_is_domain(word) ? put_lower(j, word) : -1;
 }
 
+/* A star may stand for any letters and dots, so with a letter in its place this is a domain. */
 static int
 domain_pattern(struct job *j, struct span word)
 {
-	if (word.len > ADDRESS_DOMAIN_MAX_BYTES)
+	char text[ADDRESS_DOMAIN_MAX_BYTES + 1];
+
+	if (word.len > 1 && word.at[word.len - 1] == '.')
+		word.len--;
+	if (!span_copy(word, text, sizeof text))
 		return -1;
-	for (size_t i = 0; i < word.len; i++)
-		if (strchr("abcdefghijklmnopqrstuvwxyz0123456789-_.*", lower(word.at[i])) == NULL)
-			return -1;
-	return put_lower(j, word);
+	for (char *at = text; *at != '\0'; at++)
+		if (*at == '*')
+			*at = 'a';
+	return address_is_domain(span_of(text)) ? put_lower(j, word) : -1;
 }
 
 static int
@@ -299,7 +304,8 @@ static const struct kind {
     [CONFIG_CHOICE] = {choice, ONE, NULL},
     [CONFIG_DOMAIN] = {domain, ONE, "a domain such as example.org"},
     [CONFIG_DOMAINS] = {domain_pattern, LIST,
-	"a domain such as example.org or *.example.org (blanks between several)"},
+	"a domain such as example.org or *.example.org: names with one dot between them "
+	"(blanks between several)"},
     [CONFIG_ADDRESSES] = {ip_pattern, LIST,
 	"an IP address, 192.0.2.*, 192.0.2.0/24 or none (blanks between several)"},
     [CONFIG_LISTEN] = {listen_on, LIST,

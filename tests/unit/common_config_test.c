@@ -55,6 +55,8 @@ static const struct row mistakes[] = {
     {"[mail]\n# a \033[1m comment\n", 2, "control character"},
     {"[smtpd]\nRelay Delivery = monthly\n", 2,
 	"Relay Delivery: \"monthly\" is not one of ondemand never hourly daily"},
+    {"[smtpd]\n\nLocal Domains = exa mple..org\n", 3, "Local Domains: \"mple..org\" is not"},
+    {"[smtpd]\nRelay Domains = *.example .example\n", 2, "Relay Domains: \".example\" is not"},
     {"[smtpd]\nUnknown Mailbox = A.B\n", 2, "Unknown Mailbox: \"A.B\" is not a user's name"},
     {"[smtpd]\nSpool Directory = mail/mbox\n", 2, "must lie neither in nor around"},
     {"[smtpd]\nSpool Directory = mail/mbox/spool\n", 2, "must lie neither in nor around"},
