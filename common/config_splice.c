@@ -15,7 +15,8 @@
 struct places {
 	struct config_line entry; /* the key's own line; whole.at NULL: none */
 	size_t behind_comment;	  /* behind "# Key = value" */
-	size_t section_end;	  /* where a further line of the section goes */
+	size_t behind_last;	  /* behind the section's last entry */
+	size_t section_end;	  /* where the first line of a section without entries goes */
 	const char *line_end;	  /* "\n" or "\r\n", as the file has it */
 };
 
@@ -35,6 +36,7 @@ remember_end(struct scan *s, const struct config_line *line, size_t behind)
 	if (line->kind == LINE_BLANK) {
 		s->after_blank = true;
 		s->in_block = false;
+		s->end_comment = s->end; /* what a blank line follows is not about the next head */
 		return;
 	}
 	if (line->kind != LINE_COMMENT)
@@ -71,6 +73,8 @@ scan_line(struct scan *s, const struct config_line *line)
 	if (!s->in_section)
 		return;
 	remember_end(s, line, behind);
+	if (line->kind == LINE_ENTRY)
+		s->places->behind_last = behind;
 	if (line->kind == LINE_ENTRY && s->key->is(s->key, line->name) &&
 	    s->places->entry.whole.at == NULL)
 		s->places->entry = *line;
@@ -87,7 +91,10 @@ find_places(struct span text, const struct splice_key *key, struct places *p)
 	const char *lf = text.len ? memchr(text.at, '\n', text.len) : NULL;
 	struct config_line line;
 
-	*p = (struct places){.behind_comment = NOWHERE, .section_end = NOWHERE, .line_end = "\n"};
+	*p = (struct places){.behind_comment = NOWHERE,
+	    .behind_last = NOWHERE,
+	    .section_end = NOWHERE,
+	    .line_end = "\n"};
 	if (lf != NULL && lf > text.at && lf[-1] == '\r')
 		p->line_end = "\r\n";
 	while (config_line_next(&rest, &line))
@@ -173,6 +180,8 @@ config_splice(struct span text, const struct splice_key *key, const char *value,
 		put_changed(f, text, &p.entry, value);
 	else if (p.behind_comment != NOWHERE && p.behind_comment <= p.section_end)
 		put_inserted(f, text, p.behind_comment, key, value, p.line_end);
+	else if (p.behind_last != NOWHERE)
+		put_inserted(f, text, p.behind_last, key, value, p.line_end);
 	else if (p.section_end != NOWHERE)
 		put_inserted(f, text, p.section_end, key, value, p.line_end);
 	else

@@ -20,7 +20,8 @@ struct splice_key {
 /*
  * The text with the key set to value, or, with value NULL, without its line. To be freed; *len is
  * set. Where the key is absent, a new line goes behind a comment "# Key = ..." of its section, else
- * to the section's end; an absent section is appended.
+ * behind the section's last key, else to the section's end, before the comment of the next one; an
+ * absent section is appended.
  */
 char *config_splice(struct span text, const struct splice_key *key, const char *value, size_t *len);
 
