@@ -416,6 +416,12 @@ config_written(const struct config *c, const struct config_key *key)
 	return key->preset != NULL ? key->preset : "";
 }
 
+bool
+config_is_there(const struct config *c, const struct config_key *key)
+{
+	return c->values[key - config_keys].line != 0;
+}
+
 void
 config_slice(const struct config *c, unsigned role,
     void (*each)(void *arg, const char *section, const char *key, const char *value), void *arg)

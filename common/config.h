@@ -81,6 +81,8 @@ uint64_t config_u64(const struct config *c, const char *section, const char *key
 const struct config_key *config_find(const char *section, const char *key, char **why);
 /* The value as the file has it, its preset when absent, "" without either. */
 const char *config_written(const struct config *c, const struct config_key *key);
+/* Whether the file has the key, with a value or without. */
+bool config_is_there(const struct config *c, const struct config_key *key);
 
 /*
  * Calls each() for everything that the role is to receive: the keys of its bits, and for ROUTER
@@ -93,7 +95,8 @@ void config_slice(const struct config *c, unsigned role,
 /* ---- changing a file: comments, order and spelling of everything else stay ---- */
 
 /*
- * Sets a key (section NULL where the key's name is unique; its exact name, without regard to case).
+ * Sets a key (section NULL where the key's name is unique; its exact name, without regard to case);
+ * value NULL removes its line, if there is one: it has its default then.
  * The new file is checked before it replaces the old one (written beside it, synced, renamed; owner
  * and mode kept). -1 with *why, a sentence to be freed.
  */

@@ -252,16 +252,17 @@ config_set(const char *root, const char *section, const char *key, const char *v
 {
 	const struct config_key *k = config_find(section, key, why);
 	struct splice_key place = {.is = is_key};
-	char *text;
+	char *text = NULL;
 	int rv = -1, which;
 
-	if (k == NULL || check_one_line(value, why) == -1)
+	if (k == NULL || (value != NULL && check_one_line(value, why) == -1))
 		return -1;
 	place.section = k->section;
 	place.name = k->key;
 	which = strcmp(k->file, config_source_names[CONFIG_INI]) == 0 ? CONFIG_INI : MAIL_INI;
-	text = trimmed(value);
-	if (check_value(k, root, text, why) == 0)
+	if (value != NULL)
+		text = trimmed(value);
+	if (text == NULL || check_value(k, root, text, why) == 0)
 		rv = change(root, which, &place, text, why);
 	free(text);
 	return rv;

@@ -76,21 +76,17 @@ get(struct ctl *ctl, char **args, size_t n)
 	return code;
 }
 
+/* value NULL: back to the default. */
 static int
-set(struct ctl *ctl, char **args, size_t n)
+change(const struct ctl *ctl, const struct config_key *key, const char *value)
 {
-	const struct config_key *key;
 	struct config_problems before;
-	struct name name;
 	char *why = NULL;
 	bool running;
 	int code;
 
-	(void)n;
-	if ((key = find(&name, args[0])) == NULL)
-		return EX_DATAERR;
 	ctl_warnings_before(ctl, &before);
-	if (config_set(ctl->root, key->section, key->key, args[1], &why) == -1) {
+	if (config_set(ctl->root, key->section, key->key, value, &why) == -1) {
 		code = ctl_fail(EX_DATAERR, "%s", why);
 		config_problems_free(&before);
 		free(why);
@@ -99,14 +95,78 @@ set(struct ctl *ctl, char **args, size_t n)
 	ctl_warnings_after(ctl, &before);
 	if ((code = ctl_reload_if_running(ctl, &running)) != 0)
 		return code;
-	return ctl_done(ctl, "[%s] %s was set in config/%s%s", key->section, key->key, key->file,
+	return ctl_done(ctl, "[%s] %s was %s config/%s%s", key->section, key->key,
+	    value != NULL ? "set in" : "removed from", key->file,
 	    running ? "; the configuration was reloaded" : "");
+}
+
+static int
+set(struct ctl *ctl, char **args, size_t n)
+{
+	const struct config_key *key;
+	struct name name;
+
+	(void)n;
+	if ((key = find(&name, args[0])) == NULL)
+		return EX_DATAERR;
+	return change(ctl, key, args[1]);
+}
+
+static bool
+is_there(const struct ctl *ctl, const struct config_key *key)
+{
+	struct config_problems problems = {0};
+	struct config *c = config_load(ctl->root, &problems);
+	bool there = config_is_there(c, key);
+
+	config_problems_free(&problems);
+	config_free(&c);
+	return there;
+}
+
+static int
+unset(struct ctl *ctl, char **args, size_t n)
+{
+	const struct config_key *key;
+	struct name name;
+
+	(void)n;
+	if ((key = find(&name, args[0])) == NULL)
+		return EX_DATAERR;
+	if (!is_there(ctl, key))
+		return ctl_done(ctl, "[%s] %s is not in config/%s: it has its default already",
+		    key->section, key->key, key->file);
+	return change(ctl, key, NULL);
+}
+
+/*
+ * "[section]" "Key" may be two arguments, for whoever does not put both in quotes. The first one is
+ * the key's whole name then; *joined is to be freed.
+ */
+static void
+join_section(char **args, size_t *n, char **joined)
+{
+	size_t len = *n > 1 ? strlen(args[1]) : 0;
+
+	*joined = NULL;
+	if (*n < 3 || len < 2 || args[1][0] != '[' || args[1][len - 1] != ']')
+		return;
+	*joined = xasprintf("%s %s", args[1], args[2]);
+	args[1] = *joined;
+	memmove(args + 2, args + 3, (*n - 3) * sizeof *args);
+	--*n;
 }
 
 int
 ctl_config(struct ctl *ctl, char **args, size_t n)
 {
-	static const struct ctl_verb verbs[] = {{"get", 1, 1, get}, {"set", 2, 2, set}};
+	static const struct ctl_verb verbs[] = {
+	    {"get", 1, 1, get}, {"set", 2, 2, set}, {"unset", 1, 1, unset}};
+	char *joined;
+	int code;
 
-	return ctl_verb(ctl, verbs, nitems(verbs), args, n);
+	join_section(args, &n, &joined);
+	code = ctl_verb(ctl, verbs, nitems(verbs), args, n);
+	free(joined);
+	return code;
 }

@@ -176,6 +176,25 @@ def test_config_get_and_set_keep_the_file(make_instance):
     assert read(one.path("config", "mail.ini")).decode() == after
 
 
+def test_config_unset(make_instance):
+    one = make_instance(users=())
+    before = read(one.path("config", "mail.ini"))
+    one.configure("Maximum Message Size", "100K")
+    assert one.json("config", "get", "Maximum Message Size")["normalized"] == str(100 * 1024)
+    assert "reloaded" in one.ctl("config", "unset", "[smtpd] maximum message size").stdout
+    assert read(one.path("config", "mail.ini")) == before
+    assert one.json("config", "get", "[smtpd]", "Maximum Message Size")["value"] == "25M"
+    with one.smtp() as smtp:
+        assert smtp.extensions["SIZE"] == [str(25 * 1024 * 1024)]
+    assert "default already" in one.ctl("config", "unset", "[smtpd]", "Maximum Message Size").stdout
+    one.ctl("config", "set", "[smtpd]", "Maximum Message Size", "100K")
+    one.ctl("config", "unset", "Maximum Message Size", "--json")
+    assert read(one.path("config", "mail.ini")) == before
+    for words in ([], ["a", "b"], ["[smtpd]"], ["No Such Key"], ["[mail] Maximum Message Size"]):
+        assert one.ctl("config", "unset", *words, check=False).returncode in (EX_USAGE, EX_DATAERR), words
+    assert read(one.path("config", "mail.ini")) == before
+
+
 def test_check_reports_all_errors_at_once(make_instance):
     one = make_instance(start=False, users=())
     assert one.ctl("check").returncode == 0

@@ -159,6 +159,28 @@ test_set(void **state)
 }
 
 static void
+test_unset(void **state)
+{
+	(void)state;
+	accept(NULL, "Maximum Users", NULL); /* it is not there */
+	expect_file("config/mail.ini", mail_ini);
+	accept(NULL, "maximum users", "5");
+	accept(NULL, "Maximum Users", NULL);
+	expect_file("config/mail.ini", mail_ini);
+	accept("smtpd", "use mta", NULL);
+	expect_file("config/mail.ini", "# ours\n[mail]\n;Maximum Users = 1000\n\n[smtpd]\n"
+				       "[aliases]\nTod.Sambar = tod\n");
+	put_file("config/mail.ini", "[smtpd]\nSpool Directory = /srv/x\nMaximum Retry = many\n");
+	refuse(NULL, "Spool Directory", NULL, "config/mail.ini:2 would say: Maximum Retry");
+	accept(NULL, "Maximum Retry", NULL); /* what is wrong may go */
+	expect_file("config/mail.ini", "[smtpd]\nSpool Directory = /srv/x\n");
+	put_file("config/mail.ini", "[smtpd]\nSpool Directory = x\nFailures Directory = spool\n");
+	refuse(NULL, "Spool Directory", NULL, "must be another one than the Spool Directory");
+	expect_file(
+	    "config/mail.ini", "[smtpd]\nSpool Directory = x\nFailures Directory = spool\n");
+}
+
+static void
 test_set_refused(void **state)
 {
 	(void)state;
@@ -257,6 +279,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_splice),
 	    cmocka_unit_test_setup_teardown(test_set, make_files, remove_root),
+	    cmocka_unit_test_setup_teardown(test_unset, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_set_refused, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_entries, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_entries_refused, make_files, remove_root),
