@@ -12,6 +12,7 @@
 #include "master/ctl.h"
 #include "master/ctl_follow.h"
 #include "master/ctl_logs.h"
+#include "master/programs.h"
 
 /* One file, and the line of it that comes next. */
 struct source {
@@ -89,10 +90,75 @@ print_logs(struct ctl *ctl, const char *program)
 
 	if (log_names_read(&names, ctl->root, program, false) == -1)
 		return ctl_fail(EX_NOINPUT, "%s/log: %s", ctl->root, strerror(errno));
-	if (names.n == 0 && program != NULL)
-		code = ctl_fail(EX_NOINPUT, "there is no log of %s", log_safe(span_of(program)));
-	else
-		code = print_all(ctl, &names);
+	code = print_all(ctl, &names);
+	log_names_free(&names);
+	return code;
+}
+
+/* ---- which program ---- */
+
+/* "smtpd", of "smtpd.log.1". */
+static struct span
+program_of(const char *file)
+{
+	return (struct span){file, strstr(file, ".log") - file};
+}
+
+static bool
+is_program(const char *name)
+{
+	for (size_t i = 0; i < n_programs; i++)
+		if (strcmp(programs[i].name, name) == 0)
+			return true;
+	return strcmp(name, "master") == 0;
+}
+
+static void
+put_name(FILE *f, struct span name)
+{
+	fprintf(f, "%s%s", ftell(f) > 0 ? ", " : "", log_safe(name));
+}
+
+/* Those of the table, and whatever else has a log. To be freed. */
+static char *
+known_names(const struct log_names *names)
+{
+	char *text = NULL, name[LOG_NAME_SIZE];
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (f == NULL)
+		fatalx("out of memory");
+	put_name(f, span_of("master"));
+	for (size_t i = 0; i < n_programs; i++)
+		put_name(f, span_of(programs[i].name));
+	for (size_t i = 0; i < names->n; i++)
+		if (span_copy(program_of(names->items[i]), name, sizeof name) && !is_program(name))
+			put_name(f, span_of(name));
+	if (fclose(f) != 0)
+		fatalx("out of memory");
+	return text;
+}
+
+/* A program whose log is not there, as after a rotation, has said nothing yet. */
+static int
+check_program(const struct ctl *ctl, const char *program)
+{
+	struct log_names names;
+	bool known = is_program(program);
+	char *text;
+	int code = 0;
+
+	if (log_names_read(&names, ctl->root, known ? program : NULL, true) == -1)
+		return ctl_fail(EX_NOINPUT, "%s/log: %s", ctl->root, strerror(errno));
+	for (size_t i = 0; i < names.n; i++)
+		known |= span_is(program_of(names.items[i]), program);
+	if (!known) {
+		text = known_names(&names);
+		code = ctl_fail(EX_NOINPUT, "there is no log of \"%s\": there are those of %s",
+		    log_safe(span_of(program)), text);
+		free(text);
+	}
 	log_names_free(&names);
 	return code;
 }
@@ -111,10 +177,13 @@ ctl_log(struct ctl *ctl, char **args, size_t n)
 {
 	bool follow = ctl_flag(args, &n, "-f");
 	const char *program = n > 0 ? args[0] : NULL;
+	int code;
 
-	if (n > 1)
+	if (n > 1 || (program != NULL && program[0] == '-'))
 		return ctl_usage(ctl);
 	if (program != NULL && strcmp(program, "rotate") == 0)
 		return follow ? ctl_usage(ctl) : rotate(ctl);
+	if (program != NULL && (code = check_program(ctl, program)) != 0)
+		return code;
 	return follow ? ctl_follow(ctl->root, program) : print_logs(ctl, program);
 }

@@ -3,6 +3,7 @@
  */
 #include "master/logfile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <event2/event_struct.h>
 #include <fcntl.h>
@@ -84,13 +85,45 @@ rotate_one(const char *name)
 	return rv;
 }
 
+/* "smtpd.log" and "smtpd.trace", not "smtpd.log.1". */
+static bool
+is_current(const char *name)
+{
+	const char *suffix = strrchr(name, '.');
+
+	return suffix != NULL && suffix != name && strlen(name) < sizeof files[0].name &&
+	       (strcmp(suffix, ".log") == 0 || strcmp(suffix, ".trace") == 0);
+}
+
+/* All files, also those that nothing was written to since they were opened anew. */
+static size_t
+current_names(char names[FILES_MAX][sizeof files[0].name])
+{
+	int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy != -1 ? fdopendir(copy) : NULL;
+	struct dirent *e;
+	size_t n = 0;
+
+	if (d == NULL) {
+		closefd(&copy);
+		return 0;
+	}
+	while (n < FILES_MAX && (e = readdir(d)) != NULL)
+		if (is_current(e->d_name))
+			strlcpy(names[n++], e->d_name, sizeof names[0]);
+	closedir(d);
+	return n;
+}
+
 int
 logfile_rotate(void)
 {
+	char names[FILES_MAX][sizeof files[0].name];
+	size_t n = current_names(names);
 	int rv = 0;
 
-	for (size_t i = 0; i < n_files; i++)
-		if (rotate_one(files[i].name) == -1)
+	for (size_t i = 0; i < n; i++)
+		if (rotate_one(names[i]) == -1)
 			rv = -1;
 	logfile_reopen();
 	return rv;

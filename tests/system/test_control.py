@@ -495,6 +495,28 @@ def test_log_rotate_and_show(instance):
     assert instance.ctl("log", "smtpd").returncode == 0
 
 
+def test_log_of_nobody_and_of_silence(make_instance):
+    """An unknown name is told at once, with the known ones; a log that a rotation took away is silence."""
+    one = make_instance(users=())
+    for words in (["nosuch"], ["-f", "nosuch"], [""], ["-f", ""], ["smtpd.log"], ["../log/smtpd"]):
+        done = one.ctl("log", *words, check=False)
+        assert done.returncode == EX_NOINPUT and done.stdout == "", done
+        assert all(name in done.stderr for name in ("master", "smtpd", "pop3d", "auth", "store", "queue", "router"))
+    for words in (["-x"], ["smtpd", "pop3d"], ["rotate", "-f"], ["rotate", "smtpd"]):
+        assert one.ctl("log", *words, check=False).returncode == EX_USAGE, words
+    one.ctl("log", "rotate")
+    for words in ([], ["smtpd"], ["pop3d"]):
+        done = one.ctl("log", *words)
+        assert (done.stdout, done.stderr) == ("", ""), done
+    first = read(one.path("log", "master.log.1"))
+    one.ctl("log", "rotate")
+    assert read(one.path("log", "master.log.1")) == first
+    with subprocess.Popen([os.path.join(BUILD, "sambarctl"), "-d", one.root, "log", "-f", "smtpd"], stdout=subprocess.PIPE, text=True) as following:
+        one.ctl("reload")
+        assert "smtpd[" in following.stdout.readline()
+        following.kill()
+
+
 def test_log_follow(instance):
     following = subprocess.Popen([os.path.join(BUILD, "sambarctl"), "-d", instance.root, "log", "-f"], stdout=subprocess.PIPE, text=True)
     try:

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@ start(void **state)
 	if (mkdtemp(directory) == NULL)
 		return -1;
 	logfile_open(directory);
+	logfile_reopen();
 	return 0;
 }
 
@@ -86,6 +88,45 @@ lines_in_pieces(void **state)
 }
 
 static void
+expect_file(const char *name, bool there)
+{
+	char path[100];
+
+	snprintf(path, sizeof path, "%s/%s", directory, name);
+	assert_int_equal(access(path, F_OK) == 0, there);
+	if (there)
+		assert_int_equal(unlink(path), 0);
+}
+
+/* A file counts that is there, also when nothing was written to it for long. */
+static void
+all_files_are_rotated(void **state)
+{
+	struct log_pipe *p;
+	char path[100];
+	int fd = log_pipe_new(base, "prog", &p);
+
+	(void)state;
+	say(fd, "<6>1700000000000001 one\n");
+	snprintf(path, sizeof path, "%s/other.trace", directory);
+	assert_int_equal(close(open(path, O_WRONLY | O_CREAT, 0600)), 0);
+	logfile_reopen();
+	assert_int_equal(logfile_rotate(), 0);
+	assert_int_equal(logfile_rotate(), 0); /* there is nothing new: the old ones stay */
+	say(fd, "<6>1700000000000002 two\n");
+	assert_int_equal(logfile_rotate(), 0);
+	expect_file("prog.log", false);
+	expect_file("prog.log.1", true);
+	expect_file("prog.log.2", true);
+	expect_file("prog.log.3", false);
+	expect_file("other.trace", false);
+	expect_file("other.trace.1", true);
+	close(fd);
+	log_pipe_release(p);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static void
 an_end_is_an_end(void **state)
 {
 	struct log_pipe *p;
@@ -105,6 +146,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(lines_in_pieces, start, end),
+	    cmocka_unit_test_setup_teardown(all_files_are_rotated, start, end),
 	    cmocka_unit_test_setup_teardown(an_end_is_an_end, start, end),
 	};
 
