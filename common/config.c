@@ -11,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/config_lines.h"
 #include "common/config_private.h"
 #include "common/config_values.h"
@@ -404,6 +406,29 @@ config_u64(const struct config *c, const char *section, const char *key)
 
 	(void)span_u64(span_of(config_text(c, section, key)), UINT64_MAX, &value);
 	return value;
+}
+
+void
+config_server_name(const struct config *c, char out[CONFIG_SERVER_NAME_SIZE])
+{
+	const char *name = config_text(c, "mail", "Mail Server");
+
+	out[0] = '\0';
+	if (name[0] != '\0')
+		strlcpy(out, name, CONFIG_SERVER_NAME_SIZE);
+	else if (gethostname(out, CONFIG_SERVER_NAME_SIZE) == 0)
+		out[CONFIG_SERVER_NAME_SIZE - 1] = '\0';
+}
+
+bool
+config_is_local_domain(const struct config *c, const char *domain)
+{
+	char server[CONFIG_SERVER_NAME_SIZE];
+
+	config_server_name(c, server);
+	return strcasecmp(domain, server) == 0 ||
+	       address_match_list(
+		   span_of(config_text(c, "smtpd", "Local Domains")), span_of(domain));
 }
 
 const char *

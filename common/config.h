@@ -74,6 +74,12 @@ const char *config_text(const struct config *c, const char *section, const char 
 bool config_bool(const struct config *c, const char *section, const char *key);
 uint64_t config_u64(const struct config *c, const char *section, const char *key);
 
+/* Mail Server, or without one the system's name; "" when there is neither. */
+enum { CONFIG_SERVER_NAME_SIZE = 256 };
+void config_server_name(const struct config *c, char out[CONFIG_SERVER_NAME_SIZE]);
+/* Whether mail of this domain is local: it is the server's name, or one of the Local Domains. */
+bool config_is_local_domain(const struct config *c, const char *domain);
+
 /*
  * Finds a key without regard to case. section NULL where the key's name is unique. NULL with *why,
  * a sentence to be freed that names the sections or the nearest key.

@@ -17,8 +17,6 @@
 #include "common/log.h"
 #include "common/memory.h"
 
-enum { HOST_MAX_BYTES = 256 };
-
 static void __attribute__((format(printf, 4, 5)))
 warn(struct config *c, const char *section, const char *key, const char *format, ...)
 {
@@ -64,23 +62,11 @@ warn_not_yet(struct config *c)
 }
 
 static void
-host_name(const struct config *c, char out[HOST_MAX_BYTES])
-{
-	const char *name = config_text(c, "mail", "Mail Server");
-
-	out[0] = '\0';
-	if (name[0] != '\0')
-		strlcpy(out, name, HOST_MAX_BYTES);
-	else if (gethostname(out, HOST_MAX_BYTES) == 0)
-		out[HOST_MAX_BYTES - 1] = '\0';
-}
-
-static void
 warn_mail_server(struct config *c)
 {
-	char name[HOST_MAX_BYTES];
+	char name[CONFIG_SERVER_NAME_SIZE];
 
-	host_name(c, name);
+	config_server_name(c, name);
 	if (strchr(name, '.') != NULL)
 		return;
 	if (config_text(c, "mail", "Mail Server")[0] != '\0')
@@ -109,7 +95,7 @@ warn_tls(struct config *c)
 /* What is needed to say where a local name leads. */
 struct local {
 	struct config *c;
-	char server[HOST_MAX_BYTES];
+	char server[CONFIG_SERVER_NAME_SIZE];
 	struct span domains;
 	int mail; /* the mail directory, -1: it cannot be looked into */
 };
@@ -304,7 +290,7 @@ config_warn(struct config *c)
 	warn_mail_server(c);
 	warn_tls(c);
 	warn_not_yet(c);
-	host_name(c, l.server);
+	config_server_name(c, l.server);
 	warn_circles(&l);
 	l.mail = open(config_text(c, "mail", "Mail Directory"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (l.mail != -1)

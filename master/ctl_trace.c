@@ -1,5 +1,6 @@
 /*
- * sambarctl trace: one message's story across all logs, rotated ones too. Reads log/ only.
+ * sambarctl trace: one message's story across all logs, rotated ones too. Reads log/ and, for
+ * what is local, the configuration.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -7,6 +8,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/address.h"
+#include "common/config.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/queue_id.h"
@@ -15,6 +18,8 @@
 
 struct trace {
 	char *address; /* as the logs write it; NULL: only ids */
+	char *full;    /* of a name: name@Mail Server, or NULL */
+	char *mailbox; /* the mailbox of that name or local address, or NULL */
 	uint64_t *ids;
 	size_t n_ids;
 	struct log_lines lines;
@@ -38,6 +43,35 @@ names_address(const char *line, const char *address)
 		if (at > line && (at[-1] == '<' || at[-1] == '=') && ends_address(at[len]))
 			return true;
 	return false;
+}
+
+/* mailboxes=ann,bob: where router says which mailboxes a recipient led to. */
+static bool
+names_mailbox(const char *line, const char *mailbox)
+{
+	static const char key[] = " mailboxes=";
+	const char *at = strstr(line, key);
+	struct span list, one;
+	bool more;
+
+	if (at == NULL)
+		return false;
+	at += strlen(key);
+	list = (struct span){at, strcspn(at, " ")};
+	do {
+		more = span_take(&list, ',', &one);
+		if (span_is(one, mailbox))
+			return true;
+	} while (more);
+	return false;
+}
+
+static bool
+is_about(const struct trace *t, const char *line)
+{
+	return names_address(line, t->address) ||
+	       (t->full != NULL && names_address(line, t->full)) ||
+	       (t->mailbox != NULL && names_mailbox(line, t->mailbox));
 }
 
 static int
@@ -114,7 +148,7 @@ collect_id(struct trace *t, const char *line, struct span span, const char *stam
 	uint64_t id;
 
 	(void)stamp;
-	if (!names_address(line, t->address) || !log_line_id(span, &id))
+	if (!is_about(t, line) || !log_line_id(span, &id))
 		return;
 	if (t->n_ids > 0 && t->ids[t->n_ids - 1] == id)
 		return;
@@ -126,7 +160,7 @@ collect_id(struct trace *t, const char *line, struct span span, const char *stam
 static void
 keep_line(struct trace *t, const char *line, struct span span, const char *stamp)
 {
-	if (names_id(t, span) || (t->address != NULL && names_address(line, t->address)))
+	if (names_id(t, span) || (t->address != NULL && is_about(t, line)))
 		log_lines_add(&t->lines, span, stamp);
 }
 
@@ -182,6 +216,31 @@ bare_address(const char *text)
 	return xstrdup(log_safe(s));
 }
 
+/* A tag's mail is a part of the mailbox's: ann+tag stands for itself only. */
+static void
+find_mailbox(struct trace *t, const struct ctl *ctl)
+{
+	struct config_problems problems = {0};
+	struct config *c = config_load(ctl->root, &problems);
+	char server[CONFIG_SERVER_NAME_SIZE], *domain;
+
+	t->mailbox = xstrdup(t->address);
+	for (char *at = t->mailbox; *at != '\0'; at++)
+		*at = tolower((unsigned char)*at);
+	if ((domain = strrchr(t->mailbox, '@')) != NULL)
+		*domain++ = '\0';
+	if (!address_is_user_name(span_of(t->mailbox)) ||
+	    (domain != NULL && !config_is_local_domain(c, domain))) {
+		free(t->mailbox);
+		t->mailbox = NULL;
+	} else if (domain == NULL) {
+		config_server_name(c, server);
+		t->full = xasprintf("%s@%s", t->mailbox, server);
+	}
+	config_problems_free(&problems);
+	config_free(&c);
+}
+
 int
 ctl_trace(struct ctl *ctl, char **args, size_t n)
 {
@@ -195,8 +254,10 @@ ctl_trace(struct ctl *ctl, char **args, size_t n)
 	if (log_is_id(span_of(args[0]), &id)) {
 		t.ids = xmalloc(sizeof *t.ids);
 		t.ids[t.n_ids++] = id;
-	} else
+	} else {
 		t.address = bare_address(args[0]);
+		find_mailbox(&t, ctl);
+	}
 	if (log_names_read(&names, ctl->root, NULL, true) == -1)
 		return ctl_fail(EX_NOINPUT, "%s/log: %s", ctl->root, strerror(errno));
 	if ((code = run(&t, ctl->root, &names)) == 0)
@@ -204,6 +265,8 @@ ctl_trace(struct ctl *ctl, char **args, size_t n)
 	log_names_free(&names);
 	log_lines_free(&t.lines);
 	free(t.address);
+	free(t.full);
+	free(t.mailbox);
 	free(t.ids);
 	return code;
 }

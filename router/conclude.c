@@ -16,7 +16,8 @@
 #include "common/queue_id.h"
 #include "router/attempt.h"
 
-enum { NAMES_SIZE = 300 };
+/* RECIPIENTS_SIZE: one address as log_safe() writes it always fits. */
+enum { NAMES_SIZE = 300, RECIPIENTS_SIZE = 640 };
 
 struct conclusion {
 	struct attempt *a;
@@ -33,28 +34,59 @@ address_of(const struct conclusion *c, size_t i)
 	return log_safe(c->a->e.recipients[i].address);
 }
 
-/* The mailboxes of p that ended like that: "ann,bob,..." */
+/* The mailboxes of p from *at on that ended like that, as many as a line has room for: "ann,bob".
+ */
 static const char *
-names_of(const struct attempt *a, const struct part *p, enum delivery_end end)
+names_of(const struct attempt *a, const struct part *p, enum delivery_end end, uint32_t *at)
 {
 	static char text[NAMES_SIZE];
 	size_t len = 0;
 
 	text[0] = '\0';
-	for (uint32_t i = 0; i < p->n; i++) {
-		uint32_t box = a->refs.at[p->first + i];
+	for (; *at < p->n; ++*at) {
+		uint32_t box = a->refs.at[p->first + *at];
 		struct span name = a->names.names[box];
 
 		if (a->boxes[box].end != end)
 			continue;
-		if (len + name.len + sizeof ",..." > sizeof text) {
-			strlcat(text, ",...", sizeof text);
+		if (len + name.len + sizeof "," > sizeof text)
 			break;
-		}
 		len += snprintf(text + len, sizeof text - len, "%s%.*s", len ? "," : "",
 		    (int)name.len, name.at);
 	}
 	return text;
+}
+
+/* Those that the line of the recipient had no room for. */
+static void
+log_more_names(
+    const struct conclusion *c, size_t i, const struct part *p, enum delivery_end end, uint32_t at)
+{
+	while (at < p->n) {
+		const char *names = names_of(c->a, p, end, &at);
+
+		if (names[0] != '\0')
+			log_info("%s mailboxes to=<%s> mailboxes=%s", queue_id_text(c->a->id),
+			    address_of(c, i), names);
+	}
+}
+
+/* What has taken the place of a recipient, in as many lines as it takes. */
+static void
+log_new_recipients(const struct conclusion *c, size_t i, const struct span *to, size_t n)
+{
+	char text[RECIPIENTS_SIZE];
+
+	for (size_t at = 0; at < n;) {
+		size_t len = 0;
+
+		do {
+			len +=
+			    snprintf(text + len, sizeof text - len, " to=<%s>", log_safe(to[at]));
+		} while (++at < n && len + 4 * to[at].len + sizeof " to=<>" < sizeof text);
+		log_info(
+		    "%s recipients of=<%s>%s", queue_id_text(c->a->id), address_of(c, i), text);
+	}
 }
 
 /* ---- ends ---- */
@@ -66,11 +98,26 @@ add_result(
 	c->results[c->n++] = (struct queue_result){i, end, span_of(reply), span_of(route)};
 }
 
+/* Mailboxes are named where it went to any: all ended alike. */
+static void
+log_end(const struct conclusion *c, size_t i, enum delivery_end end, const char *reply)
+{
+	const struct part *p = &c->a->parts[i];
+	bool routed = p->kind == PART_ROUTED;
+	uint32_t at = 0;
+
+	log_info("%s %s to=<%s>%s%s reason=%s", queue_id_text(c->a->id),
+	    end == END_DEFERRED ? "deferred" : "failed", address_of(c, i),
+	    routed ? " mailboxes=" : "", routed ? names_of(c->a, p, end, &at) : "",
+	    log_safe(span_of(reply)));
+	if (routed)
+		log_more_names(c, i, p, end, at);
+}
+
 static void
 end_deferred(struct conclusion *c, size_t i, const char *reply, const char *route)
 {
-	log_info("%s deferred to=<%s> reason=%s", queue_id_text(c->a->id), address_of(c, i),
-	    log_safe(span_of(reply)));
+	log_end(c, i, END_DEFERRED, reply);
 	c->a->router->count.deferred++;
 	add_result(c, i, END_DEFERRED, reply, route);
 }
@@ -78,8 +125,7 @@ end_deferred(struct conclusion *c, size_t i, const char *reply, const char *rout
 static void
 end_failed(struct conclusion *c, size_t i, const char *reply, const char *route)
 {
-	log_info("%s failed to=<%s> reason=%s", queue_id_text(c->a->id), address_of(c, i),
-	    log_safe(span_of(reply)));
+	log_end(c, i, END_FAILED, reply);
 	c->a->router->count.failed++;
 	add_result(c, i, END_FAILED, reply, route);
 }
@@ -95,8 +141,11 @@ end_dropped(struct conclusion *c, size_t i)
 static void
 end_delivered(struct conclusion *c, size_t i, const struct part *p)
 {
+	uint32_t at = 0;
+
 	log_info("%s delivered to=<%s> via=store mailboxes=%s delay=%.3f", queue_id_text(c->a->id),
-	    address_of(c, i), names_of(c->a, p, END_DONE), c->delay_s);
+	    address_of(c, i), names_of(c->a, p, END_DONE, &at), c->delay_s);
+	log_more_names(c, i, p, END_DONE, at);
 	c->a->router->count.delivered++;
 	add_result(c, i, END_DONE, "", "store");
 }
@@ -117,6 +166,7 @@ end_expanded(struct conclusion *c, size_t i, const struct part *p)
 	struct attempt *a = c->a;
 	struct span *to = xcalloc(p->n + p->n_remotes, sizeof *to);
 	size_t n = 0, n_mailboxes;
+	uint32_t at = 0;
 
 	for (uint32_t m = 0; m < p->n; m++) {
 		uint32_t box = a->refs.at[p->first + m];
@@ -129,7 +179,9 @@ end_expanded(struct conclusion *c, size_t i, const struct part *p)
 		to[n++] = a->remotes.names[a->remote_refs.at[p->first_remote + m]];
 	queue_expand(a->router->feed, a->id, i, to, n);
 	log_info("%s expanded to=<%s> recipients=%zu mailboxes=%s delay=%.3f", queue_id_text(a->id),
-	    address_of(c, i), n, names_of(a, p, END_DONE), c->delay_s);
+	    address_of(c, i), n, names_of(a, p, END_DONE, &at), c->delay_s);
+	log_more_names(c, i, p, END_DONE, at);
+	log_new_recipients(c, i, to, n);
 	a->router->count.expanded++;
 	for (size_t m = 0; m < n_mailboxes; m++)
 		free((void *)(uintptr_t)to[m].at);

@@ -28,7 +28,8 @@ static const char *const faults[] = {
 };
 _Static_assert(TEXT_LINE_MAX_BYTES == 8192, "the reply names the limit");
 
-enum { COMMITTING_MAX_BYTES = 16 * 1024 * 1024 };
+/* RECIPIENTS_TEXT_SIZE: one recipient as log_safe() writes it always fits. */
+enum { COMMITTING_MAX_BYTES = 16 * 1024 * 1024, RECIPIENTS_TEXT_SIZE = 640 };
 
 static const char no_space[] = "452 4.3.1 No space for the message now; try again later";
 
@@ -198,15 +199,37 @@ refuse_message(struct session *s, const char *reply)
 	session_end_transaction(s);
 }
 
+/* "to=<a> to=<b>": the recipients from *at on that a line has room for, at least one. */
+static const char *
+recipients_text(const struct envelope *e, size_t *at)
+{
+	static char text[RECIPIENTS_TEXT_SIZE];
+	size_t len = 0;
+
+	for (const size_t first = *at; *at < e->n_recipients; ++*at) {
+		const char *to = log_safe(e->recipients[*at].address);
+
+		if (*at > first && len + strlen(to) + sizeof " to=<>" > sizeof text)
+			break;
+		len += snprintf(
+		    text + len, sizeof text - len, "%sto=<%s>", *at > first ? " " : "", to);
+	}
+	return text;
+}
+
 static void
 log_accepted(const struct session *s, const struct envelope *e)
 {
-	log_info("%s accepted from=<%s> to=<%s> nrcpt=%zu size=%llu client=%s helo=%s user=%s "
+	size_t at = 0;
+
+	log_info("%s accepted from=<%s> %s nrcpt=%zu size=%llu client=%s helo=%s user=%s "
 		 "proto=%s tls=%s",
-	    queue_id_text(e->id), log_safe(e->reverse_path), log_safe(e->recipients[0].address),
+	    queue_id_text(e->id), log_safe(e->reverse_path), recipients_text(e, &at),
 	    e->n_recipients, (unsigned long long)e->message_size, session_client(s),
 	    session_helo(s), user_text(s), protocol(s),
 	    s->tls ? stream_tls_version(s->stream) : "");
+	while (at < e->n_recipients)
+		log_info("%s recipients %s", queue_id_text(e->id), recipients_text(e, &at));
 }
 
 static void

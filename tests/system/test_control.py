@@ -543,6 +543,49 @@ def test_trace(instance):
     assert "ann" in by_id and "bob" in by_id
 
 
+def test_trace_finds_every_recipient(make_instance):
+    """Whom a message was for, and whom it reached: behind aliases, forwards and many others."""
+    one = make_instance(users=("ann", "bob", "carl"), config={"Local Domains": "second.test", "Relay Domains": "peer.test"})
+    crowd = [f"user-{i:02}" for i in range(60)]
+    one.ctl("alias", "set", "all", "ann", "bob")
+    one.ctl("alias", "set", "crowd", *crowd)
+    one.ctl("forward", "set", "chuck", "far@remote.test", "carl")
+    for name in crowd:
+        os.makedirs(os.path.join(one.mailbox_path(name)), exist_ok=True)
+        with open(os.path.join(one.mailbox_path(name), "inbox.fld"), "w"):
+            pass
+    one.ctl("restart")
+
+    def send(*recipients):
+        with one.smtp() as smtp:
+            reply = smtp.deliver(text_message("x"), *recipients)
+            assert reply.code == 250, reply
+            return re.search(r"queued as (\w+)", reply.lines[0]).group(1)
+
+    many = [f"r{i:03}@peer.test" for i in range(100)]
+    ids = {"all": send("all@example.test"), "chuck": send("Chuck@second.test"), "many": send(*many), "two": send("bob+tag@second.test", "carl@example.test"),
+           "crowd": send("crowd@example.test")}
+    one.wait_settled()
+
+    def traced(address):
+        out = one.ctl("trace", address).stdout
+        return {name for name, queue_id in ids.items() if re.search(rf"smtpd.* {queue_id} accepted ", out)}
+
+    assert traced("all@example.test") == traced("ann@example.test") == traced("ann@second.test") == traced("<ANN@Example.Test>") == {"all"}
+    assert traced("bob@example.test") == traced("bob") == {"all", "two"}
+    assert traced("bob+tag@second.test") == {"two"}
+    assert traced("carl") == {"chuck", "two"}
+    assert traced("chuck@second.test") == traced("far@remote.test") == {"chuck"}
+    assert traced(many[0]) == traced(many[1]) == traced(many[50]) == traced(many[99]) == {"many"}
+    assert traced(crowd[0]) == traced(crowd[59] + "@example.test") == {"crowd"}
+    for nobody in ("ann@remote.test", "an@example.test", "ll@example.test", "user-6", "nn"):
+        assert one.ctl("trace", nobody, check=False).returncode == EX_NOINPUT, nobody
+    # smtpd alone knows every recipient, whatever router has done, in lines of a limited length
+    lines = [line for line in one.log("smtpd").splitlines() if ids["many"] in line]
+    assert len(lines) > 1 and max(map(len, lines)) < 1000
+    assert re.findall(r"to=<(.*?)>", "".join(lines)) == many
+
+
 def test_dialogue_traces_mask_passwords(make_instance):
     import base64
     one = make_instance(config={"Trace SMTP": "true", "Trace POP3": "true", "Maximum Login Delay": "0"})

@@ -416,6 +416,7 @@ def test_unreadable_mailbox_defers(make_instance):
     one.send(text_message("second"), "ann@example.test", "bob@example.test")
     one.wait_mailbox("bob", 1)
     one.wait_settled()
+    assert re.search(r" deferred to=<ann@example\.test> mailboxes=ann reason=4", one.log("router"))
     os.chmod(new, 0o700)
     os.chown(new, owner.st_uid, owner.st_gid)
     one.wait_spool_empty()
