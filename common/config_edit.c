@@ -21,6 +21,15 @@
 #include "common/log.h"
 #include "common/memory.h"
 
+/* error: what the system said, 0 when the change itself is not right. Owns text. */
+static int
+refuse(char **why, int error, char *text)
+{
+	*why = text;
+	errno = error;
+	return -1;
+}
+
 /* ---- replacing a file ---- */
 
 static int
@@ -105,7 +114,7 @@ lock_directory(const char *root, char **why)
 	snprintf(path, sizeof path, "%s/config", root);
 	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
 	    flock(fd, LOCK_EX) == -1) {
-		*why = xasprintf("%s: %s", path, strerror(errno));
+		refuse(why, errno, xasprintf("%s: %s", path, strerror(errno)));
 		closefd(&fd);
 	}
 	return fd;
@@ -129,7 +138,7 @@ check(const char *root, const struct config_source *sources, char **why)
 	int rv = problems.n_errors > 0 ? -1 : 0;
 
 	if (rv == -1)
-		*why = first_error(&problems);
+		refuse(why, 0, first_error(&problems));
 	config_free(&c);
 	config_problems_free(&problems);
 	return rv;
@@ -142,32 +151,30 @@ commit(const char *root, int which, const struct config_source *s, char **why)
 	int rv;
 
 	snprintf(path, sizeof path, "%s/config/%s", root, config_source_names[which]);
-	if ((real = realpath(path, NULL)) == NULL || (rv = replace(real, s->text, s->len)) == -1) {
-		*why = xasprintf("%s: %s", path, strerror(errno));
-		rv = -1;
-	}
+	if ((real = realpath(path, NULL)) == NULL || (rv = replace(real, s->text, s->len)) == -1)
+		rv = refuse(why, errno, xasprintf("%s: %s", path, strerror(errno)));
 	free(real);
 	return rv;
 }
 
 static int
-splice_source(struct config_source *s, const struct splice_key *key, const char *value, char **why)
+splice_source(
+    struct config_source *s, int which, const struct splice_key *key, const char *value, char **why)
 {
 	size_t len;
 	char *text;
 
-	if (s->text == NULL) {
-		*why = xasprintf("cannot read the file to change: %s", strerror(s->error));
-		return -1;
-	}
+	if (s->text == NULL)
+		return refuse(why, s->error,
+		    xasprintf("config/%s cannot be read: %s", config_source_names[which],
+			strerror(s->error)));
 	text = config_splice((struct span){s->text, s->len}, key, value, &len);
 	free(s->text);
 	s->text = text;
 	s->len = len;
-	if (len > CONFIG_FILE_MAX_BYTES) {
-		*why = xstrdup("nothing was changed: the file would be larger than 4 MB");
-		return -1;
-	}
+	if (len > CONFIG_FILE_MAX_BYTES)
+		return refuse(
+		    why, 0, xstrdup("nothing was changed: the file would be larger than 4 MB"));
 	return 0;
 }
 
@@ -179,14 +186,14 @@ change(const char *root, int which, const struct splice_key *key, const char *va
 	int rv = -1, lock = absolute != NULL ? lock_directory(absolute, why) : -1;
 
 	if (absolute == NULL)
-		*why = xasprintf("%s: %s", root, strerror(errno));
+		refuse(why, errno, xasprintf("%s: %s", root, strerror(errno)));
 	if (lock == -1) {
 		free(absolute);
 		return -1;
 	}
 	for (size_t i = 0; i < CONFIG_SOURCES; i++)
 		config_source_read(&sources[i], absolute, config_source_names[i]);
-	if (splice_source(&sources[which], key, value, why) == 0 &&
+	if (splice_source(&sources[which], which, key, value, why) == 0 &&
 	    check(absolute, sources, why) == 0)
 		rv = commit(absolute, which, &sources[which], why);
 	for (size_t i = 0; i < CONFIG_SOURCES; i++)
@@ -205,14 +212,12 @@ check_one_line(const char *value, char **why)
 	size_t n = strlen(value);
 
 	for (size_t i = 0; i < n; i++)
-		if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f) {
-			*why = xstrdup("the value holds a control character");
-			return -1;
-		}
+		if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f)
+			return refuse(why, 0, xstrdup("the value holds a control character"));
 	if (n <= CONFIG_LINE_MAX_BYTES)
 		return 0;
-	*why = xasprintf("the value is longer than %d bytes", CONFIG_LINE_MAX_BYTES);
-	return -1;
+	return refuse(
+	    why, 0, xasprintf("the value is longer than %d bytes", CONFIG_LINE_MAX_BYTES));
 }
 
 static char *
@@ -239,7 +244,7 @@ check_value(const struct config_key *key, const char *root, const char *value, c
 	if (value[0] == '\0')
 		return 0;
 	if (config_normalize(key, root, span_of(value), &normalized, &phrase) == -1) {
-		*why = xasprintf("%s: %s", key->key, phrase);
+		refuse(why, 0, xasprintf("%s: %s", key->key, phrase));
 		free(phrase);
 		return -1;
 	}
@@ -255,6 +260,7 @@ config_set(const char *root, const char *section, const char *key, const char *v
 	char *text = NULL;
 	int rv = -1, which;
 
+	errno = 0;
 	if (k == NULL || (value != NULL && check_one_line(value, why) == -1))
 		return -1;
 	place.section = k->section;
@@ -287,17 +293,15 @@ config_set_entry(
 	char canonical[ADDRESS_TEXT_SIZE];
 	const char *phrase;
 
-	if (config_entry_name(span_of(name), canonical, &phrase) == -1) {
-		*why = xasprintf("%s: %s", log_safe(span_of(name)), phrase);
-		return -1;
-	}
+	if (config_entry_name(span_of(name), canonical, &phrase) == -1)
+		return refuse(why, 0, xasprintf("\"%s\": %s", log_safe(span_of(name)), phrase));
 	/* These characters are good in an address, but not at the start of a line, and = ends a
 	 * name. */
 	if (strchr("#;[", name[0]) != NULL || strchr(name, '=') != NULL ||
-	    name[strcspn(name, " \t")] != '\0') {
-		*why = xasprintf("%s: this name cannot stand in the file", log_safe(span_of(name)));
-		return -1;
-	}
+	    name[strcspn(name, " \t")] != '\0')
+		return refuse(why, 0,
+		    xasprintf(
+			"\"%s\": this name cannot stand in the file", log_safe(span_of(name))));
 	if (value != NULL && check_one_line(value, why) == -1)
 		return -1;
 	return change(root, MAIL_INI, &place, value, why);

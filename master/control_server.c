@@ -18,6 +18,7 @@
 #include "common/stream.h"
 #include "master/control.h"
 #include "master/logfile.h"
+#include "master/programs.h"
 #include "master/status.h"
 
 enum { WORDS_MAX = 64, CLIENTS_MAX = 256, TEXT_CHUNK_BYTES = 60000 };
@@ -192,12 +193,26 @@ run_stop(struct request *q, const char *const *words, size_t n)
 }
 
 static void
+answer_no_program(struct request *q, const char *name)
+{
+	char text[1000];
+
+	snprintf(
+	    text, sizeof text, "there is no program \"%s\"; right is", log_safe(span_of(name)));
+	for (size_t i = 0; i < n_programs; i++) {
+		strlcat(text, i == 0 ? " " : ", ", sizeof text);
+		strlcat(text, programs[i].name, sizeof text);
+	}
+	answer_error(q, EX_USAGE, text);
+}
+
+static void
 run_restart(struct request *q, const char *const *words, size_t n)
 {
 	struct supervisor *s = q->client->server->supervisor;
 
 	if (supervisor_restart(s, n > 1 ? words[1] : NULL) == -1)
-		answer_error(q, EX_USAGE, "there is no program of that name");
+		answer_no_program(q, words[1]);
 	else
 		answer_when_settled(q, json_object());
 }

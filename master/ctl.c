@@ -24,10 +24,14 @@ ctl_verb(struct ctl *ctl, const struct ctl_verb *verbs, size_t n_verbs, char **a
 {
 	for (size_t i = 0; n > 0 && i < n_verbs; i++)
 		if (strcmp(verbs[i].name, args[0]) == 0) {
+			ctl->verb = verbs[i].name;
 			if (n - 1 < verbs[i].min || n - 1 > verbs[i].max)
-				break;
+				return ctl_misuse(ctl, args + 1, n - 1, verbs[i].max);
 			return verbs[i].run(ctl, args + 1, n - 1);
 		}
+	if (n > 0)
+		ctl_fail(EX_USAGE, "%s: there is no command \"%s\"", ctl->command->name,
+		    log_safe(span_of(args[0])));
 	return ctl_usage(ctl);
 }
 
@@ -89,19 +93,58 @@ ctl_fail(int code, const char *format, ...)
 	return code;
 }
 
+/* Whether a form of the command, "add NAME", is one of the verb. */
+static bool
+is_form_of(const char *form, const char *verb)
+{
+	size_t len = strlen(verb);
+
+	return strncmp(form, verb, len) == 0 && strchr(" \n", form[len]) != NULL;
+}
+
 int
 ctl_usage(const struct ctl *ctl)
 {
-	const char *form = ctl->command->usage, *end;
+	const char *form = ctl->command->usage, *end, *head = "usage:";
 
-	for (const char *head = "usage:";; form = end + 1, head = "      ") {
+	for (;; form = end + 1) {
 		end = strchrnul(form, '\n');
-		fprintf(stderr, "%s sambarctl [-d DIR] %s %.*s\n", head, ctl->command->name,
-		    (int)(end - form), form);
+		if (ctl->verb == NULL || is_form_of(form, ctl->verb)) {
+			fprintf(stderr, "%s sambarctl [-d DIR] %s%s%.*s\n", head,
+			    ctl->command->name, end > form ? " " : "", (int)(end - form), form);
+			head = "      ";
+		}
 		if (*end == '\0')
 			break;
 	}
 	return EX_USAGE;
+}
+
+int
+ctl_misuse(const struct ctl *ctl, char **args, size_t n, size_t max)
+{
+	size_t option = 0;
+	char what[64];
+
+	snprintf(what, sizeof what, "%s%s%s", ctl->command->name, ctl->verb != NULL ? " " : "",
+	    ctl->verb != NULL ? ctl->verb : "");
+	while (option < n && (args[option][0] != '-' || args[option][1] == '\0'))
+		option++;
+	if (option < n)
+		ctl_fail(EX_USAGE, "%s: \"%s\" is no option here, or lacks its value", what,
+		    log_safe(span_of(args[option])));
+	else if (n > max)
+		ctl_fail(EX_USAGE, "%s: \"%s\" is one argument too many", what,
+		    log_safe(span_of(args[max])));
+	else
+		ctl_fail(EX_USAGE, "%s: an argument is missing", what);
+	return ctl_usage(ctl);
+}
+
+int
+ctl_code_of(int error, int code)
+{
+	return error == EACCES || error == EPERM ? EX_NOPERM : code;
 }
 
 int
@@ -142,6 +185,13 @@ json_int_t
 ctl_number(const json_t *doc, const char *key)
 {
 	return json_integer_value(json_object_get(doc, key));
+}
+
+int
+ctl_change_code(int error)
+{
+	return error == 0 ? EX_DATAERR
+			  : ctl_code_of(error, error == ENOENT ? EX_NOINPUT : EX_IOERR);
 }
 
 /* ---- requests ---- */

@@ -13,7 +13,8 @@ struct ctl_command;
 
 struct ctl {
 	const struct ctl_command *command;
-	char *root; /* the instance's directory, absolute; NULL for commands that need none */
+	const char *verb; /* "add" of "user add"; NULL: none yet */
+	char *root;	  /* the instance's directory, absolute; NULL for commands that need none */
 	bool json;
 };
 
@@ -36,7 +37,7 @@ struct ctl_verb {
 	ctl_run run;
 };
 
-/* Runs the verb that args[0] names; usage when there is none or its arguments are too few or many.
+/* Runs the verb that args[0] names; misuse when there is none or its arguments are too few or many.
  */
 int ctl_verb(struct ctl *ctl, const struct ctl_verb *verbs, size_t n_verbs, char **args, size_t n);
 
@@ -51,8 +52,15 @@ const char *ctl_option(char **args, size_t *n, const char *option);
 
 /* "sambarctl: sentence" on standard error. */
 int ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* How the command is to be used, on standard error. EX_USAGE. */
+/* How the command, or its verb, is to be used, on standard error. EX_USAGE. */
 int ctl_usage(const struct ctl *ctl);
+/* The same after a sentence about what is wrong with args, of which there may be up to max: one is
+ * no option, or too many, or missing. */
+int ctl_misuse(const struct ctl *ctl, char **args, size_t n, size_t max);
+/* EX_NOPERM for what only the owner may do, else the given code. */
+int ctl_code_of(int error, int code);
+/* What became of a change of the configuration, from errno as config_set() leaves it. */
+int ctl_change_code(int error);
 /* A JSON document on standard output; EX_IOERR when that fails. Owns doc. */
 int ctl_print_json(json_t *doc);
 /* What was done: the sentence, or with --json {}. 0. */

@@ -1,6 +1,7 @@
 /*
  * sambarctl config: one key of config.ini or mail.ini.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,14 +43,25 @@ find(struct name *name, const char *text)
 	const struct config_key *key;
 	char *why = NULL;
 
-	if (parse_name(name, text) == -1) {
-		ctl_fail(EX_DATAERR, "\"%s\" is no key", log_safe(span_of(text)));
+	if (parse_name(name, text) == -1 || name->key[0] == '\0') {
+		ctl_fail(EX_DATAERR, "\"%s\" is no key: right is Key or [section] Key",
+		    log_safe(span_of(text)));
 		return NULL;
 	}
 	if ((key = config_find(name->section_or_null, name->key, &why)) == NULL)
 		ctl_fail(EX_DATAERR, "%s", why);
 	free(why);
 	return key;
+}
+
+static int
+tell_errors(const struct config_problems *problems)
+{
+	for (size_t i = 0; i < problems->n; i++)
+		if (!problems->items[i].warning)
+			fprintf(
+			    stderr, "%s: %s\n", problems->items[i].where, problems->items[i].text);
+	return ctl_fail(EX_CONFIG, "the configuration has %zu error(s)", problems->n_errors);
 }
 
 static int
@@ -65,7 +77,10 @@ get(struct ctl *ctl, char **args, size_t n)
 	if ((key = find(&name, args[0])) == NULL)
 		return EX_DATAERR;
 	c = config_load(ctl->root, &problems);
-	if (ctl->json)
+	/* Nobody can say what holds then. */
+	if (problems.n_errors > 0)
+		code = tell_errors(&problems);
+	else if (ctl->json)
 		code = ctl_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s}", "file", key->file,
 		    "section", key->section, "key", key->key, "value", config_written(c, key),
 		    "normalized", config_text(c, key->section, key->key)));
@@ -87,7 +102,7 @@ change(const struct ctl *ctl, const struct config_key *key, const char *value)
 
 	ctl_warnings_before(ctl, &before);
 	if (config_set(ctl->root, key->section, key->key, value, &why) == -1) {
-		code = ctl_fail(EX_DATAERR, "%s", why);
+		code = ctl_fail(ctl_change_code(errno), "%s", why);
 		config_problems_free(&before);
 		free(why);
 		return code;
@@ -112,12 +127,13 @@ set(struct ctl *ctl, char **args, size_t n)
 	return change(ctl, key, args[1]);
 }
 
+/* True when it may be there, as in a file that cannot be read. */
 static bool
-is_there(const struct ctl *ctl, const struct config_key *key)
+may_be_there(const struct ctl *ctl, const struct config_key *key)
 {
 	struct config_problems problems = {0};
 	struct config *c = config_load(ctl->root, &problems);
-	bool there = config_is_there(c, key);
+	bool there = config_is_there(c, key) || problems.n_errors > 0;
 
 	config_problems_free(&problems);
 	config_free(&c);
@@ -133,7 +149,7 @@ unset(struct ctl *ctl, char **args, size_t n)
 	(void)n;
 	if ((key = find(&name, args[0])) == NULL)
 		return EX_DATAERR;
-	if (!is_there(ctl, key))
+	if (!may_be_there(ctl, key))
 		return ctl_done(ctl, "[%s] %s is not in config/%s: it has its default already",
 		    key->section, key->key, key->file);
 	return change(ctl, key, NULL);
@@ -166,6 +182,9 @@ ctl_config(struct ctl *ctl, char **args, size_t n)
 	int code;
 
 	join_section(args, &n, &joined);
+	if (n > 2 && args[2][0] != '-' && (n > 3 || strcmp(args[0], "set") != 0))
+		ctl_fail(EX_USAGE, "a key with blanks in its name is one argument: '%s %s'",
+		    log_safe(span_of(args[1])), log_safe(span_of(args[2])));
 	code = ctl_verb(ctl, verbs, nitems(verbs), args, n);
 	free(joined);
 	return code;

@@ -1,6 +1,7 @@
 /*
  * sambarctl alias, sambarctl forward: the entries of [aliases] and [forward] in mail.ini.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,8 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "master/ctl.h"
-#include "master/ctl_warnings.h"
 #include "master/ctl_table.h"
+#include "master/ctl_warnings.h"
 
 /* "alias" to "aliases". */
 static const char *
@@ -110,7 +111,7 @@ change(struct ctl *ctl, const char *name, const char *targets, const char *done)
 
 	ctl_warnings_before(ctl, &before);
 	if (config_set_entry(ctl->root, section_of(ctl), name, targets, &why) == -1) {
-		code = ctl_fail(EX_DATAERR, "%s", why);
+		code = ctl_fail(ctl_change_code(errno), "%s", why);
 		config_problems_free(&before);
 		free(why);
 		return code;
@@ -156,10 +157,12 @@ del(struct ctl *ctl, char **args, size_t n)
 
 	(void)n;
 	config_entries(c, section_of(ctl), look, &search);
+	/* A file that cannot be read may hold it: the change says why it is not made. */
+	search.found |= problems.n_errors > 0;
 	config_problems_free(&problems);
 	config_free(&c);
 	if (!search.found)
-		return ctl_fail(EX_DATAERR, "there is no %s %s", ctl->command->name,
+		return ctl_fail(EX_DATAERR, "there is no %s \"%s\"", ctl->command->name,
 		    log_safe(span_of(args[0])));
 	return change(ctl, args[0], NULL, "removed");
 }

@@ -215,5 +215,5 @@ ctl_follow(const char *root, const char *program)
 	if (events != -1 && inotify_add_watch(events, path,
 				IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM) != -1)
 		(void)loop(&f, events);
-	return ctl_fail(EX_IOERR, "%s: %s", path, strerror(errno));
+	return ctl_fail(ctl_code_of(errno, EX_IOERR), "%s: %s", path, strerror(errno));
 }

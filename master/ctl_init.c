@@ -104,8 +104,8 @@ ctl_init(struct ctl *ctl, char **args, size_t n)
 	int code;
 
 	wishes.domain = ctl_option(args, &n, "--domain");
-	if (n != 1 || args[0][0] == '-')
-		return ctl_usage(ctl);
+	if (n != 1 || args[0][0] == '-' || args[0][0] == '\0')
+		return ctl_misuse(ctl, args, n == 1 && args[0][0] != '-' ? 0 : n, 1);
 	if ((code = check_domain(wishes.domain)) != 0)
 		return code;
 	if (!parse_number(port_base, INIT_PORT_BASE_MAX, &wishes.port_base))

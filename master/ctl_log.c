@@ -70,7 +70,8 @@ print_all(const struct ctl *ctl, const struct log_names *names)
 		if (sources[n].f != NULL)
 			n++;
 		else if (errno != ENOENT) /* rotated away meanwhile */
-			code = ctl_fail(EX_NOINPUT, "log/%s: %s", names->items[i], strerror(errno));
+			code = ctl_fail(ctl_code_of(errno, EX_NOINPUT), "log/%s: %s",
+			    names->items[i], strerror(errno));
 	}
 	if (code == 0)
 		code = merge(sources, n);
@@ -89,7 +90,8 @@ print_logs(struct ctl *ctl, const char *program)
 	int code;
 
 	if (log_names_read(&names, ctl->root, program, false) == -1)
-		return ctl_fail(EX_NOINPUT, "%s/log: %s", ctl->root, strerror(errno));
+		return ctl_fail(
+		    ctl_code_of(errno, EX_NOINPUT), "%s/log: %s", ctl->root, strerror(errno));
 	code = print_all(ctl, &names);
 	log_names_free(&names);
 	return code;
@@ -150,7 +152,8 @@ check_program(const struct ctl *ctl, const char *program)
 	int code = 0;
 
 	if (log_names_read(&names, ctl->root, known ? program : NULL, true) == -1)
-		return ctl_fail(EX_NOINPUT, "%s/log: %s", ctl->root, strerror(errno));
+		return ctl_fail(
+		    ctl_code_of(errno, EX_NOINPUT), "%s/log: %s", ctl->root, strerror(errno));
 	for (size_t i = 0; i < names.n; i++)
 		known |= span_is(program_of(names.items[i]), program);
 	if (!known) {
@@ -180,9 +183,11 @@ ctl_log(struct ctl *ctl, char **args, size_t n)
 	int code;
 
 	if (n > 1 || (program != NULL && program[0] == '-'))
-		return ctl_usage(ctl);
+		return ctl_misuse(ctl, args, n, 1);
 	if (program != NULL && strcmp(program, "rotate") == 0)
 		return follow ? ctl_usage(ctl) : rotate(ctl);
+	if (ctl->json)
+		return ctl_fail(EX_USAGE, "log prints lines, and knows no --json (trace does)");
 	if (program != NULL && (code = check_program(ctl, program)) != 0)
 		return code;
 	return follow ? ctl_follow(ctl->root, program) : print_logs(ctl, program);

@@ -48,9 +48,8 @@ ctl_check(struct ctl *ctl, char **args, size_t n)
 	struct config *c;
 	int code;
 
-	(void)args;
 	if (n > 0)
-		return ctl_usage(ctl);
+		return ctl_misuse(ctl, args, n, 0);
 	c = config_load(ctl->root, &problems);
 	code = problems.n_errors > 0 ? EX_CONFIG : 0;
 	if (ctl->json)
@@ -192,7 +191,7 @@ ctl_start(struct ctl *ctl, char **args, size_t n)
 	int code, sock;
 
 	if (n > 0)
-		return ctl_usage(ctl);
+		return ctl_misuse(ctl, args, n, 0);
 	sock = ctl_connect(ctl, &code);
 	if (code != 0)
 		return code;
@@ -240,9 +239,8 @@ ctl_stop(struct ctl *ctl, char **args, size_t n)
 	int code, sock;
 	json_t *doc;
 
-	(void)args;
 	if (n > 0)
-		return ctl_usage(ctl);
+		return ctl_misuse(ctl, args, n, 0);
 	sock = ctl_connect(ctl, &code);
 	if (code != 0)
 		return code;
@@ -268,8 +266,8 @@ ctl_restart(struct ctl *ctl, char **args, size_t n)
 	const char *const words[] = {"restart", n > 0 ? args[0] : NULL};
 	int code;
 
-	if (n > 1)
-		return ctl_usage(ctl);
+	if (n > 1 || (n == 1 && args[0][0] == '-'))
+		return ctl_misuse(ctl, args, n, 1);
 	code = ctl_tell(ctl, false, words, 1 + n);
 	if (code != 0)
 		return code;
@@ -284,9 +282,8 @@ ctl_reload(struct ctl *ctl, char **args, size_t n)
 	json_t *doc;
 	int code;
 
-	(void)args;
 	if (n > 0)
-		return ctl_usage(ctl);
+		return ctl_misuse(ctl, args, n, 0);
 	if ((code = ctl_ask(ctl, false, words, 1, &doc)) != 0)
 		return code;
 	if (ctl->json)

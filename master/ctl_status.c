@@ -110,9 +110,8 @@ ctl_status(struct ctl *ctl, char **args, size_t n)
 	json_t *doc;
 	int code;
 
-	(void)args;
 	if (n > 0)
-		return ctl_usage(ctl);
+		return ctl_misuse(ctl, args, n, 0);
 	if ((code = ctl_ask(ctl, false, words, 1, &doc)) != 0)
 		return code;
 	if (ctl->json)

@@ -120,7 +120,8 @@ read_file(struct trace *t, const char *root, const char *name, on_line each)
 
 	if (f == NULL)
 		return errno == ENOENT ? 0
-				       : ctl_fail(EX_NOINPUT, "log/%s: %s", name, strerror(errno));
+				       : ctl_fail(ctl_code_of(errno, EX_NOINPUT), "log/%s: %s",
+					     name, strerror(errno));
 	while ((len = getline(&line, &size, f)) > 0) {
 		if (line[len - 1] == '\n')
 			line[--len] = '\0';
@@ -197,15 +198,15 @@ static int
 tell(const struct ctl *ctl, struct trace *t, const char *what)
 {
 	if (t->lines.n == 0)
-		return ctl_fail(
-		    EX_NOINPUT, "no line of the logs is about %s", log_safe(span_of(what)));
+		return ctl_fail(EX_NOINPUT, "no line of the logs is about %s",
+		    t->address != NULL ? t->address : log_safe(span_of(what)));
 	if (ctl->json)
 		return ctl_print_json(describe(&t->lines));
 	log_lines_print(&t->lines);
 	return 0;
 }
 
-/* Without the brackets that it may be given in. To be freed. */
+/* Without the brackets that it may be given in; <> is the null sender. To be freed. */
 static char *
 bare_address(const char *text)
 {
@@ -213,7 +214,7 @@ bare_address(const char *text)
 
 	if (s.len > 2 && s.at[0] == '<' && s.at[s.len - 1] == '>')
 		s = (struct span){s.at + 1, s.len - 2};
-	return xstrdup(log_safe(s));
+	return xstrdup(span_is(s, "<>") ? "<>" : log_safe(s));
 }
 
 /* A tag's mail is a part of the mailbox's: ann+tag stands for itself only. */
@@ -249,8 +250,8 @@ ctl_trace(struct ctl *ctl, char **args, size_t n)
 	uint64_t id;
 	int code;
 
-	if (n != 1 || args[0][0] == '\0')
-		return ctl_usage(ctl);
+	if (n != 1 || args[0][0] == '\0' || (args[0][0] == '-' && strchr(args[0], '@') == NULL))
+		return ctl_misuse(ctl, args, n, 1);
 	if (log_is_id(span_of(args[0]), &id)) {
 		t.ids = xmalloc(sizeof *t.ids);
 		t.ids[t.n_ids++] = id;
@@ -259,7 +260,8 @@ ctl_trace(struct ctl *ctl, char **args, size_t n)
 		find_mailbox(&t, ctl);
 	}
 	if (log_names_read(&names, ctl->root, NULL, true) == -1)
-		return ctl_fail(EX_NOINPUT, "%s/log: %s", ctl->root, strerror(errno));
+		return ctl_fail(
+		    ctl_code_of(errno, EX_NOINPUT), "%s/log: %s", ctl->root, strerror(errno));
 	if ((code = run(&t, ctl->root, &names)) == 0)
 		code = tell(ctl, &t, args[0]);
 	log_names_free(&names);

@@ -92,7 +92,7 @@ add(struct ctl *ctl, char **args, size_t n)
 	int code;
 
 	if (n != 1)
-		return ctl_usage(ctl);
+		return ctl_misuse(ctl, args, n, 1);
 	code = get_password(password);
 	if (code == 0)
 		code = ctl_tell(ctl, true, words, nitems(words));
@@ -113,11 +113,12 @@ del(struct ctl *ctl, char **args, size_t n)
 	int code;
 
 	if (n != 1)
-		return ctl_usage(ctl);
+		return ctl_misuse(ctl, args, n, 1);
 	if ((code = ctl_tell(ctl, true, words, nitems(words))) != 0)
 		return code;
 	return ctl_done(ctl, "user %s was removed%s", args[0],
-	    purge ? ", with the mailbox" : "; a mailbox stays, and goes on receiving (--purge removes it)");
+	    purge ? ", with the mailbox"
+		  : "; a mailbox stays, and goes on receiving (--purge removes it)");
 }
 
 static int
@@ -178,10 +179,14 @@ list(struct ctl *ctl, char **args, size_t n)
 	return 0;
 }
 
-static bool
-is_on_or_off(const char *word)
+static int
+check_on_or_off(const struct ctl *ctl, const char *word)
 {
-	return strcmp(word, "on") == 0 || strcmp(word, "off") == 0;
+	if (strcmp(word, "on") == 0 || strcmp(word, "off") == 0)
+		return 0;
+	ctl_fail(
+	    EX_USAGE, "user %s: \"%s\" is neither on nor off", ctl->verb, log_safe(span_of(word)));
+	return ctl_usage(ctl);
 }
 
 static int
@@ -191,9 +196,8 @@ mailbox(struct ctl *ctl, char **args, size_t n)
 	int code;
 
 	(void)n;
-	if (!is_on_or_off(args[1]))
-		return ctl_usage(ctl);
-	if ((code = ctl_tell(ctl, true, words, nitems(words))) != 0)
+	if ((code = check_on_or_off(ctl, args[1])) != 0 ||
+	    (code = ctl_tell(ctl, true, words, nitems(words))) != 0)
 		return code;
 	return ctl_done(ctl, "user %s %s", args[0],
 	    strcmp(args[1], "on") == 0 ? "has a mailbox" : "has no mailbox any more");
@@ -205,9 +209,8 @@ admin(struct ctl *ctl, char **args, size_t n)
 	int code;
 
 	(void)n;
-	if (!is_on_or_off(args[1]))
-		return ctl_usage(ctl);
-	if ((code = set_admin(ctl, args[0], args[1])) != 0)
+	if ((code = check_on_or_off(ctl, args[1])) != 0 ||
+	    (code = set_admin(ctl, args[0], args[1])) != 0)
 		return code;
 	return ctl_done(
 	    ctl, "user %s is %s administrator", args[0], strcmp(args[1], "on") == 0 ? "an" : "no");
@@ -238,8 +241,8 @@ int
 ctl_user(struct ctl *ctl, char **args, size_t n)
 {
 	static const struct ctl_verb verbs[] = {
-	    {"add", 1, 3, add},
-	    {"del", 1, 2, del},
+	    {"add", 1, SIZE_MAX, add},
+	    {"del", 1, SIZE_MAX, del},
 	    {"passwd", 1, 1, passwd},
 	    {"list", 0, 0, list},
 	    {"mailbox", 2, 2, mailbox},

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,11 +40,13 @@ struct log_pipe {
 	bool ended, released;
 };
 
-void
+int
 logfile_open(const char *path)
 {
-	if ((directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
-		fatal("cannot open the log directory %s", path);
+	if (mkdir(path, 0750) == -1 && errno != EEXIST)
+		return -1;
+	directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return directory != -1 ? 0 : -1;
 }
 
 void

@@ -8,8 +8,8 @@
 #include <event2/event.h>
 #include <sys/types.h>
 
-/* Below this directory. Before any other call. */
-void logfile_open(const char *directory);
+/* Below this directory, which is made if it has to be. Before any other call. -1 with errno. */
+int logfile_open(const char *directory);
 
 /* Closes all files, so that the next line makes or finds them anew: after a rotation by others. */
 void logfile_reopen(void);

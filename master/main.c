@@ -183,9 +183,8 @@ open_logs(struct master *m)
 	int end;
 
 	snprintf(path, sizeof path, "%s/log", m->instance.root);
-	if (mkdir(path, 0750) == -1 && errno != EEXIST)
+	if (logfile_open(path) == -1)
 		refuse(m, EX_CANTCREAT, "%s: %s", path, strerror(errno));
-	logfile_open(path);
 	if (m->terminal != -1)
 		logfile_echo(m->terminal);
 	if ((end = log_pipe_new(m->base, "master", &m->own_log)) == -1)

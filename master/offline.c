@@ -4,6 +4,7 @@
  */
 #include "master/offline.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -102,7 +103,10 @@ run(struct offline *o, struct instance *in, char **why)
 	char logs[PATH_MAX + 8];
 
 	snprintf(logs, sizeof logs, "%s/log", in->root);
-	logfile_open(logs);
+	if (logfile_open(logs) == -1) {
+		*why = xasprintf("%s: %s", logs, strerror(errno));
+		return errno == EACCES || errno == EPERM ? EX_NOPERM : EX_CANTCREAT;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	if ((o->base = event_base_new()) == NULL) {
 		*why = xstrdup("cannot make an event base");

@@ -117,13 +117,15 @@ help(struct ctl *ctl, char **args, size_t n)
 	const struct ctl_command *c;
 
 	if (n > 1)
-		return ctl_usage(ctl);
+		return ctl_misuse(ctl, args, n, 1);
+	if (ctl->json)
+		return ctl_fail(EX_USAGE, "help knows no --json");
 	if (n == 0) {
 		print_commands(stdout);
 		return 0;
 	}
 	if ((c = find_command(args[0])) == NULL)
-		return ctl_fail(EX_USAGE, "there is no command %s", log_safe(span_of(args[0])));
+		return ctl_fail(EX_USAGE, "there is no command \"%s\"", log_safe(span_of(args[0])));
 	print_help(c);
 	return 0;
 }
@@ -139,15 +141,16 @@ is_instance(const char *dir)
 	       access(path, F_OK) == 0;
 }
 
-/* The absolute path, or NULL: told. */
+/* The absolute path, or NULL: told, *code is set. */
 static char *
-find_root(const char *dir)
+find_root(const char *dir, int *code)
 {
 	const char *given = dir != NULL ? dir : getenv("SAMBAR_DIR");
 	char *absolute;
+	int error;
 
 	if (given == NULL && !is_instance(".")) {
-		ctl_fail(EX_NOINPUT,
+		*code = ctl_fail(EX_NOINPUT,
 		    "which instance? Say sambarctl -d DIR, set SAMBAR_DIR, or be in "
 		    "its directory (sambarctl init makes one)");
 		return NULL;
@@ -155,12 +158,16 @@ find_root(const char *dir)
 	if (given == NULL)
 		given = ".";
 	if (!is_instance(given)) {
-		ctl_fail(EX_NOINPUT, "%s is no instance: config/config.ini in it: %s", given,
-		    strerror(errno));
+		error = errno;
+		*code = ctl_code_of(error, EX_NOINPUT);
+		ctl_fail(*code,
+		    *code == EX_NOPERM ? "\"%s\" cannot be looked into: config/config.ini in it: %s"
+				       : "\"%s\" is no instance: config/config.ini in it: %s",
+		    given, strerror(error));
 		return NULL;
 	}
 	if ((absolute = realpath(given, NULL)) == NULL)
-		ctl_fail(EX_NOINPUT, "%s: %s", given, strerror(errno));
+		*code = ctl_fail(EX_NOINPUT, "%s: %s", given, strerror(errno));
 	return absolute;
 }
 
@@ -172,18 +179,34 @@ run(const struct ctl_command *command, const char *dir, char **args, size_t n)
 	struct ctl ctl = {.command = command};
 	int code;
 
-	if (n == 1 && strcmp(args[0], "--help") == 0) {
+	if (n > 0 && strcmp(args[n - 1], "--help") == 0) {
 		print_help(command);
 		return 0;
 	}
 	ctl.json = ctl_flag(args, &n, "--json");
-	if (!command->anywhere && (ctl.root = find_root(dir)) == NULL)
-		return EX_NOINPUT;
+	if (!command->anywhere && (ctl.root = find_root(dir, &code)) == NULL)
+		return code;
 	code = command->run(&ctl, args, n);
 	free(ctl.root);
 	if (fflush(stdout) != 0 && code == 0)
 		code = ctl_fail(EX_IOERR, "standard output: %s", strerror(errno));
 	return code;
+}
+
+/* An option in the place of a command. */
+static int
+without_command(const char *option)
+{
+	if (strcmp(option, "--help") == 0)
+		print_commands(stdout);
+	else if (strcmp(option, "--version") == 0)
+		puts("sambarctl (Sambar Mail) " VERSION);
+	else
+		return ctl_fail(EX_USAGE,
+		    "\"%s\" is no option in front of a command: there are -d DIR, --help and "
+		    "--version",
+		    log_safe(span_of(option)));
+	return 0;
 }
 
 int
@@ -194,17 +217,17 @@ main(int argc, char **argv)
 	int at = 1;
 
 	log_open("sambarctl");
-	if (at + 1 < argc && strcmp(argv[at], "-d") == 0) {
+	for (; at < argc && argv[at][0] == '-'; at += 2) {
+		if (strcmp(argv[at], "-d") != 0)
+			return without_command(argv[at]);
+		if (at + 1 == argc)
+			return ctl_fail(EX_USAGE, "-d: the directory is missing");
 		dir = argv[at + 1];
-		at += 2;
-	}
-	if (at < argc && strcmp(argv[at], "--help") == 0) {
-		print_commands(stdout);
-		return 0;
 	}
 	if (at >= argc || (command = find_command(argv[at])) == NULL) {
 		if (at < argc)
-			ctl_fail(EX_USAGE, "there is no command %s", log_safe(span_of(argv[at])));
+			ctl_fail(
+			    EX_USAGE, "there is no command \"%s\"", log_safe(span_of(argv[at])));
 		print_commands(stderr);
 		return EX_USAGE;
 	}

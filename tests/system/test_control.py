@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from events import wait_process_end, wait_until
 from sambar import BUILD, read
 
 USERS = ("ann", "bob")
-EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_UNAVAILABLE, EX_OSERR, EX_CONFIG = 64, 65, 66, 69, 71, 78
+EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_UNAVAILABLE, EX_OSERR, EX_NOPERM, EX_CONFIG = 64, 65, 66, 67, 69, 71, 77, 78
 
 
 # ---- start, stop, status ----
@@ -27,6 +28,80 @@ def test_usage(instance):
         assert "sambarctl" in done.stderr and done.stdout == ""
     done = subprocess.run([os.path.join(BUILD, "sambarctl"), "status"], capture_output=True, text=True, cwd="/")
     assert done.returncode == EX_NOINPUT and "which instance" in done.stderr
+
+
+@pytest.mark.parametrize("words, code, says", [
+    (["user", "frob"], EX_USAGE, 'user: there is no command "frob"'),
+    (["user", "add"], EX_USAGE, "user add: an argument is missing\nusage: sambarctl [-d DIR] user add NAME"),
+    (["user", "add", "x", "y"], EX_USAGE, 'user add: "y" is one argument too many'),
+    (["user", "add", "x", "--no-mailbox", "--admin", "--purge"], EX_USAGE, 'user add: "--purge" is no option here'),
+    (["user", "admin", "ann", "perhaps"], EX_USAGE, 'user admin: "perhaps" is neither on nor off'),
+    (["user", "del", "zz"], EX_NOUSER, "there is no user zz"),
+    (["user", "quota", "ann", ""], EX_DATAERR, '"" is no size'),
+    (["alias", "set", "", "ann"], EX_DATAERR, '"": address is empty'),
+    (["alias", "del", "nosuch"], EX_DATAERR, 'there is no alias "nosuch"'),
+    (["queue", "list", "x"], EX_USAGE, 'queue list: "x" is one argument too many'),
+    (["queue", "show", "x"], EX_DATAERR, "queue id"),
+    (["trace", "-x"], EX_USAGE, 'trace: "-x" is no option here'),
+    (["trace", "<>"], EX_NOINPUT, "no line of the logs is about <>"),
+    (["config", "get", "[mail]"], EX_DATAERR, '"[mail]" is no key'),
+    (["config", "get", "Mail", "Server"], EX_USAGE, "one argument: 'Mail Server'"),
+    (["config", "set", "Use", "MTA", "true"], EX_USAGE, "one argument: 'Use MTA'"),
+    (["restart", "nosuch"], EX_USAGE, 'there is no program "nosuch"; right is auth, store, queue, router, smtpd, pop3d'),
+    (["restart", "--all"], EX_USAGE, 'restart: "--all" is no option here'),
+    (["stop", "x"], EX_USAGE, 'stop: "x" is one argument too many'),
+    (["start", "--background"], EX_USAGE, 'start: "--background" is no option here'),
+    (["status", "smtpd"], EX_USAGE, 'status: "smtpd" is one argument too many'),
+    (["init", "", "--domain", "a.test"], EX_USAGE, "init: an argument is missing"),
+    (["init", "x", "--domain", "a.test", "--port-base"], EX_USAGE, 'init: "--port-base" is no option here, or lacks its value'),
+    (["log", "--json"], EX_USAGE, "knows no --json"),
+    (["help", "--json"], EX_USAGE, "knows no --json"),
+    (["help", "nosuch"], EX_USAGE, 'there is no command "nosuch"'),
+    (["--json", "status"], EX_USAGE, '"--json" is no option in front of a command'),
+    ([""], EX_USAGE, 'there is no command ""'),
+    (["-d"], EX_USAGE, "-d: the directory is missing"),
+    (["-d", "/nonexistent", "status"], EX_NOINPUT, '"/nonexistent" is no instance: '),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_misuse_says_what(instance, words, code, says):
+    done = instance.ctl(*words, text="x\n", check=False)
+    assert done.returncode == code and done.stdout == "" and says in done.stderr, done
+    assert done.stderr.startswith("sambarctl: ")
+
+
+def test_version_and_help_anywhere(instance):
+    assert re.fullmatch(r"sambarctl \(Sambar Mail\) [\d.]+\n", instance.ctl("--version").stdout)
+    assert "user add NAME" in instance.ctl("user", "add", "--help").stdout
+
+
+def test_what_cannot_be_read(make_instance):
+    """What is not permitted or not there is said so, and is never taken for a default."""
+    one = make_instance(users=("ann",))
+    stranger = {"user": 65534, "group": 65534, "extra_groups": []}
+    if os.geteuid() == 0:
+        def ask(*words):
+            return subprocess.run([os.path.join(BUILD, "sambarctl"), "-d", one.root, *words], capture_output=True, text=True, input="x\n",
+                                  **stranger)
+        for words in (["status"], ["config", "set", "Maximum Recipients", "7"], ["config", "unset", "Mail Server"], ["alias", "set", "x", "ann"],
+                      ["user", "add", "zz"], ["log"], ["log", "-f"], ["log", "smtpd"], ["trace", "ann"], ["stop"]):
+            done = ask(*words)
+            assert done.returncode == EX_NOPERM and done.stdout == "" and done.stderr.startswith("sambarctl: "), (words, done)
+        done = ask("config", "get", "Mail Server")
+        assert done.returncode == EX_CONFIG and done.stdout == "" and "Permission denied" in done.stderr
+        os.chmod(one.path("config"), 0o700)
+        done = ask("check")
+        assert done.returncode == EX_NOPERM and "cannot be looked into" in done.stderr
+        os.chmod(one.path("config"), 0o755)
+    one.stop()
+    shutil.rmtree(one.path("log"))
+    assert one.ctl("log", check=False).returncode == EX_NOINPUT
+    assert "ann" in one.ctl("user", "list").stdout
+    assert one.ctl("log", "smtpd").stdout == ""
+    os.unlink(one.path("config", "mail.ini"))
+    for words, code in ((["config", "get", "Mail Server"], EX_CONFIG), (["config", "set", "Mail Server", "x.test"], EX_NOINPUT),
+                        (["config", "unset", "Mail Server"], EX_NOINPUT), (["alias", "del", "x"], EX_NOINPUT), (["user", "list"], EX_CONFIG),
+                        (["start"], EX_CONFIG)):
+        done = one.ctl(*words, check=False)
+        assert done.returncode == code and done.stdout == "", (words, done)
 
 
 def test_help_knows_every_command(instance):

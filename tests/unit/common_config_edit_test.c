@@ -3,6 +3,8 @@
  */
 #include "tests/unit/common_config_support.h"
 
+#include <errno.h>
+
 #include "common/config.h"
 #include "common/config_private.h"
 #include "common/config_splice.h"
@@ -119,6 +121,7 @@ refuse(const char *section, const char *key, const char *value, const char *says
 	char *why = NULL;
 
 	assert_int_equal(config_set(root, section, key, value, &why), -1);
+	assert_int_equal(errno == 0, strstr(why, "No such file") == NULL);
 	if (strstr(why, says) == NULL)
 		fail_msg("\"%s\" does not say \"%s\"", why, says);
 	free(why);
@@ -270,7 +273,7 @@ test_no_file(void **state)
 	(void)state;
 	path_of(path, "config/mail.ini");
 	assert_int_equal(unlink(path), 0);
-	refuse(NULL, "Maximum Users", "5", "cannot read the file to change: No such file");
+	refuse(NULL, "Maximum Users", "5", "config/mail.ini cannot be read: No such file");
 }
 
 int

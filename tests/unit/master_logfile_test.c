@@ -29,9 +29,8 @@ start(void **state)
 	strcpy(directory + strlen(directory) - 6, "XXXXXX");
 	if (mkdtemp(directory) == NULL)
 		return -1;
-	logfile_open(directory);
 	logfile_reopen();
-	return 0;
+	return logfile_open(directory);
 }
 
 static int
