@@ -242,11 +242,26 @@ find_mailbox(struct trace *t, const struct ctl *ctl)
 	config_free(&c);
 }
 
+static int
+trace(const struct ctl *ctl, struct trace *t, const char *what)
+{
+	struct log_names names;
+	int code;
+
+	if (log_names_read(&names, ctl->root, NULL, true) == -1)
+		return ctl_fail(
+		    ctl_code_of(errno, EX_NOINPUT), "%s/log: %s", ctl->root, strerror(errno));
+	if ((code = run(t, ctl->root, &names)) == 0)
+		code = tell(ctl, t, what);
+	log_names_free(&names);
+	log_lines_free(&t->lines);
+	return code;
+}
+
 int
 ctl_trace(struct ctl *ctl, char **args, size_t n)
 {
 	struct trace t = {0};
-	struct log_names names;
 	uint64_t id;
 	int code;
 
@@ -259,13 +274,7 @@ ctl_trace(struct ctl *ctl, char **args, size_t n)
 		t.address = bare_address(args[0]);
 		find_mailbox(&t, ctl);
 	}
-	if (log_names_read(&names, ctl->root, NULL, true) == -1)
-		return ctl_fail(
-		    ctl_code_of(errno, EX_NOINPUT), "%s/log: %s", ctl->root, strerror(errno));
-	if ((code = run(&t, ctl->root, &names)) == 0)
-		code = tell(ctl, &t, args[0]);
-	log_names_free(&names);
-	log_lines_free(&t.lines);
+	code = trace(ctl, &t, args[0]);
 	free(t.address);
 	free(t.full);
 	free(t.mailbox);
