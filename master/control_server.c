@@ -211,8 +211,13 @@ run_restart(struct request *q, const char *const *words, size_t n)
 {
 	struct supervisor *s = q->client->server->supervisor;
 
-	if (supervisor_restart(s, n > 1 ? words[1] : NULL) == -1)
+	int replaced = supervisor_restart(s, n > 1 ? words[1] : NULL);
+
+	if (replaced == -1)
 		answer_no_program(q, words[1]);
+	else if (replaced == 0)
+		answer_error(
+		    q, EX_UNAVAILABLE, "it does not run: the configuration does not want it");
 	else
 		answer_when_settled(q, json_object());
 }

@@ -640,19 +640,21 @@ supervisor_reload(struct supervisor *s, struct config *config, char **why)
 int
 supervisor_restart(struct supervisor *s, const char *program)
 {
-	int rv = -1;
+	bool known = false;
+	int n = 0;
 
 	for (size_t i = 0; i < s->n_slots; i++) {
 		struct slot *slot = &s->slots[i];
 
 		if (program != NULL && strcmp(slot->program->name, program) != 0)
 			continue;
-		rv = 0;
+		known = true;
+		n += slot->wanted;
 		slot->fast_deaths = 0;
 		if (slot->wanted && slot->state != SLOT_STOPPING)
 			end_slot(slot);
 	}
-	return rv;
+	return known ? n : -1;
 }
 
 struct process *

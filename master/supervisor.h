@@ -81,7 +81,8 @@ void supervisor_free(struct supervisor *s);
  * caller's. */
 int supervisor_reload(struct supervisor *s, struct config *config, char **why);
 
-/* Replaces the processes of one program (NULL: all). -1 when there is none of that name. */
+/* Replaces the processes of one program (NULL: all): their number, which is 0 for a program that
+ * the configuration does not want. -1 when there is none of that name. */
 int supervisor_restart(struct supervisor *s, const char *program);
 
 /* True when no slot is on its way to another state. */

@@ -478,6 +478,8 @@ def test_run_smtpd_false(make_instance):
         one.smtp()
     with one.pop("ann") as pop:
         pop.quit()
+    done = one.ctl("restart", "smtpd", check=False)
+    assert done.returncode == EX_UNAVAILABLE and "does not run" in done.stderr
     one.configure("Run SMTPD", "true")
     one.ctl("reload")
     one.send(text_message("now"), "ann@example.test")
