@@ -19,7 +19,13 @@
 #include "common/memory.h"
 #include "common/span.h"
 
-enum { FILES_MAX = 32, READ_BYTES = 65536, REST_BYTES = LOG_LINE_MAX_BYTES + LOG_HEAD_BYTES + 2 };
+/* GATHER_MS: after a read, the lines of so long go into the next one. */
+enum {
+	FILES_MAX = 32,
+	READ_BYTES = 65536,
+	REST_BYTES = LOG_LINE_MAX_BYTES + LOG_HEAD_BYTES + 2,
+	GATHER_MS = 5
+};
 
 static struct {
 	char name[64]; /* "smtpd.log" */
@@ -30,7 +36,7 @@ static int directory = -1;
 static int echo_fd = -1;
 
 struct log_pipe {
-	struct event readable;
+	struct event readable, gathered;
 	int fd;
 	char name[32];
 	pid_t pid;
@@ -270,6 +276,7 @@ static void
 end_pipe(struct log_pipe *p)
 {
 	event_del(&p->readable);
+	event_del(&p->gathered);
 	closefd(&p->fd);
 	p->ended = true;
 }
@@ -307,14 +314,26 @@ read_all(struct log_pipe *p)
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
+	const struct timeval wait = {0, GATHER_MS * 1000};
 	struct log_pipe *p = arg;
 
 	(void)fd, (void)what;
-	if (read_pipe(p) != PIPE_ENDED)
+	if (read_pipe(p) != PIPE_ENDED) {
+		evtimer_add(&p->gathered, &wait);
 		return;
+	}
 	end_pipe(p);
 	if (p->released)
 		free(p);
+}
+
+static void
+on_gathered(evutil_socket_t fd, short what, void *arg)
+{
+	struct log_pipe *p = arg;
+
+	(void)fd, (void)what;
+	event_add(&p->readable, NULL);
 }
 
 int
@@ -329,7 +348,8 @@ log_pipe_new(struct event_base *base, const char *name, struct log_pipe **pipe)
 	p->fd = ends[0];
 	strlcpy(p->name, name, sizeof p->name);
 	evutil_make_socket_nonblocking(p->fd);
-	event_assign(&p->readable, base, p->fd, EV_READ | EV_PERSIST, on_readable, p);
+	event_assign(&p->readable, base, p->fd, EV_READ, on_readable, p);
+	evtimer_assign(&p->gathered, base, on_gathered, p);
 	event_add(&p->readable, NULL);
 	*pipe = p;
 	return ends[1];
