@@ -90,6 +90,54 @@ warn_tls(struct config *c)
 		    check.unusable ? "; TLS is not offered" : "");
 }
 
+/* ---- who may send ---- */
+
+/* Some pattern or network that every host is in. */
+static bool
+has_every_host(struct span list)
+{
+	struct span one;
+	bool more;
+
+	do {
+		more = span_take(&list, ' ', &one);
+		if (one.len > 0 && strspn(one.at, "*.:") >= one.len)
+			return true;
+		if (one.len > 2 && memcmp(one.at + one.len - 2, "/0", 2) == 0)
+			return true;
+	} while (more);
+	return false;
+}
+
+static void
+warn_open_relay(struct config *c)
+{
+	if (config_bool(c, "smtpd", "Require AUTH"))
+		return;
+	if (!config_bool(c, "smtpd", "Restrict Relay"))
+		warn(c, "smtpd", "Restrict Relay",
+		    "is false, as Require AUTH is: an open relay, which takes mail from anybody to "
+		    "anybody");
+	else if (has_every_host(span_of(config_text(c, "smtpd", "Restrict Relay IPs"))))
+		warn(c, "smtpd", "Restrict Relay IPs",
+		    "has every host in it and Require AUTH is false: whoever knows a local address "
+		    "may relay under it");
+}
+
+static void
+warn_relaying(struct config *c)
+{
+	const char *delivery = config_text(c, "smtpd", "Relay Delivery");
+
+	if (strcmp(delivery, "hourly") == 0 || strcmp(delivery, "daily") == 0)
+		warn(c, "smtpd", "Relay Delivery",
+		    "%s has no effect yet; it comes with relaying to the internet", delivery);
+	if (!config_bool(c, "smtpd", "Use MTA") &&
+	    config_text(c, "common", "SMTP Server")[0] == '\0')
+		warn(c, "smtpd", "Use MTA",
+		    "is false and there is no SMTP Server: only local mail is accepted");
+}
+
 /* ---- where local mail goes ---- */
 
 /* What is needed to say where a local name leads. */
@@ -290,6 +338,8 @@ config_warn(struct config *c)
 	warn_mail_server(c);
 	warn_tls(c);
 	warn_not_yet(c);
+	warn_open_relay(c);
+	warn_relaying(c);
 	config_server_name(c, l.server);
 	warn_circles(&l);
 	l.mail = open(config_text(c, "mail", "Mail Directory"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

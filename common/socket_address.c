@@ -24,6 +24,24 @@ socket_address_text(const struct sockaddr *address, char out[SOCKET_ADDRESS_TEXT
 }
 
 bool
+socket_address_parse(const char *text, struct sockaddr_storage *out)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+
+	memset(out, 0, sizeof *out);
+	if (strcmp(text, "local") == 0)
+		out->ss_family = AF_UNIX;
+	else if (inet_pton(AF_INET, text, &v4->sin_addr) == 1)
+		out->ss_family = AF_INET;
+	else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1)
+		out->ss_family = AF_INET6;
+	else
+		return false;
+	return true;
+}
+
+bool
 socket_address_is_loopback(const struct sockaddr *address)
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;

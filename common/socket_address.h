@@ -12,6 +12,9 @@ enum { SOCKET_ADDRESS_TEXT_SIZE = INET6_ADDRSTRLEN };
  * reads as IPv4. */
 void socket_address_text(const struct sockaddr *address, char out[SOCKET_ADDRESS_TEXT_SIZE]);
 
+/* The same the other way round, without "unknown". False when it is none. */
+bool socket_address_parse(const char *text, struct sockaddr_storage *out);
+
 /* True for 127/8, ::1 (also mapped) and UNIX sockets. */
 bool socket_address_is_loopback(const struct sockaddr *address);
 

@@ -316,9 +316,15 @@ run_queue(struct request *q, const char *const *words, size_t n)
 	pass_on(q, "queue", words, n);
 }
 
+static void
+run_explain(struct request *q, const char *const *words, size_t n)
+{
+	pass_on(q, "smtpd", words, n);
+}
+
 static const struct request_kind kinds[] = {{"ping", run_ping}, {"status", run_status},
     {"stop", run_stop}, {"restart", run_restart}, {"reload", run_reload}, {"log", run_log},
-    {"user", run_user}, {"queue", run_queue}};
+    {"user", run_user}, {"queue", run_queue}, {"explain", run_explain}};
 
 /* ---- connections ---- */
 

@@ -57,6 +57,14 @@ static const struct ctl_command commands[] = {
 	false, ctl_forward},
     {"queue", "list [--json]\nshow ID [--json]", "messages that wait for their delivery", "", false,
 	ctl_queue},
+    {"explain", "--from ADDRESS --to ADDRESS --ip IP [--user USER] [--listener KEY] [--json]",
+	"who may send what to whom, and where it would go",
+	"Asks the running programs for each rule, and sends nothing.\n"
+	"--from ADDRESS   the sender; \"\" is the null sender\n"
+	"--ip IP          the client's address, or local for a UNIX socket\n"
+	"--user USER      who has logged in\n"
+	"--listener KEY   SMTP (without it), Submission or SMTPS\n",
+	false, ctl_explain},
     {"log", "[-f] [PROGRAM]\nrotate", "print the logs, of all programs by time, or of one",
 	"-f      print the last lines, then new ones as they come, until interrupted\n"
 	"rotate  rename NAME.log to NAME.log.1 and so on, and begin new ones\n",

@@ -1,20 +1,25 @@
 /*
- * ASK: where would this recipient go? Answered at once when all its mailboxes are known, else when
- * store has answered, or has not for a while.
+ * ASK, EXPLAIN: where would this recipient go? SENDER: whose is this address? Answered at once when
+ * all mailboxes are known, else when store has answered, or has not for a while.
  */
 #include <event2/event_struct.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "router/route.h"
 #include "router/router.h"
+#include "router/sender.h"
 #include "router/server.h"
 
 enum { PATIENCE_S = 10, ROUNDS_MAX = 8, ASKS_MAX = 20000, REVERSE_PATH_MAX_BYTES = 1024 };
 
 struct question {
-	struct span recipient;
+	enum router_message type; /* ASK, SENDER or EXPLAIN */
+	struct span address;
+	struct span user; /* of SENDER: never there while it waits for store */
 	uint64_t size;
 	bool confirmed; /* what says no is as store said it just now */
 };
@@ -37,7 +42,10 @@ struct ask {
 struct verdict {
 	enum router_verdict verdict;
 	uint64_t targets;
+	enum router_standing standing; /* of SENDER; the others are not set */
 };
+
+static const struct verdict later = {ROUTER_LATER, 0, ROUTER_STANDING_LATER};
 
 static enum mailbox_state
 look(void *arg, struct span name)
@@ -86,16 +94,18 @@ judge(struct router *r, uint64_t size)
 	uint64_t targets = res->mailboxes.n + res->remotes.n;
 
 	if (res->loop)
-		return (struct verdict){ROUTER_LOOP, 0};
+		return (struct verdict){.verdict = ROUTER_LOOP};
 	if (targets == 0 && res->unclear)
-		return (struct verdict){ROUTER_LATER, 0};
+		return later;
 	if (targets == 0)
-		return (struct verdict){res->dropped ? ROUTER_LOCAL : ROUTER_UNKNOWN, 0};
+		return (struct verdict){.verdict = res->dropped ? ROUTER_LOCAL : ROUTER_UNKNOWN};
 	if (!res->expanded && res->remotes.n > 0)
-		return (struct verdict){res->relay ? ROUTER_RELAY : ROUTER_REMOTE, targets};
+		return (struct verdict){res->relay ? ROUTER_RELAY : ROUTER_REMOTE, targets, 0};
+	if (res->mailboxes.n == 0 && !res->dropped && !res->unclear)
+		return (struct verdict){ROUTER_AWAY, targets, 0};
 	if (res->remotes.n > 0 || res->dropped)
-		return (struct verdict){ROUTER_LOCAL, targets};
-	return (struct verdict){judge_room(r, size), targets};
+		return (struct verdict){ROUTER_LOCAL, targets, 0};
+	return (struct verdict){judge_room(r, size), targets, 0};
 }
 
 /* Room may have been made by others, of which store does not hear. False: ask store first. */
@@ -114,28 +124,135 @@ confirm(struct router *r, struct question *q, enum router_verdict verdict)
 	return false;
 }
 
+static bool
+find_standing(struct router *r, const struct question *q, struct verdict *v)
+{
+	static const enum router_standing standings[] = {[MAILBOX_NONE] = ROUTER_FOREIGN,
+	    [MAILBOX_IS] = ROUTER_OWN,
+	    [MAILBOX_UNCLEAR] = ROUTER_STANDING_LATER};
+	enum mailbox_state state;
+
+	if (q->user.len > 0)
+		state = sender_is_users(&r->resolution, r->tables, q->address, q->user)
+			    ? MAILBOX_IS
+			    : MAILBOX_NONE;
+	else
+		state = sender_is_account(&r->resolution, r->tables, q->address, look, r->known);
+	if (state == MAILBOX_NOT_YET)
+		return false;
+	v->standing = standings[state];
+	return true;
+}
+
 /* False: the names in resolution.missing must be asked for. */
 static bool
 find_verdict(struct router *r, struct question *q, struct verdict *v)
 {
-	resolve(&r->resolution, r->tables, q->recipient, look, r->known);
+	if (q->type == ROUTER_SENDER)
+		return find_standing(r, q, v);
+	resolve(&r->resolution, r->tables, q->address, look, r->known);
 	if (r->resolution.missing.n > 0)
 		return false;
 	*v = judge(r, q->size);
 	return confirm(r, q, v->verdict);
 }
 
+/* ---- the way, told step by step ---- */
+
+enum { HOP_MAX_BYTES = 3 * 8 + ADDRESS_TEXT_SIZE + ROUTER_ROUTE_MAX_BYTES };
+
+struct telling {
+	struct writer *w;
+	const struct tables *tables;
+	bool cut;
+};
+
 static void
-answer(struct router *r, struct ipc_peer *p, uint64_t tag, struct verdict v)
+print_route(const struct telling *t, const struct place *p, char out[ROUTER_ROUTE_MAX_BYTES])
+{
+	static const char *const forms[] = {[ROUTE_MX] = "relay to MX of ",
+	    [ROUTE_SMART_HOST] = "via smart host ",
+	    [ROUTE_NONE] = "nowhere: "};
+	struct route route = route_find(t->tables, p);
+	bool literal = route.kind == ROUTE_MX && route.host.len > 0 && route.host.at[0] == '[';
+
+	snprintf(out, ROUTER_ROUTE_MAX_BYTES, "%s%.*s", literal ? "relay to " : forms[route.kind],
+	    (int)route.host.len, route.host.at);
+}
+
+/* Where an end leads; "" of a step that others follow. */
+static void
+print_end(const struct telling *t, enum router_step step, struct span name, const struct place *p,
+    char out[ROUTER_ROUTE_MAX_BYTES])
+{
+	out[0] = '\0';
+	if (p != NULL)
+		print_route(t, p, out);
+	else if (step == STEP_MAILBOX)
+		snprintf(out, ROUTER_ROUTE_MAX_BYTES, "mailbox %.*s", (int)name.len, name.at);
+	else if (step == STEP_NULL)
+		strlcpy(out, "dropped", ROUTER_ROUTE_MAX_BYTES);
+}
+
+static void
+put_hop(
+    struct writer *w, unsigned depth, enum router_step step, struct span name, const char *route)
+{
+	put_u64(w, depth);
+	put_u64(w, step);
+	put_str(w, name);
+	put_text(w, route);
+}
+
+static void
+on_step(void *arg, unsigned depth, enum router_step step, struct span name, const struct place *p)
+{
+	struct telling *t = arg;
+	char route[ROUTER_ROUTE_MAX_BYTES];
+
+	if (t->cut)
+		return;
+	t->cut = put_room(t->w) < 2 * HOP_MAX_BYTES;
+	if (t->cut)
+		step = STEP_CUT;
+	print_end(t, step, name, p, route);
+	put_hop(t->w, depth, step, name, route);
+}
+
+/* All mailboxes are known: the same once more, aloud. */
+static void
+put_way(struct router *r, struct writer *w, struct span address)
+{
+	struct telling telling = {w, r->tables, false};
+
+	r->resolution.on_step = on_step;
+	r->resolution.step_arg = &telling;
+	resolve(&r->resolution, r->tables, address, look, r->known);
+	r->resolution.on_step = NULL;
+}
+
+static void
+answer(
+    struct router *r, struct ipc_peer *p, uint64_t tag, const struct question *q, struct verdict v)
 {
 	struct writer w;
 
-	if (r->tables->trace)
+	if (r->tables->trace && q->type == ROUTER_SENDER)
+		log_trace("sender %s user=%s standing %d", log_safe(q->address), log_safe(q->user),
+		    v.standing);
+	else if (r->tables->trace)
 		log_trace("  verdict %d targets=%llu", v.verdict, (unsigned long long)v.targets);
-	ipc_write(&w, ROUTER_ANSWER, tag);
-	put_u64(&w, v.verdict);
-	put_u64(&w, v.targets);
-	put_text(&w, "");
+	if (q->type == ROUTER_SENDER) {
+		ipc_write(&w, ROUTER_STANDING, tag);
+		put_u64(&w, v.standing);
+	} else {
+		ipc_write(&w, q->type == ROUTER_ASK ? ROUTER_ANSWER : ROUTER_EXPLAINED, tag);
+		put_u64(&w, v.verdict);
+		put_u64(&w, v.targets);
+		put_text(&w, "");
+	}
+	if (q->type == ROUTER_EXPLAIN)
+		put_way(r, &w, q->address);
 	ipc_peer_send(p, &w, -1);
 }
 
@@ -154,7 +271,7 @@ ask_free(struct ask *a)
 static void
 answer_and_free(struct ask *a, struct verdict v)
 {
-	answer(a->router, a->peer, a->tag, v);
+	answer(a->router, a->peer, a->tag, &a->question, v);
 	ask_free(a);
 }
 
@@ -162,7 +279,7 @@ static void
 on_patience(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	answer_and_free(arg, (struct verdict){ROUTER_LATER, 0});
+	answer_and_free(arg, later);
 }
 
 static void
@@ -176,7 +293,7 @@ on_known(void *arg)
 	if (find_verdict(a->router, &a->question, &v))
 		answer_and_free(a, v);
 	else if (++a->rounds == ROUNDS_MAX)
-		answer_and_free(a, (struct verdict){ROUTER_LATER, 0});
+		answer_and_free(a, later);
 	else
 		a->wait = known_ask(a->router->known, missing->names, missing->n, on_known, a);
 }
@@ -192,8 +309,8 @@ wait_for_store(struct router *r, struct ipc_peer *p, uint64_t tag, const struct 
 	a->peer = p;
 	a->tag = tag;
 	a->question = *q;
-	memcpy(a->address, q->recipient.at, q->recipient.len);
-	a->question.recipient.at = a->address;
+	memcpy(a->address, q->address.at, q->address.len);
+	a->question.address.at = a->address;
 	event_assign(&a->patience, r->base, -1, EV_TIMEOUT, on_patience, a);
 	event_add(&a->patience, &patience);
 	TAILQ_INSERT_TAIL(&r->asks, a, entry);
@@ -201,27 +318,62 @@ wait_for_store(struct router *r, struct ipc_peer *p, uint64_t tag, const struct 
 	a->wait = known_ask(r->known, missing->names, missing->n, on_known, a);
 }
 
+/* ---- the questions ---- */
+
+static void
+handle(struct ipc_peer *p, uint64_t tag, struct question *q)
+{
+	struct router *r = p->arg;
+	struct verdict v;
+
+	if (find_verdict(r, q, &v))
+		answer(r, p, tag, q, v);
+	else if (r->n_asks == ASKS_MAX)
+		answer(r, p, tag, q, later);
+	else
+		wait_for_store(r, p, tag, q);
+}
+
 void
 ask_handle(struct ipc_peer *p, uint64_t tag, struct reader *in)
 {
 	struct router *r = p->arg;
-	struct question q = {.confirmed = false};
-	struct verdict v;
+	struct question q = {.type = ROUTER_ASK};
 
 	(void)get_str(in, REVERSE_PATH_MAX_BYTES);
-	q.recipient = get_str(in, ADDRESS_TEXT_SIZE - 1);
+	q.address = get_str(in, ADDRESS_TEXT_SIZE - 1);
 	q.size = get_u64(in);
 	if (get_end(in) == -1) {
 		ipc_peer_refuse(p, "ASK");
 		return;
 	}
 	r->count.asks++;
-	if (find_verdict(r, &q, &v))
-		answer(r, p, tag, v);
-	else if (r->n_asks == ASKS_MAX)
-		answer(r, p, tag, (struct verdict){ROUTER_LATER, 0});
+	handle(p, tag, &q);
+}
+
+void
+ask_handle_sender(struct ipc_peer *p, uint64_t tag, struct reader *in)
+{
+	struct question q = {.type = ROUTER_SENDER};
+
+	q.address = get_str(in, ADDRESS_TEXT_SIZE - 1);
+	q.user = get_str(in, ROUTER_USER_MAX_BYTES);
+	if (get_end(in) == -1)
+		ipc_peer_refuse(p, "SENDER");
 	else
-		wait_for_store(r, p, tag, &q);
+		handle(p, tag, &q);
+}
+
+void
+ask_handle_explain(struct ipc_peer *p, uint64_t tag, struct reader *in)
+{
+	struct question q = {.type = ROUTER_EXPLAIN};
+
+	q.address = get_str(in, ADDRESS_TEXT_SIZE - 1);
+	if (get_end(in) == -1)
+		ipc_peer_refuse(p, "EXPLAIN");
+	else
+		handle(p, tag, &q);
 }
 
 void

@@ -24,11 +24,35 @@ resolution_clear(struct resolution *r)
 	name_set_clear(&r->missing);
 }
 
+/* The words of the trace. */
+static const char *const step_words[] = {
+    [STEP_ADDRESS] = "resolve",
+    [STEP_ALIAS] = "  alias",
+    [STEP_FORWARD] = "  forward",
+    [STEP_MAILBOX] = "  mailbox",
+    [STEP_UNKNOWN_MAILBOX] = "  to the Unknown Mailbox",
+    [STEP_UNKNOWN] = "  unknown",
+    [STEP_NULL] = "  dropped",
+    [STEP_REMOTE] = "  remote",
+    [STEP_RELAY] = "  relay",
+    [STEP_LOOP] = "  leads in a circle",
+    [STEP_UNCLEAR] = "  store cannot say",
+};
+
 static void
-trace(const struct resolution *r, const char *step, struct span what)
+tell_place(
+    const struct resolution *r, enum router_step step, struct span name, const struct place *p)
 {
 	if (r->tables->trace)
-		log_trace("%s %s", step, log_safe(what));
+		log_trace("%s %s", step_words[step], log_safe(name));
+	if (r->on_step != NULL)
+		r->on_step(r->step_arg, r->depth, step, name, p);
+}
+
+static void
+tell(const struct resolution *r, enum router_step step, struct span name)
+{
+	tell_place(r, step, name, NULL);
 }
 
 /* ---- targets ---- */
@@ -36,7 +60,7 @@ trace(const struct resolution *r, const char *step, struct span what)
 static void
 add_remote(struct resolution *r, const struct place *p)
 {
-	trace(r, p->kind == DOMAIN_RELAY ? "  relay" : "  remote", p->text);
+	tell_place(r, p->kind == DOMAIN_RELAY ? STEP_RELAY : STEP_REMOTE, p->text, p);
 	r->relay = p->kind == DOMAIN_RELAY;
 	name_set_add(&r->remotes, p->text);
 }
@@ -51,11 +75,11 @@ try_mailbox(struct resolution *r, struct span name)
 	case MAILBOX_NONE:
 		return false;
 	case MAILBOX_IS:
-		trace(r, "  mailbox", name);
+		tell(r, STEP_MAILBOX, name);
 		name_set_add(&r->mailboxes, name);
 		return true;
 	case MAILBOX_UNCLEAR:
-		trace(r, "  store cannot say", name);
+		tell(r, STEP_UNCLEAR, name);
 		r->unclear = true;
 		return true;
 	case MAILBOX_NOT_YET:
@@ -70,7 +94,7 @@ set_unknown(struct resolution *r, struct span name)
 {
 	struct span catch_all = span_of(r->tables->unknown);
 
-	trace(r, catch_all.len ? "  to the Unknown Mailbox" : "  unknown", name);
+	tell(r, catch_all.len ? STEP_UNKNOWN_MAILBOX : STEP_UNKNOWN, name);
 	if (catch_all.len == 0 || !try_mailbox(r, catch_all))
 		r->unknown = true;
 }
@@ -83,10 +107,10 @@ go(struct resolution *r, const struct place *p, const struct entry *from, unsign
 static void
 follow(struct resolution *r, struct entry *e, unsigned depth)
 {
-	trace(r, e->forward ? "  forward" : "  alias", e->name);
+	tell(r, e->forward ? STEP_FORWARD : STEP_ALIAS, e->name);
 	r->expanded = true;
 	if (e->open || depth == r->tables->max_depth) {
-		trace(r, "  leads in a circle", e->name);
+		tell(r, STEP_LOOP, e->name);
 		r->loop = true;
 		return;
 	}
@@ -106,7 +130,7 @@ go_by_name(struct resolution *r, struct span name, const struct entry *from, uns
 	struct entry *e;
 
 	if (span_is(name, "null")) {
-		trace(r, "  dropped", name);
+		tell(r, STEP_NULL, name);
 		r->dropped = true;
 		return true;
 	}
@@ -136,6 +160,7 @@ go(struct resolution *r, const struct place *p, const struct entry *from, unsign
 {
 	struct entry *e = p->domain.len ? tables_find(r->tables, p->lower) : NULL;
 
+	r->depth = depth;
 	if (e != NULL && e != from)
 		follow(r, e, depth);
 	else if (p->kind != DOMAIN_LOCAL)
@@ -160,6 +185,7 @@ start(struct resolution *r, struct tables *t, struct span address, resolve_mailb
 	r->tables = t;
 	r->mailbox = mailbox;
 	r->arg = arg;
+	r->depth = 0;
 	t->resolutions++;
 	if (address.len == 0 || address.len >= sizeof r->lower) {
 		r->unknown = true;
@@ -167,7 +193,7 @@ start(struct resolution *r, struct tables *t, struct span address, resolve_mailb
 	}
 	memcpy(r->text, address.at, address.len);
 	tables_place(t, (struct span){r->text, address.len}, r->lower, p);
-	trace(r, "resolve", address);
+	tell(r, STEP_ADDRESS, address);
 	return true;
 }
 

@@ -17,6 +17,7 @@
 
 #include "common/address.h"
 #include "router/name_set.h"
+#include "router/router.h"
 #include "router/tables.h"
 
 enum mailbox_state {
@@ -27,6 +28,10 @@ enum mailbox_state {
 };
 typedef enum mailbox_state (*resolve_mailbox_cb)(void *arg, struct span name);
 
+/* Hears each step as it is taken; place is the address of an end at another host, else NULL. */
+typedef void (*resolve_step_cb)(
+    void *arg, unsigned depth, enum router_step step, struct span name, const struct place *place);
+
 /* The result; names live until the tables or the next resolution with this struct. */
 struct resolution {
 	struct name_set mailboxes, remotes;
@@ -36,7 +41,10 @@ struct resolution {
 	bool dropped;		 /* at least one target was null */
 	bool unknown, unclear;	 /* at least one target was */
 	bool loop;		 /* in a circle, or deeper than Maximum Alias Depth */
+	resolve_step_cb on_step; /* NULL: nobody wants to hear; stays until it is set anew */
+	void *step_arg;
 	/* private */
+	unsigned depth;
 	struct tables *tables;
 	resolve_mailbox_cb mailbox;
 	void *arg;

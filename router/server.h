@@ -49,8 +49,10 @@ void router_status(const struct router *r, json_t *counters);
 /* Takes no more messages; calls on_idle once none is in hand. */
 void router_drain(struct router *r, void (*on_idle)(void *arg), void *arg);
 
-/* ask.c: answers ASK. */
+/* ask.c: answers ASK, SENDER and EXPLAIN. */
 void ask_handle(struct ipc_peer *p, uint64_t tag, struct reader *in);
+void ask_handle_sender(struct ipc_peer *p, uint64_t tag, struct reader *in);
+void ask_handle_explain(struct ipc_peer *p, uint64_t tag, struct reader *in);
 /* Forgets those of a peer that has gone; NULL: all. */
 void ask_forget(struct router *r, const struct ipc_peer *p);
 

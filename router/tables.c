@@ -123,6 +123,9 @@ tables_new(const struct settings *settings)
 	t->local = xstrdup(settings_text(settings, "smtpd", "Local Domains"));
 	t->relay = xstrdup(settings_text(settings, "smtpd", "Relay Domains"));
 	t->unknown = xstrdup(settings_text(settings, "smtpd", "Unknown Mailbox"));
+	t->smart_host = xstrdup(settings_text(settings, "common", "SMTP Server"));
+	t->use_mta = settings_bool(settings, "smtpd", "Use MTA");
+	t->relay_never = strcmp(settings_text(settings, "smtpd", "Relay Delivery"), "never") == 0;
 	t->max_depth = settings_u64(settings, "limits", "Maximum Alias Depth");
 	t->trace = settings_bool(settings, "mail", "Trace Router");
 	t->n_buckets = 16;
@@ -164,5 +167,6 @@ tables_free(struct tables **tp)
 	free(t->local);
 	free(t->relay);
 	free(t->unknown);
+	free(t->smart_host);
 	free(t);
 }

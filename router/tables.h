@@ -37,6 +37,8 @@ struct entry {
 struct tables {
 	char *server, *local, *relay; /* Mail Server, and lists of patterns */
 	char *unknown;		      /* the mailbox, "" without */
+	char *smart_host;	      /* SMTP Server, "" without */
+	bool use_mta, relay_never;    /* Use MTA; Relay Delivery is never */
 	unsigned max_depth;
 	bool trace;
 	struct entry **buckets;

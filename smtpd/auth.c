@@ -117,12 +117,13 @@ void
 cmd_auth(struct session *s, struct span argument)
 {
 	struct span initial = span_trim(argument), mechanism;
+	struct policy_client client = session_policy_client(s);
 
 	if (s->user != NULL) {
 		session_reply(s, "503 5.5.1 Already logged in");
 		return;
 	}
-	if (!policy_login(s)) {
+	if (!policy_login(&client)) {
 		session_reply(s, "538 5.7.11 Encryption is required for a login");
 		return;
 	}

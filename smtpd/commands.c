@@ -55,6 +55,7 @@ static void
 cmd_ehlo(struct session *s, struct span argument)
 {
 	const struct smtpd_settings *settings = &s->server->settings;
+	struct policy_client client = session_policy_client(s);
 
 	if (!greet_back(s, argument, true))
 		return;
@@ -62,8 +63,8 @@ cmd_ehlo(struct session *s, struct span argument)
 	    "250-%s\r\n250-SIZE %llu\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
 	    "250-CHUNKING\r\n250-DSN\r\n250-ENHANCEDSTATUSCODES\r\n%s%s250 HELP",
 	    settings->server, (unsigned long long)settings->message_max,
-	    policy_starttls(s) ? "250-STARTTLS\r\n" : "",
-	    policy_login(s) ? "250-AUTH PLAIN LOGIN\r\n" : "");
+	    policy_starttls(&client, s->server->tls != NULL) ? "250-STARTTLS\r\n" : "",
+	    policy_login(&client) ? "250-AUTH PLAIN LOGIN\r\n" : "");
 }
 
 /* ---- the short ones ---- */
@@ -124,10 +125,12 @@ cmd_not_smtp(struct session *s, struct span argument)
 static void
 cmd_starttls(struct session *s, struct span argument)
 {
+	struct policy_client client = session_policy_client(s);
+
 	(void)argument;
 	if (s->tls) {
 		session_reply(s, "503 5.5.1 TLS is active already");
-	} else if (!policy_starttls(s)) {
+	} else if (!policy_starttls(&client, s->server->tls != NULL)) {
 		session_reply(s, "502 5.5.1 TLS is not offered");
 	} else if (s->left > 0) {
 		/* What follows would be read as if it had come inside of TLS. */

@@ -107,8 +107,9 @@ fill_in(struct session *s)
 	struct transaction *t = s->transaction;
 	char line[RECEIVED_MAX_BYTES];
 	const char *date, *message_id;
+	struct policy_client client = session_policy_client(s);
 
-	if (!policy_fills_in(s))
+	if (!policy_fills_in(&client))
 		return;
 	snprintf(
 	    line, sizeof line, "Date: %s\r\n", received_date(t->envelope.arrival_us / 1000000));
@@ -176,12 +177,6 @@ message_input_swallow(struct session *s, struct span bytes)
 
 /* ---- after the message ---- */
 
-static const char *
-user_text(const struct session *s)
-{
-	return s->user != NULL ? log_safe(span_of(s->user)) : "";
-}
-
 static void
 refuse_message(struct session *s, const char *reply)
 {
@@ -194,7 +189,7 @@ refuse_message(struct session *s, const char *reply)
 	log_info("%s refused from=<%s> nrcpt=%zu size=%llu client=%s helo=%s user=%s reply=\"%s\"",
 	    queue_id_text(t->envelope.id), log_safe(t->envelope.reverse_path),
 	    t->envelope.n_recipients, (unsigned long long)t->body->client_size, session_client(s),
-	    session_helo(s), user_text(s), reply);
+	    session_helo(s), session_user(s), reply);
 	session_reply(s, reply);
 	session_end_transaction(s);
 }
@@ -226,7 +221,7 @@ log_accepted(const struct session *s, const struct envelope *e)
 		 "proto=%s tls=%s",
 	    queue_id_text(e->id), log_safe(e->reverse_path), recipients_text(e, &at),
 	    e->n_recipients, (unsigned long long)e->message_size, session_client(s),
-	    session_helo(s), user_text(s), protocol(s),
+	    session_helo(s), session_user(s), protocol(s),
 	    s->tls ? stream_tls_version(s->stream) : "");
 	while (at < e->n_recipients)
 		log_info("%s recipients %s", queue_id_text(e->id), recipients_text(e, &at));

@@ -14,6 +14,7 @@
 #include "common/tls.h"
 #include "queue/queue.h"
 #include "router/router.h"
+#include "smtpd/explain.h"
 #include "smtpd/session.h"
 #include "smtpd/transaction.h"
 
@@ -25,14 +26,6 @@ static struct listeners *listeners;
 static struct role *role;
 
 /* ---- accepting ---- */
-
-static int
-kind_of(const char *key)
-{
-	return strcmp(key, "Submission") == 0 ? KIND_SUBMISSION
-	       : strcmp(key, "SMTPS") == 0    ? KIND_SMTPS
-					      : KIND_SMTP;
-}
 
 static void
 on_accept(void *arg, int fd, const struct sockaddr *address, socklen_t length, int kind)
@@ -71,7 +64,7 @@ on_reload(struct role *r)
 {
 	read_settings(r);
 	if (!smtpd.draining)
-		listeners_update(&listeners, r, kind_of, on_accept, NULL);
+		listeners_update(&listeners, r, policy_kind_of, on_accept, NULL);
 	log_info("- reloaded");
 }
 
@@ -153,8 +146,16 @@ on_status(struct role *r, json_t *counters)
 		json_object_set_new(counters, rows[i].name, json_integer(rows[i].value));
 }
 
+/* ---- sambarctl ---- */
+
+static void
+on_admin(struct role *r, uint64_t tag, char **words, size_t n)
+{
+	explain_request(&smtpd, r, tag, words, n);
+}
+
 const struct role_ops server_ops = {
-    .on_reload = on_reload, .on_drain = on_drain, .on_status = on_status};
+    .on_reload = on_reload, .on_drain = on_drain, .on_status = on_status, .on_admin = on_admin};
 
 /* ---- the start ---- */
 
@@ -186,5 +187,5 @@ server_run(struct role *r)
 	smtpd.auth = auth_client_new(r->base, role_peer_path(r, "auth.sock"), "smtpd");
 	smtpd.router = router_client_new(r->base, role_peer_path(r, "router.sock"), "smtpd");
 	smtpd.queue = queue_client_new(r->base, role_peer_path(r, "queue.sock"), "smtpd", spares);
-	listeners_update(&listeners, r, kind_of, on_accept, NULL);
+	listeners_update(&listeners, r, policy_kind_of, on_accept, NULL);
 }

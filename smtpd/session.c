@@ -33,6 +33,16 @@ now_ms(void)
 
 /* ---- log and trace ---- */
 
+struct policy_client
+session_policy_client(const struct session *s)
+{
+	return (struct policy_client){.kind = s->kind,
+	    .address = stream_peer(s->stream),
+	    .loopback = s->local,
+	    .tls = s->tls,
+	    .logged_in = s->user != NULL};
+}
+
 const char *
 session_client(const struct session *s)
 {
@@ -43,6 +53,12 @@ const char *
 session_helo(const struct session *s)
 {
 	return s->helo != NULL ? log_safe(span_of(s->helo)) : "";
+}
+
+const char *
+session_user(const struct session *s)
+{
+	return s->user != NULL ? log_safe(span_of(s->user)) : "";
 }
 
 void

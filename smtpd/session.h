@@ -19,9 +19,6 @@ enum {
 	FINISH_WAIT_S = 10,	      /* for a client that does not take our last reply */
 };
 
-/* The port's rules. A UNIX socket has those of SMTP. */
-enum session_kind { KIND_SMTP, KIND_SUBMISSION, KIND_SMTPS };
-
 /* What was said so far; the verb table names the states in which a verb is allowed. */
 enum session_state {
 	S_NEW = 1 << 0,	    /* no EHLO or HELO yet, or forgotten after STARTTLS */
@@ -105,9 +102,13 @@ void session_dismiss(struct session *s);
 /* Starts the server's side of TLS; afterwards all is forgotten that was said before. */
 void session_start_tls(struct session *s, size_t consumed);
 
-/* For log lines: the client's address, and its EHLO name as safe text. */
+/* Who speaks, for the policy. Borrowed from the session. */
+struct policy_client session_policy_client(const struct session *s);
+
+/* For log lines: the client's address, its EHLO name and its user as safe text, "" before. */
 const char *session_client(const struct session *s);
 const char *session_helo(const struct session *s);
+const char *session_user(const struct session *s);
 
 /* Writes what came to the trace when it is on. */
 void session_trace(const struct session *s, const char *mark, struct span text);

@@ -8,6 +8,7 @@ void
 smtpd_settings_clear(struct smtpd_settings *s)
 {
 	ip_list_free(&s->unlimited);
+	ip_list_free(&s->policy.relay_ips);
 }
 
 static void
@@ -23,6 +24,19 @@ read_limits(struct smtpd_settings *out, const struct settings *s)
 	out->commands_max = settings_u64(s, "limits", "Maximum SMTP Commands Without Mail");
 	out->login_failures_max = settings_u64(s, "limits", "Maximum Login Failures");
 	out->unlimited = ip_list_new(span_of(settings_text(s, "limits", "Unlimited Addresses")));
+}
+
+static void
+read_policy(struct policy_settings *out, const struct settings *s)
+{
+	out->require_auth = settings_bool(s, "smtpd", "Require AUTH");
+	out->restrict_relay = settings_bool(s, "smtpd", "Restrict Relay");
+	out->relay_ips = ip_list_new(span_of(settings_text(s, "smtpd", "Restrict Relay IPs")));
+	out->allow_any_from = settings_bool(s, "smtpd", "Allow Any FROM");
+	out->relay_never = strcmp(settings_text(s, "smtpd", "Relay Delivery"), "never") == 0;
+	out->no_way_out = !settings_bool(s, "smtpd", "Use MTA") &&
+			  settings_text(s, "common", "SMTP Server")[0] == '\0';
+	out->recipients_max = settings_u64(s, "smtpd", "Maximum Recipients");
 }
 
 /* Part of addresses, whose domain is lower case. */
@@ -41,6 +55,7 @@ smtpd_settings_read(struct smtpd_settings *out, const struct settings *s)
 	smtpd_settings_clear(out);
 	read_server(out, s);
 	read_limits(out, s);
+	read_policy(&out->policy, s);
 	out->command_s = settings_u64(s, "timeouts", "SMTP Command");
 	out->data_s = settings_u64(s, "timeouts", "SMTP Data");
 	out->transaction_s = settings_u64(s, "timeouts", "SMTP Transaction");

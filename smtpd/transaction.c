@@ -15,6 +15,7 @@
 #include "common/queue_id.h"
 #include "smtpd/body.h"
 #include "smtpd/commands.h"
+#include "smtpd/paths.h"
 #include "smtpd/policy.h"
 
 /* Cuts "FROM:" or "TO:" and the blanks behind it, which some clients send. */
@@ -42,6 +43,37 @@ has_8bit(const char *text)
 
 static const char needs_utf8[] = "553 5.6.7 The address needs SMTPUTF8";
 
+/* ---- the policy ---- */
+
+static struct policy_question
+question(const struct session *s)
+{
+	const struct transaction *t = s->transaction;
+
+	return (struct policy_question){.settings = &s->server->settings.policy,
+	    .client = session_policy_client(s),
+	    .reverse_path = t->envelope.reverse_path,
+	    .has_standing = t->has_standing,
+	    .standing = t->standing};
+}
+
+static void
+ask_for_standing(struct session *s, router_standing_cb cb)
+{
+	s->transaction->sender = router_sender(s->server->router,
+	    s->transaction->envelope.reverse_path, span_of(s->user != NULL ? s->user : ""), cb, s);
+}
+
+static void
+take_standing(struct session *s, enum router_standing standing)
+{
+	struct transaction *t = s->transaction;
+
+	t->sender = NULL;
+	t->has_standing = true;
+	t->standing = standing;
+}
+
 /* ---- MAIL ---- */
 
 static struct transaction *
@@ -60,9 +92,9 @@ transaction_new(const struct session *s)
 }
 
 static int
-refuse(char reply[REPLY_LINE_SIZE], const char *text, const char *more)
+refuse(char reply[REPLY_LINE_SIZE], const char *text)
 {
-	snprintf(reply, REPLY_LINE_SIZE, "%s%s", text, more);
+	strlcpy(reply, text, REPLY_LINE_SIZE);
 	return -1;
 }
 
@@ -70,22 +102,63 @@ static int
 read_mail(const struct session *s, struct span argument, char path[ADDRESS_TEXT_SIZE],
     struct mail_parameters *p, char reply[REPLY_LINE_SIZE])
 {
-	const char *no = policy_mail(s), *why;
+	const char *no;
 
-	if (no != NULL)
-		return refuse(reply, no, "");
+	path[0] = '\0';
 	if (!take_keyword(&argument, "FROM:"))
-		return refuse(reply, "501 5.5.4 MAIL FROM:<address> is expected", "");
-	if (address_parse_path(&argument, ADDRESS_ALLOW_NULL | ADDRESS_ALLOW_UTF8, path, &why) ==
-	    -1)
-		return refuse(reply, "501 5.1.7 Sender: ", why);
+		return refuse(reply, "501 5.5.4 MAIL FROM:<address> is expected");
+	if (path_sender(&argument, path, reply) == -1)
+		return -1;
 	if ((no = parameters_of_mail(argument, p)) != NULL)
-		return refuse(reply, no, "");
+		return refuse(reply, no);
 	if (has_8bit(path) && !(p->flags & ENVELOPE_SMTPUTF8))
-		return refuse(reply, needs_utf8, "");
+		return refuse(reply, needs_utf8);
 	if (p->size > s->server->settings.message_max)
-		return refuse(reply, "552 5.3.4 Message too big", "");
+		return refuse(reply, "552 5.3.4 Message too big");
 	return 0;
+}
+
+static void
+refuse_mail(struct session *s, struct span path, const char *reply)
+{
+	log_info("- mail-refused from=<%s> client=%s helo=%s user=%s reply=\"%s\"", log_safe(path),
+	    session_client(s), session_helo(s), session_user(s), log_safe(span_of(reply)));
+	session_reply(s, reply);
+}
+
+static void decide_mail(struct session *s);
+
+static void
+on_mail_standing(void *arg, enum router_standing standing)
+{
+	struct session *s = arg;
+
+	take_standing(s, standing);
+	decide_mail(s);
+	session_go_on(s);
+}
+
+static void
+decide_mail(struct session *s)
+{
+	struct policy_question q = question(s);
+	struct policy_decision d = policy_mail(&q, NULL);
+	char reply[REPLY_LINE_SIZE];
+
+	switch (d.outcome) {
+	case POLICY_ASK:
+		ask_for_standing(s, on_mail_standing);
+		session_wait(s);
+		break;
+	case POLICY_REFUSE:
+		snprintf(reply, sizeof reply, "%s %s", d.status, d.sentence);
+		refuse_mail(s, q.reverse_path, reply);
+		session_end_transaction(s);
+		break;
+	default:
+		session_set_state(s, S_MAIL);
+		session_reply(s, "250 2.1.0 Ok");
+	}
 }
 
 void
@@ -100,9 +173,7 @@ cmd_mail(struct session *s, struct span argument)
 		return;
 	}
 	if (read_mail(s, argument, path, &p, reply) == -1) {
-		log_info("- mail-refused client=%s helo=%s reply=\"%s\"", session_client(s),
-		    session_helo(s), log_safe(span_of(reply)));
-		session_reply(s, reply);
+		refuse_mail(s, span_of(path), reply);
 		return;
 	}
 	t = s->transaction = transaction_new(s);
@@ -113,25 +184,10 @@ cmd_mail(struct session *s, struct span argument)
 		session_reply(s, "452 4.3.1 Out of memory");
 		return;
 	}
-	session_set_state(s, S_MAIL);
-	session_reply(s, "250 2.1.0 Ok");
+	decide_mail(s);
 }
 
 /* ---- RCPT: the reply ---- */
-
-/* What a verdict says to the client, unless router gives better words. */
-static const struct {
-	const char *code, *text;
-} verdicts[] = {
-    [ROUTER_LOCAL] = {NULL, NULL},
-    [ROUTER_RELAY] = {NULL, NULL},
-    [ROUTER_REMOTE] = {NULL, NULL},
-    [ROUTER_UNKNOWN] = {"550 5.1.1", "Unknown mailbox"},
-    [ROUTER_FULL] = {"452 4.2.2", "Mailbox is full"},
-    [ROUTER_TOO_BIG] = {"552 5.2.2", "Message is larger than the mailbox"},
-    [ROUTER_LOOP] = {"550 5.4.6", "Aliases lead in a circle"},
-    [ROUTER_LATER] = {"451 4.3.0", "Mailboxes do not answer; try again later"},
-};
 
 /* Fits no more into this transaction. */
 static const char *
@@ -140,33 +196,40 @@ too_many(const struct session *s, const struct ask *a)
 	const struct transaction *t = s->transaction;
 	uint64_t max = s->server->settings.recipients_max;
 
-	if (a->targets > max)
-		return "550 5.5.3 Expands to too many recipients";
 	if (t->targets >= max || t->targets + a->targets > max || t->envelope.n_recipients >= max ||
 	    t->envelope_bytes + a->address.len + a->original.len > TRANSACTION_MAX_BYTES)
 		return "452 4.5.3 Too many recipients";
 	return NULL;
 }
 
-/* The refusal of a recipient that router has judged, or NULL. */
-static const char *
+/* False: router must be asked for the sender first. Then a->refused says whether a->reply does. */
+static bool
 judge(const struct session *s, struct ask *a)
 {
+	struct policy_question q = question(s);
+	struct policy_decision d;
 	char words[REPLY_LINE_SIZE];
 
+	strlcpy(words, a->reply, sizeof words);
+	q.verdict = a->verdict;
+	q.targets = a->targets;
+	q.words = words;
+	d = policy_recipient(&q, NULL);
+	if (d.outcome == POLICY_ASK)
+		return false;
+	a->refused = d.outcome == POLICY_REFUSE;
+	if (a->refused)
+		snprintf(a->reply, sizeof a->reply, "%s %.400s", d.status, d.sentence);
+	return true;
+}
+
+/* The refusal of a recipient that was judged, or NULL. */
+static const char *
+refusal_of(const struct session *s, const struct ask *a)
+{
 	if (a->refused)
 		return a->reply;
-	if (verdicts[a->verdict].code != NULL) {
-		strlcpy(words, a->reply, sizeof words);
-		snprintf(a->reply, sizeof a->reply, "%s %.400s", verdicts[a->verdict].code,
-		    words[0] != '\0' ? words : verdicts[a->verdict].text);
-		return a->reply;
-	}
-	if (a->verdict == ROUTER_REMOTE && policy_relay(s) != NULL)
-		return policy_relay(s);
-	if (transaction_has(s->transaction, a->address))
-		return NULL;
-	return too_many(s, a);
+	return transaction_has(s->transaction, a->address) ? NULL : too_many(s, a);
 }
 
 static void
@@ -174,8 +237,7 @@ log_refused(const struct session *s, const struct ask *a, const char *reply)
 {
 	log_info("- recipient-refused to=<%s> from=<%s> client=%s helo=%s user=%s reply=\"%s\"",
 	    log_safe(a->address), log_safe(s->transaction->envelope.reverse_path),
-	    session_client(s), session_helo(s), s->user != NULL ? log_safe(span_of(s->user)) : "",
-	    log_safe(span_of(reply)));
+	    session_client(s), session_helo(s), session_user(s), log_safe(span_of(reply)));
 }
 
 static void
@@ -196,7 +258,7 @@ static void
 settle(struct session *s, struct ask *a)
 {
 	struct transaction *t = s->transaction;
-	const char *no = judge(s, a);
+	const char *no = refusal_of(s, a);
 	bool known = transaction_has(t, a->address);
 
 	if (no == NULL && !transaction_add(t, a->address, a->original, a->notify))
@@ -213,6 +275,8 @@ settle(struct session *s, struct ask *a)
 	session_reply(s, "250 2.1.5 Ok");
 }
 
+static void on_relay_standing(void *arg, enum router_standing standing);
+
 /* Gives all replies that are next in their order. */
 static void
 settle_first(struct session *s)
@@ -220,7 +284,11 @@ settle_first(struct session *s)
 	struct transaction *t = s->transaction;
 	struct ask *a;
 
-	while ((a = TAILQ_FIRST(&t->asks)) != NULL && a->answered) {
+	while (t->sender == NULL && (a = TAILQ_FIRST(&t->asks)) != NULL && a->answered) {
+		if (!a->refused && !judge(s, a)) {
+			ask_for_standing(s, on_relay_standing);
+			return;
+		}
 		TAILQ_REMOVE(&t->asks, a, entry);
 		t->n_asks--;
 		settle(s, a);
@@ -231,34 +299,31 @@ settle_first(struct session *s)
 /* ---- RCPT: the question ---- */
 
 static void
+on_answer(struct session *s)
+{
+	settle_first(s);
+	if (!transaction_is_asking(s))
+		session_go_on(s);
+}
+
+static void
+on_relay_standing(void *arg, enum router_standing standing)
+{
+	take_standing(arg, standing);
+	on_answer(arg);
+}
+
+static void
 on_verdict(void *arg, enum router_verdict verdict, uint64_t targets, struct span text)
 {
 	struct ask *a = arg;
-	struct session *s = a->session;
 
 	a->call = NULL;
 	a->answered = true;
 	a->verdict = verdict <= ROUTER_VERDICT_LAST ? verdict : ROUTER_LATER;
 	a->targets = targets;
 	strlcpy(a->reply, text.len > 0 ? log_safe(text) : "", sizeof a->reply);
-	settle_first(s);
-	if (!transaction_is_asking(s))
-		session_go_on(s);
-}
-
-/* <postmaster> without a domain is ours, in any case (RFC 5321 4.5.1); nobody else goes without. */
-static bool
-complete_domain(const struct session *s, char address[ADDRESS_TEXT_SIZE])
-{
-	struct span local, domain;
-
-	address_split(span_of(address), &local, &domain);
-	if (domain.len > 0)
-		return true;
-	if (!span_is_nocase(local, "postmaster"))
-		return false;
-	snprintf(address, ADDRESS_TEXT_SIZE, "postmaster@%s", s->server->settings.server);
-	return true;
+	on_answer(a->session);
 }
 
 static int
@@ -266,23 +331,20 @@ read_recipient(const struct session *s, struct span argument, char address[ADDRE
     struct recipient_parameters *p, char reply[REPLY_LINE_SIZE])
 {
 	bool utf8 = s->transaction->parameters.flags & ENVELOPE_SMTPUTF8;
-	const char *no, *why;
+	const char *no;
 
 	address[0] = '\0';
 	if (!take_keyword(&argument, "TO:"))
-		return refuse(reply, "501 5.5.4 RCPT TO:<address> is expected", "");
-	if (address_parse_path(
-		&argument, ADDRESS_ALLOW_UTF8 | ADDRESS_ALLOW_NO_DOMAIN, address, &why) == -1)
-		return refuse(reply, "501 5.1.3 Recipient: ", why);
-	if (!complete_domain(s, address))
-		return refuse(reply, "501 5.1.3 Recipient: ", "domain is missing");
+		return refuse(reply, "501 5.5.4 RCPT TO:<address> is expected");
+	if (path_recipient(&argument, s->server->settings.server, address, reply) == -1)
+		return -1;
 	if ((no = parameters_of_recipient(argument, utf8, p)) != NULL)
-		return refuse(reply, no, "");
+		return refuse(reply, no);
 	if (!utf8 && has_8bit(address))
-		return refuse(reply, needs_utf8, "");
+		return refuse(reply, needs_utf8);
 	if (s->transaction->targets >= s->server->settings.recipients_max ||
 	    s->transaction->envelope.n_recipients >= s->server->settings.recipients_max)
-		return refuse(reply, "452 4.5.3 Too many recipients", "");
+		return refuse(reply, "452 4.5.3 Too many recipients");
 	return 0;
 }
 
@@ -342,6 +404,7 @@ transaction_free(struct session *s)
 	if (t == NULL)
 		return;
 	s->transaction = NULL;
+	ipc_call_cancel(&t->sender);
 	while ((a = TAILQ_FIRST(&t->asks)) != NULL) {
 		TAILQ_REMOVE(&t->asks, a, entry);
 		ipc_call_cancel(&a->call);

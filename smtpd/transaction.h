@@ -31,7 +31,7 @@ struct ask {
 	enum router_verdict verdict;
 	uint64_t targets;
 	bool answered;
-	bool refused; /* before router was asked: reply says why */
+	bool refused; /* reply says why; before router was asked, or by the policy */
 	char reply[REPLY_LINE_SIZE];
 	char text[]; /* address and original */
 };
@@ -47,6 +47,9 @@ struct transaction {
 	unsigned overshoot;
 	struct asks asks;
 	unsigned n_asks;
+	struct ipc_call *sender; /* the question to router whose the reverse-path is */
+	bool has_standing;	 /* it was answered */
+	enum router_standing standing;
 	uint64_t expires_ms; /* monotonic */
 	/* the message: */
 	struct queue_slot slot;

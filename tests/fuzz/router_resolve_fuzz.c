@@ -28,6 +28,9 @@ make_tables(struct span *rest)
 	settings_add(s, "smtpd", "Local Domains", "*.inside.example");
 	settings_add(s, "smtpd", "Relay Domains", "peer.example");
 	settings_add(s, "smtpd", "Unknown Mailbox", "catchall");
+	settings_add(s, "common", "SMTP Server", "");
+	settings_add(s, "smtpd", "Use MTA", "true");
+	settings_add(s, "smtpd", "Relay Delivery", "ondemand");
 	settings_add(s, "limits", "Maximum Alias Depth", "5");
 	while (memchr(rest->at, '\n', rest->len) != NULL && s->n < 200) {
 		span_take(rest, '\n', &line);

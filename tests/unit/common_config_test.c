@@ -443,7 +443,7 @@ test_warnings(void **state)
 	assert_true(warns(&p, "config/config.ini", "tls.crt: No such file"));
 	assert_true(warns(&p, "config/mail.ini:2", "here is not fully qualified"));
 	assert_true(warns(&p, "config/mail.ini:5",
-	    "Use MTA: has no effect yet; it comes with relaying to the internet"));
+	    "Use MTA: is false and there is no SMTP Server: only local mail is accepted"));
 	assert_false(warns(&p, "config/mail.ini:3", "has no effect"));
 	assert_true(warns(&p, "config/mail.ini:6", "there is no mailbox nobody"));
 	assert_true(warns(&p, "config/mail.ini:9",
@@ -456,6 +456,50 @@ test_warnings(void **state)
 	assert_true(warns(&p, "config/mail.ini:14", "leads in a circle: self -> self"));
 	assert_false(warns(&p, "config/mail.ini:8", "postmaster"));
 	config_problems_free(&p);
+}
+
+/* ---- who may send ---- */
+
+static void
+test_relaying(void **state)
+{
+	static const struct {
+		const char *smtpd;
+		unsigned line;	  /* of the warning, 0: none */
+		const char *text; /* of the warning */
+	} rows[] = {
+	    {"", 0, NULL},
+	    {"Require AUTH = false\n", 0, NULL},
+	    {"Restrict Relay = false\n", 0, NULL},
+	    {"Restrict Relay IPs = *\n", 0, NULL},
+	    {"Require AUTH = false\nRestrict Relay = false\n", 3, "an open relay"},
+	    {"Require AUTH = false\nRestrict Relay IPs = 10.0.0.1 *\n", 3, "every host"},
+	    {"Require AUTH = false\nRestrict Relay IPs = *.*.*.*\n", 3, "every host"},
+	    {"Require AUTH = false\nRestrict Relay IPs = ::/0 ::1\n", 3, "every host"},
+	    {"Require AUTH = false\nRestrict Relay IPs = 10.0.0.0/8 10.*\n", 0, NULL},
+	    {"Relay Delivery = never\n", 0, NULL},
+	    {"Relay Delivery = daily\n", 2, "daily has no effect yet"},
+	    {"Use MTA = false\n", 2, "only local mail is accepted"},
+	};
+
+	(void)state;
+	put_file("config/config.ini", "");
+	for (size_t i = 0; i < nitems(rows); i++) {
+		char text[200], where[64];
+		struct config_problems p;
+
+		snprintf(text, sizeof text, "[smtpd]\n%s", rows[i].smtpd);
+		put_file("config/mail.ini", text);
+		load_files(&p);
+		assert_int_equal(p.n_errors, 0);
+		for (unsigned line = 2; line <= 3; line++) {
+			snprintf(where, sizeof where, "config/mail.ini:%u", line);
+			if (warns(&p, where, line == rows[i].line ? rows[i].text : "") !=
+			    (line == rows[i].line))
+				fail_msg("%s: line %u", rows[i].smtpd, line);
+		}
+		config_problems_free(&p);
+	}
 }
 
 static void
@@ -516,6 +560,7 @@ main(void)
 	    cmocka_unit_test(test_entries),
 	    cmocka_unit_test_setup_teardown(test_files, make_root, remove_root),
 	    cmocka_unit_test_setup_teardown(test_warnings, make_root, remove_root),
+	    cmocka_unit_test_setup_teardown(test_relaying, make_root, remove_root),
 	    cmocka_unit_test_setup_teardown(test_postmaster, make_root, remove_root),
 	    cmocka_unit_test_setup_teardown(test_long_chain, make_root, remove_root),
 	};

@@ -82,6 +82,9 @@ load(const char *unknown)
 	settings_add(s, "smtpd", "Local Domains", "local.example *.inside.example");
 	settings_add(s, "smtpd", "Relay Domains", "peer.example *.peers.example");
 	settings_add(s, "smtpd", "Unknown Mailbox", unknown);
+	settings_add(s, "common", "SMTP Server", "");
+	settings_add(s, "smtpd", "Use MTA", "true");
+	settings_add(s, "smtpd", "Relay Delivery", "ondemand");
 	settings_add(s, "limits", "Maximum Alias Depth", "3");
 	for (size_t i = 0; i < nitems(aliases); i++)
 		settings_add(s, aliases[i][0], aliases[i][1], aliases[i][2]);

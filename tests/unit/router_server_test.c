@@ -274,6 +274,9 @@ make_settings(const char *in_hand)
 	settings_add(s, "smtpd", "Local Domains", "");
 	settings_add(s, "smtpd", "Relay Domains", "peer.example");
 	settings_add(s, "smtpd", "Unknown Mailbox", "");
+	settings_add(s, "common", "SMTP Server", "");
+	settings_add(s, "smtpd", "Use MTA", "true");
+	settings_add(s, "smtpd", "Relay Delivery", "ondemand");
 	settings_add(s, "limits", "Maximum Alias Depth", "10");
 	settings_add(s, "limits", "Maximum Messages In Hand", in_hand);
 	settings_add(s, "aliases", "two", "ann bob");
@@ -578,6 +581,125 @@ ask(const char *recipient, uint64_t size)
 	return verdict;
 }
 
+static enum router_standing standing;
+
+static void
+on_standing(void *arg, enum router_standing s)
+{
+	(void)arg;
+	standing = s;
+	answered = true;
+	go_on();
+}
+
+static enum router_standing
+sender(const char *address, const char *user)
+{
+	answered = false;
+	router_sender(smtpd, span_of(address), span_of(user), on_standing, NULL);
+	while (!answered)
+		wait_here();
+	return standing;
+}
+
+static void
+senders(void **state)
+{
+	(void)state;
+	n_lookups = 0;
+	assert_int_equal(sender("ann@our.example", "ann"), ROUTER_OWN);
+	assert_int_equal(sender("two@our.example", "bob"), ROUTER_OWN);
+	assert_int_equal(sender("ann@our.example", "bob"), ROUTER_FOREIGN);
+	assert_int_equal(sender("away@our.example", "ann"), ROUTER_FOREIGN);
+	assert_int_equal(sender("away@our.example", ""), ROUTER_OWN);
+	assert_int_equal(n_lookups, 0); /* store is not asked for users, aliases and forwards */
+	assert_int_equal(sender("ann@our.example", ""), ROUTER_OWN);
+	assert_int_equal(sender("full@our.example", ""), ROUTER_OWN);
+	assert_int_equal(sender("ann+x@our.example", ""), ROUTER_OWN);
+	assert_int_equal(sender("none@our.example", ""), ROUTER_FOREIGN);
+	assert_int_equal(sender("what@our.example", ""), ROUTER_STANDING_LATER);
+	assert_int_equal(sender("ann@far.example", ""), ROUTER_FOREIGN);
+	assert_int_equal(sender("", ""), ROUTER_FOREIGN);
+}
+
+static void
+on_explained(void *arg, const struct router_explanation *e)
+{
+	static const char words[] = "@afmUu0rplw.";
+	char *out = arg;
+
+	verdict = e->verdict;
+	targets = e->targets;
+	for (size_t i = 0; i < e->n_hops && i < 12; i++) {
+		const struct router_hop *h = &e->hops[i];
+
+		add(out, "%u%c %.*s", h->depth, words[h->step], (int)h->name.len, h->name.at);
+		add(out, h->route.len ? "=%.*s; " : "; ", (int)h->route.len, h->route.at);
+	}
+	targets = e->n_hops;
+	answered = true;
+	go_on();
+}
+
+static void
+explanations(void **state)
+{
+	static const struct {
+		const char *recipient, *way;
+		enum router_verdict verdict;
+	} rows[] = {
+	    {"ann@our.example", "0@ ann@our.example; 0m ann=mailbox ann; ", ROUTER_LOCAL},
+	    {"two@our.example",
+		"0@ two@our.example; 0a two; 1m ann=mailbox ann; 1m bob=mailbox bob; ",
+		ROUTER_LOCAL},
+	    {"away@our.example",
+		"0@ away@our.example; 0f away; 1r far@far.example=relay to MX of far.example; "
+		"1m ann=mailbox ann; ",
+		ROUTER_LOCAL},
+	    {"faronly@our.example",
+		"0@ faronly@our.example; 0f faronly; "
+		"1r far@far.example=relay to MX of far.example; ",
+		ROUTER_AWAY},
+	    {"drop@our.example", "0@ drop@our.example; 0a drop; 10 null=dropped; ", ROUTER_LOCAL},
+	    {"circle@our.example",
+		"0@ circle@our.example; 0a circle; 1a circle2; 2a circle; 2l circle; ",
+		ROUTER_LOOP},
+	    {"none@our.example", "0@ none@our.example; 0u none; ", ROUTER_UNKNOWN},
+	    {"what@our.example", "0@ what@our.example; 0w what; ", ROUTER_LATER},
+	    {"x@peer.example", "0@ x@peer.example; 0p x@peer.example=relay to MX of peer.example; ",
+		ROUTER_RELAY},
+	    {"x@[192.0.2.1]", "0@ x@[192.0.2.1]; 0r x@[192.0.2.1]=relay to [192.0.2.1]; ",
+		ROUTER_REMOTE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		char way[sizeof reported] = "";
+
+		answered = false;
+		router_explain(smtpd, span_of(rows[i].recipient), on_explained, way);
+		while (!answered)
+			wait_here();
+		assert_string_equal(way, rows[i].way);
+		assert_int_equal(verdict, rows[i].verdict);
+	}
+}
+
+/* What does not fit a message is cut, and says so. */
+static void
+long_explanation(void **state)
+{
+	char way[sizeof reported] = "";
+
+	(void)state;
+	answered = false;
+	router_explain(smtpd, span_of("all@our.example"), on_explained, way);
+	while (!answered)
+		wait_here();
+	assert_int_equal(targets, 1202);
+	assert_int_equal(verdict, ROUTER_LOCAL);
+}
+
 static void
 asks(void **state)
 {
@@ -600,7 +722,7 @@ asks(void **state)
 	    {"drop@our.example", 0, ROUTER_LOCAL, 0},
 	    {"drop@our.example", 5000, ROUTER_LOCAL, 0},
 	    {"all@our.example", 0, ROUTER_LOCAL, 1200},
-	    {"faronly@our.example", 5000, ROUTER_LOCAL, 1},
+	    {"faronly@our.example", 5000, ROUTER_AWAY, 1},
 	    {"x@far.example", 5000, ROUTER_REMOTE, 1},
 	    {"x@peer.example", 0, ROUTER_RELAY, 1},
 	    {"circle@our.example", 0, ROUTER_LOOP, 0},
@@ -693,6 +815,9 @@ main(void)
 	    WITH(store_is_lost),
 	    WITH(drains),
 	    WITH(asks),
+	    WITH(senders),
+	    WITH(explanations),
+	    WITH(long_explanation),
 	    WITH(refusals_are_confirmed),
 	    WITH(asks_are_forgotten_with_their_peer),
 	    WITH(malformed_asks),

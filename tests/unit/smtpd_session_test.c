@@ -20,6 +20,7 @@
 
 #include "auth/auth.h"
 #include "common/address.h"
+#include "common/ip_list.h"
 #include "common/ipc.h"
 #include "common/memory.h"
 #include "queue/queue.h"
@@ -170,8 +171,10 @@ queue_call_cancel(struct queue_call **call)
 struct ipc_call {
 	struct ipc_call *next;
 	router_answer_cb on_verdict;
+	router_standing_cb on_standing;
 	auth_answer_cb on_login;
 	void *arg;
+	enum router_standing standing;
 	enum router_verdict verdict;
 	uint64_t targets;
 	bool granted;
@@ -243,6 +246,40 @@ router_ask(struct router_client *r, struct span reverse_path, struct span recipi
 	return c;
 }
 
+static unsigned n_senders;
+
+static void
+on_sender(evutil_socket_t fd, short what, void *arg)
+{
+	struct ipc_call *c = arg;
+
+	(void)fd, (void)what;
+	if (c->on_standing != NULL)
+		c->on_standing(c->arg, c->standing);
+	free(c);
+}
+
+/* Everything of c.test is own, and of later.test not yet known. */
+struct ipc_call *
+router_sender(struct router_client *r, struct span address, struct span user, router_standing_cb cb,
+    void *arg)
+{
+	struct ipc_call *c = xcalloc(1, sizeof *c);
+	struct span local, domain;
+
+	(void)r;
+	assert_true(user.len == 0 || span_is(user, "ann"));
+	address_split(address, &local, &domain);
+	c->on_standing = cb;
+	c->arg = arg;
+	c->standing = span_is(domain, "c.test")	      ? ROUTER_OWN
+		      : span_is(domain, "later.test") ? ROUTER_STANDING_LATER
+						      : ROUTER_FOREIGN;
+	n_senders++;
+	event_base_once(smtpd.base, -1, EV_TIMEOUT, on_sender, c, &(struct timeval){0, 0});
+	return c;
+}
+
 static void
 on_login(evutil_socket_t fd, short what, void *arg)
 {
@@ -277,6 +314,7 @@ ipc_call_cancel(struct ipc_call **call)
 {
 	if (*call != NULL) {
 		(*call)->on_verdict = NULL;
+		(*call)->on_standing = NULL;
 		(*call)->on_login = NULL;
 	}
 	*call = NULL;
@@ -620,11 +658,65 @@ who_may_send(void **state)
 	(void)state;
 	check_one(KIND_SMTP, true, relay, BANNER HELO MAIL_OK RCPT_OK RCPT_OK BYE);
 	check_one(KIND_SMTP, false, relay,
-	    BANNER HELO MAIL_OK "550 5.7.1 Relaying denied\r\n" RCPT_OK BYE);
+	    BANNER HELO MAIL_OK "550 5.7.1 Relaying denied without a login\r\n" RCPT_OK BYE);
 	check_one(KIND_SUBMISSION, true, START "MAIL FROM:<>\r\n" QUIT,
 	    BANNER HELO "530 5.7.0 Authentication required\r\n" BYE);
 	check_one(KIND_SMTP, false, START "AUTH PLAIN AGFubgBzZWNyZXQ=\r\n" QUIT,
 	    BANNER HELO "538 5.7.11 Encryption is required for a login\r\n" BYE);
+}
+
+#define LOGIN	"AUTH PLAIN AGFubgBzZWNyZXQ=\r\n"
+#define WELCOME "235 2.7.0 Welcome\r\n"
+#define ELSE	"RCPT TO:<else@far.test>\r\n"
+
+/* Whose the sender is, router is asked once a transaction, and only where it matters. */
+static void
+whose_sender(void **state)
+{
+	static const struct {
+		const char *in, *out;
+		unsigned asked;
+	} rows[] = {
+	    {START ANN "RCPT TO:<peer@peer.test>\r\n" QUIT, BANNER HELO ANN_OK RCPT_OK BYE, 0},
+	    {START "MAIL FROM:<x@no.test>\r\nRCPT TO:<ann@mx.test>\r\n" ELSE ELSE
+		   "RCPT TO:<bob@mx.test>\r\n" QUIT,
+		BANNER HELO ANN_OK "550 5.7.1 Relaying denied to this sender\r\n"
+				   "550 5.7.1 Relaying denied to this sender\r\n" RCPT_OK BYE,
+		1},
+	    {START "MAIL FROM:<x@c.test>\r\n" ELSE "RCPT TO:<nobody@mx.test>\r\n" ELSE
+		   "DATA\r\n.\r\nMAIL FROM:<x@no.test>\r\n" ELSE QUIT,
+		BANNER HELO ANN_OK UNKNOWN RCPT_OK GO KEPT(1) MAIL_OK
+		"550 5.7.1 Relaying denied to this sender\r\n" BYE,
+		2},
+	    {START "MAIL FROM:<x@later.test>\r\n" ELSE "RCPT TO:<ann@mx.test>\r\n" QUIT,
+		BANNER HELO MAIL_OK
+		"451 4.3.0 The sender cannot be checked now; try again later\r\n" RCPT_OK BYE,
+		1},
+	    {START LOGIN "MAIL FROM:<x@c.test>\r\n" ELSE "RCPT TO:<ann@mx.test>\r\n" QUIT,
+		BANNER HELO WELCOME ANN_OK RCPT_OK BYE, 1},
+	    {START LOGIN "MAIL FROM:<x@no.test>\r\n" ELSE "MAIL FROM:<>\r\n" ELSE QUIT,
+		BANNER HELO WELCOME "553 5.7.1 Sender address is not yours\r\n" NO_MAIL ANN_OK BYE,
+		1},
+	    {START LOGIN "MAIL FROM:<x@later.test>\r\nMAIL FROM:<x@c.test>\r\nRSET\r\n" QUIT,
+		BANNER HELO WELCOME
+		"451 4.3.0 The sender cannot be checked now; try again later\r\n" MAIL_OK OK BYE,
+		2},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++)
+		for (int way = 0; way < 3; way++) {
+			struct span in = span_of(rows[i].in);
+			char *out;
+
+			n_senders = 0;
+			fake.reverse = way == 2;
+			out = converse(KIND_SMTP, true, in, way == 1 ? 1 : SIZE_MAX);
+			check_text(rows[i].in, out, rows[i].out);
+			assert_int_equal(n_senders, rows[i].asked);
+			free(out);
+		}
+	fake.reverse = false;
 }
 
 static void
@@ -995,7 +1087,11 @@ set_up(void **state)
 	    .command_s = 300,
 	    .data_s = 300,
 	    .transaction_s = 300,
-	    .handshake_s = 60};
+	    .handshake_s = 60,
+	    .policy = {.require_auth = true,
+		.restrict_relay = true,
+		.relay_ips = ip_list_new(span_of("127.0.0.1")),
+		.recipients_max = 5}};
 	return 0;
 }
 
@@ -1004,6 +1100,7 @@ tear_down(void **state)
 {
 	(void)state;
 	event_base_free(smtpd.base);
+	smtpd_settings_clear(&smtpd.settings);
 	return 0;
 }
 
@@ -1015,6 +1112,7 @@ main(void)
 	    cmocka_unit_test(byte_by_byte),
 	    cmocka_unit_test(answers_out_of_order),
 	    cmocka_unit_test(who_may_send),
+	    cmocka_unit_test(whose_sender),
 	    cmocka_unit_test(what_is_offered),
 	    cmocka_unit_test(submission_fills_in),
 	    cmocka_unit_test(envelope),
