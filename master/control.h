@@ -7,7 +7,8 @@
  * document
  *
  * Requests for master itself (words): status | stop | restart [PROGRAM] | reload | log rotate |
- * ping. Passed on as CONTROL_ADMIN: user ... | mailbox ... to auth; queue ... to queue.
+ * ping. Passed on as CONTROL_ADMIN: user ... | mailbox ... to auth; queue ... to queue;
+ * explain ... to smtpd (smtpd/explain.h).
  *
  *   user add NAME PASSWORD mailbox|no-mailbox        {} ; 65 with error when the name is bad or
  * taken user del NAME keep|purge                         the mailbox stays unless purge user passwd

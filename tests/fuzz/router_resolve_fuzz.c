@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "router/resolve.h"
+#include "router/sender.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -56,6 +57,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (size_t j = 0; j < i; j++)
 			if (span_equal(r.mailboxes.names[i], r.mailboxes.names[j]))
 				abort();
+	if (sender_is_users(&r, t, rest, span_of("ann")) && rest.len >= ADDRESS_TEXT_SIZE)
+		abort();
+	sender_is_account(&r, t, rest, look, NULL);
 	resolution_clear(&r);
 	tables_free(&t);
 	return 0;

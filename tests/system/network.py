@@ -17,6 +17,15 @@ def set_interface(name, request, data):
         fcntl.ioctl(sock, request, struct.pack("16s24s", name.encode(), data))
 
 
+def add_addresses(v4, v6):
+    """One more IPv4 and an IPv6 address, within a private_network()."""
+    set_interface("lo:2", SIOCSIFADDR, struct.pack("hH4s", socket.AF_INET, 0, socket.inet_aton(v4)))
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        # struct in6_ifreq: address, length of the prefix, index of the interface
+        fcntl.ioctl(sock, SIOCSIFADDR, struct.pack("16sIi", socket.inet_pton(socket.AF_INET6, v6), 128,
+                                                   socket.if_nametoindex("lo")))
+
+
 @contextlib.contextmanager
 def private_network():
     """Puts the calling thread, and what it starts, into a network namespace; gives the address, or None without the right."""

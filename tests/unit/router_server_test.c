@@ -267,7 +267,7 @@ static struct settings *
 make_settings(const char *in_hand)
 {
 	struct settings *s = settings_new();
-	char all[8000] = "";
+	char all[8000] = "", wide[30000] = "";
 
 	settings_add(s, "mail", "Mail Server", "our.example");
 	settings_add(s, "mail", "Trace Router", "true");
@@ -292,6 +292,11 @@ make_settings(const char *in_hand)
 	for (int i = 0; i < 1200; i++)
 		snprintf(all + strlen(all), sizeof all - strlen(all), "%su%d", i ? " " : "", i);
 	settings_add(s, "aliases", "all", all);
+	for (int i = 0; i < 400; i++)
+		snprintf(wide + strlen(wide), sizeof wide - strlen(wide),
+		    "%su%d@a-domain-that-takes-much-room.and-is-long-enough.far.example",
+		    i ? " " : "", i);
+	settings_add(s, "aliases", "wide", wide);
 	return s;
 }
 
@@ -622,12 +627,16 @@ senders(void **state)
 	assert_int_equal(sender("", ""), ROUTER_FOREIGN);
 }
 
+static enum router_step last_step;
+
 static void
 on_explained(void *arg, const struct router_explanation *e)
 {
 	static const char words[] = "@afmUu0rplw.";
 	char *out = arg;
 
+	assert_true(e->n_hops > 0);
+	last_step = e->hops[e->n_hops - 1].step;
 	verdict = e->verdict;
 	targets = e->targets;
 	for (size_t i = 0; i < e->n_hops && i < 12; i++) {
@@ -689,15 +698,19 @@ explanations(void **state)
 static void
 long_explanation(void **state)
 {
+	static const char *const recipients[] = {"all@our.example", "wide@our.example"};
 	char way[sizeof reported] = "";
 
 	(void)state;
-	answered = false;
-	router_explain(smtpd, span_of("all@our.example"), on_explained, way);
-	while (!answered)
-		wait_here();
-	assert_int_equal(targets, 1202);
-	assert_int_equal(verdict, ROUTER_LOCAL);
+	for (size_t i = 0; i < nitems(recipients); i++) {
+		answered = false;
+		router_explain(smtpd, span_of(recipients[i]), on_explained, way);
+		while (!answered)
+			wait_here();
+		assert_int_equal(verdict, i == 0 ? ROUTER_LOCAL : ROUTER_AWAY);
+		assert_int_equal(last_step, i == 0 ? STEP_MAILBOX : STEP_CUT);
+		assert_true(i == 0 ? targets == 1202 : targets > 100 && targets < 400);
+	}
 }
 
 static void
@@ -769,20 +782,68 @@ asks_are_forgotten_with_their_peer(void **state)
 		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
 }
 
+/* router ends a connection that said something malformed. */
+static void
+must_be_closed(int fd)
+{
+	static unsigned char buf[IPC_MESSAGE_MAX_BYTES];
+	struct reader r;
+	uint32_t type;
+	uint64_t tag;
+
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	while (ipc_receive_now(fd, buf, &type, &tag, &r) == -1 && errno == EAGAIN)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	assert_int_equal(ipc_receive_now(fd, buf, &type, &tag, &r), 0);
+	close(fd);
+}
+
+static void
+malformed_questions(void **state)
+{
+	static const struct {
+		uint32_t type;
+		size_t address, user; /* lengths */
+		bool more;
+	} rows[] = {
+	    {ROUTER_SENDER, ADDRESS_TEXT_SIZE, 3, false},
+	    {ROUTER_SENDER, 3, ROUTER_USER_MAX_BYTES + 1, false},
+	    {ROUTER_SENDER, 3, 3, true},
+	    {ROUTER_EXPLAIN, ADDRESS_TEXT_SIZE, 0, false},
+	    {ROUTER_EXPLAIN, 3, 0, true},
+	};
+	char longest[ADDRESS_TEXT_SIZE];
+
+	(void)state;
+	memset(longest, 'a', sizeof longest);
+	for (size_t i = 0; i < nitems(rows); i++) {
+		int fd = ipc_connect(path_of("router.sock"));
+		struct writer w;
+
+		ipc_write(&w, 0, 0);
+		put_text(&w, "smtpd");
+		assert_int_equal(ipc_send_now(fd, &w, -1), 0);
+		ipc_write(&w, rows[i].type, 1);
+		put_str(&w, (struct span){longest, rows[i].address});
+		if (rows[i].type == ROUTER_SENDER)
+			put_str(&w, (struct span){longest, rows[i].user});
+		if (rows[i].more)
+			put_u64(&w, 0);
+		assert_int_equal(ipc_send_now(fd, &w, -1), 0);
+		must_be_closed(fd);
+	}
+}
+
 static void
 malformed_asks(void **state)
 {
-	static unsigned char buf[IPC_MESSAGE_MAX_BYTES];
 	char longest[2000];
 
 	(void)state;
 	memset(longest, 'x', sizeof longest);
 	for (size_t i = 0; i < 4; i++) {
 		int fd = ipc_connect(path_of("router.sock"));
-		struct reader r;
 		struct writer w;
-		uint64_t tag;
-		uint32_t type;
 
 		ipc_write(&w, 0, 0);
 		put_text(&w, i == 3 ? "pop3d" : "smtpd");
@@ -795,11 +856,7 @@ malformed_asks(void **state)
 		if (i == 2)
 			put_u64(&w, 0);
 		assert_int_equal(ipc_send_now(fd, &w, -1), 0);
-		assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-		while (ipc_receive_now(fd, buf, &type, &tag, &r) == -1 && errno == EAGAIN)
-			assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
-		assert_int_equal(ipc_receive_now(fd, buf, &type, &tag, &r), 0);
-		close(fd);
+		must_be_closed(fd);
 	}
 }
 
@@ -821,6 +878,7 @@ main(void)
 	    WITH(refusals_are_confirmed),
 	    WITH(asks_are_forgotten_with_their_peer),
 	    WITH(malformed_asks),
+	    WITH(malformed_questions),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
