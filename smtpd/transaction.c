@@ -126,6 +126,16 @@ refuse_mail(struct session *s, struct span path, const char *reply)
 	session_reply(s, reply);
 }
 
+static void
+refuse_by_policy(struct session *s, const struct policy_decision *d)
+{
+	char reply[REPLY_LINE_SIZE];
+
+	snprintf(reply, sizeof reply, "%s %s", d->status, d->sentence);
+	refuse_mail(s, s->transaction->envelope.reverse_path, reply);
+	session_end_transaction(s);
+}
+
 static void decide_mail(struct session *s);
 
 static void
@@ -143,7 +153,6 @@ decide_mail(struct session *s)
 {
 	struct policy_question q = question(s);
 	struct policy_decision d = policy_mail(&q, NULL);
-	char reply[REPLY_LINE_SIZE];
 
 	switch (d.outcome) {
 	case POLICY_ASK:
@@ -151,9 +160,7 @@ decide_mail(struct session *s)
 		session_wait(s);
 		break;
 	case POLICY_REFUSE:
-		snprintf(reply, sizeof reply, "%s %s", d.status, d.sentence);
-		refuse_mail(s, q.reverse_path, reply);
-		session_end_transaction(s);
+		refuse_by_policy(s, &d);
 		break;
 	default:
 		session_set_state(s, S_MAIL);

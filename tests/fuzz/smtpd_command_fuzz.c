@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
+#include "common/ip_list.h"
 #include "common/ipc.h"
 #include "common/memory.h"
 #include "queue/queue.h"
@@ -25,6 +26,7 @@ static int slots;
 /* One answer that is due, of any kind. */
 struct ipc_call {
 	router_answer_cb on_verdict;
+	router_standing_cb on_standing;
 	auth_answer_cb on_login;
 	queue_durable_cb on_durable;
 	void *arg;
@@ -44,6 +46,8 @@ on_due(evutil_socket_t fd, short what, void *arg)
 	free(arg);
 	if (c.on_verdict != NULL)
 		c.on_verdict(c.arg, c.number % (ROUTER_VERDICT_LAST + 1), 1, span_of(""));
+	if (c.on_standing != NULL)
+		c.on_standing(c.arg, c.number % (ROUTER_STANDING_LAST + 1));
 	if (c.on_login != NULL)
 		c.on_login(c.arg, &granted);
 	if (c.on_durable != NULL)
@@ -107,7 +111,16 @@ router_ask(struct router_client *r, struct span reverse_path, struct span recipi
 {
 	(void)r, (void)reverse_path, (void)size;
 	return call_later(
-	    (struct ipc_call){.on_verdict = cb, .arg = arg, .number = recipient.at[0] & 7});
+	    (struct ipc_call){.on_verdict = cb, .arg = arg, .number = recipient.at[0] & 15});
+}
+
+struct ipc_call *
+router_sender(struct router_client *r, struct span address, struct span user, router_standing_cb cb,
+    void *arg)
+{
+	(void)r, (void)user;
+	return call_later(
+	    (struct ipc_call){.on_standing = cb, .arg = arg, .number = address.at[0] & 3});
 }
 
 struct ipc_call *
@@ -134,7 +147,11 @@ start(void)
 	    .command_s = 60,
 	    .data_s = 60,
 	    .transaction_s = 60,
-	    .handshake_s = 60};
+	    .handshake_s = 60,
+	    .policy = {.require_auth = true,
+		.restrict_relay = true,
+		.relay_ips = ip_list_new(span_of("127.0.0.1")),
+		.recipients_max = 10}};
 }
 
 static void
