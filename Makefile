@@ -11,7 +11,7 @@ CC       ?= gcc
 VERSION  := 0.1
 
 PROGRAMS := master queue store auth router smtpd pop3d
-LIBRARIES := libevent_core libevent_pthreads openssl jansson libseccomp libbsd-overlay libcrypt zlib
+LIBRARIES := libevent_core libevent_pthreads openssl jansson libseccomp libbsd-overlay libcrypt zlib ldns libidn2
 
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
