@@ -470,22 +470,6 @@ server_stop(struct dns_server *s)
 	close(s->stop[1]);
 }
 
-/*
- * An address where nobody answers, and the kernel says so: its port is held, until *fd is closed,
- * by a socket that takes bytes from one other port only.
- */
-static struct sockaddr_storage
-closed_port(int *fd)
-{
-	struct sockaddr_storage address = {0};
-	struct sockaddr_in other = {.sin_family = AF_INET, .sin_port = htons(1)};
-
-	other.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	*fd = bind_to(SOCK_DGRAM, &address);
-	assert_int_equal(connect(*fd, (struct sockaddr *)&other, sizeof other), 0);
-	return address;
-}
-
 /* Asks this server, believes its AD, and waits for it longer than any test takes. */
 static struct dns_settings
 settings_for(const struct dns_server *s)

@@ -389,6 +389,22 @@ test_a_silent_server_comes_last(void **state)
 	server_stop(&first);
 }
 
+/*
+ * An address where nobody answers, and the kernel says so: its port is held, until *fd is closed,
+ * by a socket that takes bytes from one other port only.
+ */
+static struct sockaddr_storage
+closed_port(int *fd)
+{
+	struct sockaddr_storage address = {0};
+	struct sockaddr_in other = {.sin_family = AF_INET, .sin_port = htons(1)};
+
+	other.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	*fd = bind_to(SOCK_DGRAM, &address);
+	assert_int_equal(connect(*fd, (struct sockaddr *)&other, sizeof other), 0);
+	return address;
+}
+
 static void
 test_a_dead_server_and_none(void **state)
 {
