@@ -295,7 +295,7 @@ static struct dns_answer *
 ask(struct dns *d, struct dns_query *q, unsigned hops, int64_t deadline, bool *open)
 {
 	struct asking a = {.d = d, .hops = hops, .why = "no DNS server is set"};
-	struct server *order[DNS_SERVERS_MAX];
+	struct server *order[DNS_SERVERS_MAX] = {NULL};
 
 	*open = false;
 	for (unsigned round = 0; round < d->settings.rounds; round++) {

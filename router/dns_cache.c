@@ -26,7 +26,7 @@ TAILQ_HEAD(uses, entry);
 
 struct dns_cache {
 	struct entries entries;
-	struct uses uses; /* the latest first */
+	struct uses uses; /* the latest last */
 	size_t n, bytes, max_entries, max_bytes;
 };
 
@@ -77,6 +77,18 @@ dns_cache_free(struct dns_cache **c)
 	*c = NULL;
 }
 
+static void
+drop_surplus(struct dns_cache *c)
+{
+	struct entry *e, *next;
+
+	TAILQ_FOREACH_SAFE (e, &c->uses, used, next) {
+		if (c->n <= c->max_entries && c->bytes <= c->max_bytes)
+			return;
+		drop(c, e);
+	}
+}
+
 static struct entry *
 find(struct dns_cache *c, const char *name, enum dns_type type)
 {
@@ -97,7 +109,7 @@ dns_cache_get(struct dns_cache *c, const char *name, enum dns_type type, uint64_
 		return NULL;
 	}
 	TAILQ_REMOVE(&c->uses, e, used);
-	TAILQ_INSERT_HEAD(&c->uses, e, used);
+	TAILQ_INSERT_TAIL(&c->uses, e, used);
 	return dns_answer_keep(e->answer);
 }
 
@@ -129,11 +141,10 @@ dns_cache_put(
 	e->until_s = now_s + lifetime;
 	e->bytes = sizeof *e + strlen(name) + 1 + a->bytes;
 	RB_INSERT(entries, &c->entries, e);
-	TAILQ_INSERT_HEAD(&c->uses, e, used);
+	TAILQ_INSERT_TAIL(&c->uses, e, used);
 	c->n++;
 	c->bytes += e->bytes;
-	while (c->n > c->max_entries || c->bytes > c->max_bytes)
-		drop(c, TAILQ_LAST(&c->uses, uses));
+	drop_surplus(c);
 }
 
 size_t
