@@ -5,23 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/mail_date.h"
 #include "common/queue_id.h"
 
 /* Most messages of one second share their date. */
 const char *
 received_date(time_t at)
 {
-	static char text[DATE_SIZE];
+	static char text[MAIL_DATE_SIZE];
 	static time_t last = -1;
-	struct tm tm;
 
 	if (at == last && text[0] != '\0')
 		return text;
 	last = at;
-	/* The program never calls setlocale(): the names are those of RFC 5322. */
-	if (localtime_r(&at, &tm) == NULL ||
-	    strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S %z", &tm) == 0)
-		strcpy(text, "Thu, 01 Jan 1970 00:00:00 +0000");
+	mail_date_print(at, text);
 	return text;
 }
 

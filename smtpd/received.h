@@ -10,7 +10,6 @@
 
 enum {
 	RECEIVED_MAX_BYTES = 2048, /* EHLO name, our name and one recipient at their limits fit */
-	DATE_SIZE = 40,
 };
 
 struct received {

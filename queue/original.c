@@ -1,0 +1,357 @@
+/* Reads and judges the message that a notification is about. */
+#include "queue/original.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/memory.h"
+#include "queue/dsn_out.h"
+#include "queue/encoded_word.h"
+
+enum { PIECE_BYTES = 32768, LINE_MAX_BYTES = 998, SUBJECT_CUT_BYTES = 300 };
+
+/* ---- reading ---- */
+
+/* Some bytes; 0 never. */
+static ssize_t
+read_piece(const struct original *o, char *out, size_t n, uint64_t at)
+{
+	for (;;) {
+		ssize_t got = pread(o->fd, out, n, o->at + at);
+
+		if (got > 0)
+			return got;
+		if (got == 0)
+			errno = EIO; /* the envelope promised more */
+		if (got == 0 || errno != EINTR)
+			return -1;
+	}
+}
+
+int
+original_read(
+    const struct original *o, uint64_t limit, void (*each)(void *arg, struct span bytes), void *arg)
+{
+	uint64_t end = o->size < limit ? o->size : limit, at = 0;
+	char *piece = malloc(PIECE_BYTES);
+	int rv = -1;
+
+	if (piece == NULL)
+		return -1;
+	while (at < end) {
+		uint64_t left = end - at;
+		ssize_t n = read_piece(o, piece, left < PIECE_BYTES ? left : PIECE_BYTES, at);
+
+		if (n == -1)
+			goto out;
+		each(arg, (struct span){piece, n});
+		at += n;
+	}
+	rv = 0;
+out:
+	free(piece);
+	return rv;
+}
+
+/* ---- the header ---- */
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* A line that starts or continues a field (RFC 5322 2.2). */
+static bool
+is_of_header(struct span line, bool first)
+{
+	size_t n = 0;
+
+	if (line.len > 0 && is_blank(line.at[0]))
+		return !first;
+	while (n < line.len && line.at[n] > ' ' && line.at[n] < 0x7f && line.at[n] != ':')
+		n++;
+	return n > 0 && n < line.len && line.at[n] == ':';
+}
+
+/* The front of text that is whole lines of a header. */
+static struct span
+header_of(struct span text, bool *ended)
+{
+	size_t at = 0;
+
+	*ended = true;
+	while (at < text.len) {
+		const char *line = text.at + at, *end = memchr(line, '\n', text.len - at);
+
+		if (end == NULL) {
+			*ended = false;
+			break;
+		}
+		if (!is_of_header((struct span){line, end - line}, at == 0))
+			break;
+		at = end + 1 - text.at;
+	}
+	if (at == text.len)
+		*ended = false;
+	return (struct span){text.at, at};
+}
+
+static int
+read_head(struct original *o, size_t n)
+{
+	size_t have = 0;
+	bool ended;
+
+	while (have < n) {
+		ssize_t got = read_piece(o, o->head + have, n - have, have);
+
+		if (got == -1)
+			return -1;
+		have += got;
+	}
+	o->header = header_of((struct span){o->head, n}, &ended);
+	o->header_cut = !ended && n < o->size;
+	return 0;
+}
+
+int
+original_open(struct original *o, int fd, uint64_t at, uint64_t size)
+{
+	size_t n = size < ORIGINAL_HEADER_MAX_BYTES ? size : ORIGINAL_HEADER_MAX_BYTES;
+	int saved;
+
+	*o = (struct original){.fd = fd, .at = at, .size = size, .header = {"", 0}};
+	if ((o->head = malloc(n ? n : 1)) == NULL)
+		return -1;
+	if (read_head(o, n) == 0)
+		return 0;
+	saved = errno;
+	original_close(o);
+	errno = saved;
+	return -1;
+}
+
+void
+original_close(struct original *o)
+{
+	free(o->head);
+	o->head = NULL;
+	o->header = (struct span){"", 0};
+}
+
+static bool
+is_field(struct span line, const char *name, size_t n)
+{
+	struct span front = {line.at, n};
+
+	if (line.len <= n || !span_is_nocase(front, name))
+		return false;
+	while (n < line.len && is_blank(line.at[n]))
+		n++; /* RFC 5322 4.5 */
+	return n < line.len && line.at[n] == ':';
+}
+
+/* The length of the field at the front of the header, with its continuation lines. */
+static size_t
+field_length(struct span header)
+{
+	size_t at = 0;
+
+	do {
+		const char *end = memchr(header.at + at, '\n', header.len - at);
+
+		at = end != NULL ? (size_t)(end + 1 - header.at) : header.len;
+	} while (at < header.len && is_blank(header.at[at]));
+	return at;
+}
+
+bool
+original_field(const struct original *o, const char *name, struct span *value)
+{
+	struct span header = o->header, ignored;
+	size_t n = strlen(name);
+
+	while (header.len > 0) {
+		struct span field = {header.at, field_length(header)};
+
+		if (is_field(field, name, n)) {
+			span_take(&field, ':', &ignored);
+			*value = field;
+			return true;
+		}
+		header = (struct span){header.at + field.len, header.len - field.len};
+	}
+	return false;
+}
+
+/* ---- what of it is quoted ---- */
+
+static struct span
+trim(struct span s)
+{
+	while (s.len > 0 && strchr(" \t\r\n", s.at[0]) != NULL)
+		s = (struct span){s.at + 1, s.len - 1};
+	while (s.len > 0 && strchr(" \t\r\n", s.at[s.len - 1]) != NULL)
+		s.len--;
+	return s;
+}
+
+struct span
+original_message_id(const struct original *o)
+{
+	static const struct span none = {"", 0};
+	struct span id;
+	size_t ats = 0;
+
+	if (!original_field(o, "Message-ID", &id))
+		return none;
+	id = trim(id);
+	if (id.len < 5 || id.len > ORIGINAL_MESSAGE_ID_MAX_BYTES || id.at[0] != '<' ||
+	    id.at[id.len - 1] != '>')
+		return none;
+	for (size_t i = 1; i < id.len - 1; i++) {
+		unsigned char c = id.at[i];
+
+		if (c <= ' ' || c >= 0x7f || strchr("<>()\\\",;", c) != NULL)
+			return none;
+		ats += c == '@';
+	}
+	return ats == 1 && id.at[1] != '@' && id.at[id.len - 2] != '@' ? id : none;
+}
+
+/* An encoded word that was not decoded is nothing to read. */
+static bool
+has_encoded_word(struct span text)
+{
+	const char *start = memmem(text.at, text.len, "=?", 2);
+
+	return start != NULL && memmem(start, text.at + text.len - start, "?=", 2) != NULL;
+}
+
+static size_t
+cut_text(char *text, size_t len)
+{
+	if (len <= SUBJECT_CUT_BYTES)
+		return len;
+	len = SUBJECT_CUT_BYTES;
+	while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+		len--;
+	memcpy(text + len, "...", 3);
+	return len + 3;
+}
+
+size_t
+original_subject(const struct original *o, char out[ORIGINAL_SUBJECT_SIZE])
+{
+	char text[ORIGINAL_SUBJECT_SIZE];
+	struct span value;
+	size_t len;
+
+	if (!original_field(o, "Subject", &value))
+		return 0;
+	len = encoded_word_decode(trim(value), text, sizeof text);
+	value = span_trim((struct span){text, len});
+	if (has_encoded_word(value) || (!dsn_is_ascii(value) && !dsn_is_utf8_only(value)))
+		return 0;
+	return cut_text(out, dsn_clean(value, true, out, ORIGINAL_SUBJECT_SIZE));
+}
+
+/* ---- what answers by itself ---- */
+
+static bool
+starts_with(struct span text, const char *word)
+{
+	size_t n = strlen(word);
+
+	return text.len >= n && span_is_nocase((struct span){text.at, n}, word);
+}
+
+static bool
+has_inside(struct span text, const char *word)
+{
+	for (; text.len > 0; text = (struct span){text.at + 1, text.len - 1})
+		if (starts_with(text, word))
+			return true;
+	return false;
+}
+
+bool
+original_is_automatic(const struct original *o)
+{
+	struct span value;
+
+	if (original_field(o, "Auto-Submitted", &value) && starts_with(trim(value), "auto-replied"))
+		return true;
+	if (!original_field(o, "Content-Type", &value))
+		return false;
+	return starts_with(trim(value), "multipart/report") &&
+	       (has_inside(value, "delivery-status") ||
+		   has_inside(value, "disposition-notification"));
+}
+
+/* ---- judging all of it ---- */
+
+struct scan {
+	struct original *original;
+	struct span boundary;
+	uint64_t line; /* bytes of the current line */
+	size_t matched;
+	char last;
+};
+
+/* The boundary starts with a character that it has only once, so that a mismatch may start over
+ * without going back. */
+static void
+match_boundary(struct scan *s, char c)
+{
+	if (s->matched == s->boundary.len)
+		return;
+	if (c == s->boundary.at[s->matched])
+		s->matched++;
+	else
+		s->matched = c == s->boundary.at[0];
+}
+
+static void
+judge(struct scan *s, char c)
+{
+	struct original *o = s->original;
+
+	if ((unsigned char)c >= 0x80)
+		o->has_8bit = true;
+	if (c == '\0' || (c == '\n') != (s->last == '\r'))
+		o->is_strange = true;
+	if (c == '\n')
+		s->line = 0;
+	else if (c != '\r' && ++s->line > LINE_MAX_BYTES)
+		o->is_strange = true;
+	s->last = c;
+}
+
+static void
+scan_piece(void *arg, struct span bytes)
+{
+	struct scan *s = arg;
+
+	for (size_t i = 0; i < bytes.len; i++) {
+		judge(s, bytes.at[i]);
+		match_boundary(s, bytes.at[i]);
+	}
+}
+
+int
+original_scan(struct original *o, uint64_t limit, const char *boundary)
+{
+	struct scan s = {.original = o, .boundary = span_of(boundary)};
+
+	o->has_8bit = o->is_strange = o->has_boundary = false;
+	if (original_read(o, limit, scan_piece, &s) == -1)
+		return -1;
+	if (s.last == '\r')
+		o->is_strange = true;
+	o->has_boundary = s.matched == s.boundary.len;
+	return 0;
+}
