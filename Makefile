@@ -86,7 +86,10 @@ fuzz: $(FUZZ)
 # A program that the system tests put in another's place, to try what it may reach there.
 $(B)/probe: $(B)/obj/tests/system/probe.o $(B)/libcommon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
-probe: $(B)/probe
+# Prints notifications of delivery for the tests that read them.
+$(B)/dsn_print: $(B)/obj/tests/system/dsn_print.o $(B)/libqueue.a $(B)/libdoors.a $(B)/libcommon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+probe: $(B)/probe $(B)/dsn_print
 
 clean:
 	rm -rf build build-sanitize

@@ -184,16 +184,21 @@ is_tricky(const unsigned char *p, size_t n)
 	       (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
 }
 
-/* The length of a character that may stay as it is, or 0. */
+/* A character or, where there is none, a byte. */
 static size_t
-harmless_length(const unsigned char *p, size_t left, bool utf8)
+character_length(const unsigned char *p, size_t left)
 {
-	size_t n;
+	size_t n = utf8_length(p, left);
 
+	return n > 0 ? n : 1;
+}
+
+static bool
+is_harmless(const unsigned char *p, size_t n, bool utf8)
+{
 	if (*p < 0x80)
 		return *p >= ' ' && *p != 0x7f;
-	n = utf8 ? utf8_length(p, left) : 0;
-	return n > 1 && !is_tricky(p, n) ? n : 0;
+	return utf8 && n > 1 && !is_tricky(p, n);
 }
 
 size_t
@@ -203,16 +208,17 @@ dsn_clean(struct span text, bool utf8, char *out, size_t size)
 
 	while (at < text.len) {
 		const unsigned char *p = (const unsigned char *)text.at + at;
-		size_t n = harmless_length(p, text.len - at, utf8);
+		size_t n = character_length(p, text.len - at);
+		bool stays = is_harmless(p, n, utf8);
 
-		if (len + (n > 0 ? n : 1) > size)
+		if (len + (stays ? n : 1) > size)
 			break;
-		if (n > 0)
+		if (stays)
 			memcpy(out + len, p, n);
 		else
 			out[len] = *p == '\r' || *p == '\n' || *p == '\t' ? ' ' : '?';
-		at += n > 0 ? n : 1;
-		len += n > 0 ? n : 1;
+		at += n;
+		len += stays ? n : 1;
 	}
 	return len;
 }

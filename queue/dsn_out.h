@@ -13,7 +13,7 @@
 
 enum {
 	DSN_OUT_BUFFER_BYTES = 65536,
-	DSN_OUT_COLUMNS = 76,	      /* where lines are folded; RFC 5322 2.1.1 */
+	DSN_OUT_COLUMNS = 72,	      /* where lines are folded; RFC 5322 2.1.1 */
 	DSN_OUT_WORD_MAX_BYTES = 700, /* a longer one is broken, or cut: no line passes 998 bytes */
 };
 
@@ -47,7 +47,7 @@ dsn_out_format(struct dsn_out *o, const char *format, ...) __attribute__((format
 
 /*
  * A stranger's text within a line: controls become '?' (line ends and tabs: a blank), as do bytes
- * that are no UTF-8 and characters that end or turn a line; without utf8 all that is not ASCII. Cut
+ * that are no UTF-8 and characters that end or turn a line; without utf8 each that is not ASCII. Cut
  * at DSN_OUT_WORD_MAX_BYTES.
  */
 void dsn_out_clean(struct dsn_out *o, struct span text, bool utf8);

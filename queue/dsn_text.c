@@ -166,7 +166,8 @@ static void
 write_end(struct dsn_job *j)
 {
 	dsn_out_format(&j->out,
-	    "For help write to <postmaster@%s>, and send this notice along.\r\n\r\n"
+	    "If you did not send this message, somebody used your address, and you can\r\n"
+	    "ignore this notice. For help send it to <postmaster@%s>.\r\n\r\n"
 	    "Attached are a report for programs and %s of your message",
 	    j->d->server, j->whole ? "the whole" : "the header");
 	if (j->why_not != NULL) {

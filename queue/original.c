@@ -73,7 +73,11 @@ is_of_header(struct span line, bool first)
 		return !first;
 	while (n < line.len && line.at[n] > ' ' && line.at[n] < 0x7f && line.at[n] != ':')
 		n++;
-	return n > 0 && n < line.len && line.at[n] == ':';
+	if (n == 0)
+		return false;
+	while (n < line.len && is_blank(line.at[n]))
+		n++; /* RFC 5322 4.5 */
+	return n < line.len && line.at[n] == ':';
 }
 
 /* The front of text that is whole lines of a header. */
@@ -231,6 +235,17 @@ has_encoded_word(struct span text)
 	return start != NULL && memmem(start, text.at + text.len - start, "?=", 2) != NULL;
 }
 
+/* The end of a character that did not fit. */
+static size_t
+drop_torn(const char *text, size_t len)
+{
+	size_t n = len;
+
+	while (n > 0 && len - n < 3 && ((unsigned char)text[n - 1] & 0xc0) == 0x80)
+		n--;
+	return n > 0 && (unsigned char)text[n - 1] >= 0xc0 ? n - 1 : len;
+}
+
 static size_t
 cut_text(char *text, size_t len)
 {
@@ -253,6 +268,8 @@ original_subject(const struct original *o, char out[ORIGINAL_SUBJECT_SIZE])
 	if (!original_field(o, "Subject", &value))
 		return 0;
 	len = encoded_word_decode(trim(value), text, sizeof text);
+	if (len == sizeof text)
+		len = drop_torn(text, len);
 	value = span_trim((struct span){text, len});
 	if (has_encoded_word(value) || (!dsn_is_ascii(value) && !dsn_is_utf8_only(value)))
 		return 0;
