@@ -58,11 +58,11 @@ forget(struct bounce_limit *l, struct told *t)
 void
 bounce_limit_free(struct bounce_limit **l)
 {
-	struct told *t;
+	struct told *t, *next;
 
 	if (*l == NULL)
 		return;
-	while ((t = TAILQ_FIRST(&(*l)->by_age)) != NULL)
+	TAILQ_FOREACH_SAFE (t, &(*l)->by_age, link, next)
 		forget(*l, t);
 	free(*l);
 	*l = NULL;
@@ -78,11 +78,13 @@ is_over(const struct told *t, uint64_t now_s)
 static void
 make_room(struct bounce_limit *l, uint64_t now_s)
 {
-	struct told *t;
+	struct told *t, *next;
 
-	while ((t = TAILQ_FIRST(&l->by_age)) != NULL &&
-	       (is_over(t, now_s) || l->n >= BOUNCE_LIMIT_ADDRESSES_MAX))
+	TAILQ_FOREACH_SAFE (t, &l->by_age, link, next) {
+		if (!is_over(t, now_s) && l->n < BOUNCE_LIMIT_ADDRESSES_MAX)
+			return;
 		forget(l, t);
+	}
 }
 
 /* Canonical addresses are shorter than this; of another one the front counts. */

@@ -228,10 +228,16 @@ dsn_status(enum dsn_action action, struct span reply, char out[DSN_STATUS_SIZE])
 	    strchr(classes[action], r.status.at[0]) != NULL &&
 	    span_copy(r.status, out, DSN_STATUS_SIZE))
 		return;
-	strcpy(out, fallback(action, &r));
+	strlcpy(out, fallback(action, &r), DSN_STATUS_SIZE);
 }
 
 /* ---- routes ---- */
+
+static bool
+ends_host(char c)
+{
+	return c == ' ' || c == '\t' || c == ':' || c == '[' || c == ',' || c == '/';
+}
 
 struct span
 dsn_remote(struct span route)
@@ -250,7 +256,7 @@ dsn_remote(struct span route)
 		host.len = end != NULL ? (size_t)(end + 1 - host.at) : 0;
 		return address_is_literal(host) ? host : none;
 	}
-	while (n < host.len && memchr(" \t:[,/", host.at[n], 6) == NULL)
+	while (n < host.len && !ends_host(host.at[n]))
 		n++;
 	host.len = n;
 	return address_is_domain(host) ? host : none;

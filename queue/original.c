@@ -254,7 +254,7 @@ cut_text(char *text, size_t len)
 	len = SUBJECT_CUT_BYTES;
 	while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
 		len--;
-	memcpy(text + len, "...", 3);
+	strlcpy(text + len, "...", sizeof "...");
 	return len + 3;
 }
 

@@ -18,13 +18,20 @@
 #include "common/memory.h"
 #include "queue/dsn.h"
 
-enum { RECIPIENTS_MAX = 2000, NAME_BYTES = 32, TEXT_MAX_BYTES = 64 * 1024 * 1024 };
+enum {
+	RECIPIENTS_MAX = 2000,
+	TEXTS_MAX = 8 * RECIPIENTS_MAX,
+	NAME_BYTES = 32,
+	TEXT_MAX_BYTES = 64 * 1024 * 1024
+};
 
 static struct recipient recipients[RECIPIENTS_MAX];
 static unsigned char events[RECIPIENTS_MAX], fates[RECIPIENTS_MAX];
 static struct envelope envelope = {
     .id = 1800000000000000, .arrival_us = 1800000000000000, .recipients = recipients};
 static struct span message;
+static char *texts[TEXTS_MAX]; /* all of the input, until the end */
+static size_t n_texts;
 static struct dsn dsn = {.id = 1800000600000000,
     .nonce = 0x123456789abcdef,
     .now_s = 1800000600,
@@ -47,7 +54,7 @@ number(struct span text)
 static bool
 take_for_recipient(const char *name, struct span text)
 {
-	size_t i = envelope.n_recipients - 1;
+	size_t i = envelope.n_recipients > 0 ? envelope.n_recipients - 1 : 0;
 	struct recipient *r = &recipients[i];
 
 	if (strcmp(name, "address") == 0) {
@@ -109,9 +116,9 @@ read_input(void)
 	while (scanf("%31s %zu", name, &len) == 2) {
 		char *text;
 
-		if (getchar() != '\n' || len > TEXT_MAX_BYTES)
+		if (getchar() != '\n' || len > TEXT_MAX_BYTES || n_texts == TEXTS_MAX)
 			errx(64, "malformed input");
-		text = xcalloc(1, len + 1);
+		text = texts[n_texts++] = xcalloc(1, len + 1);
 		if (fread(text, 1, len, stdin) != len || getchar() != '\n')
 			errx(64, "the input ends early");
 		if (!take_for_message(name, (struct span){text, len}) &&
@@ -175,5 +182,7 @@ main(void)
 		fprintf(stderr, "tell=0 keep=%zu flags=0 size=0\n", decision.n_keep);
 	original_close(&original);
 	close(fd);
+	while (n_texts > 0)
+		free(texts[--n_texts]);
 	return 0;
 }
