@@ -1,5 +1,6 @@
 /*
- * TLS contexts of our servers, from the certificate and key that master sent as settings.
+ * TLS contexts of our servers, from the certificate and key that master sent as settings, and
+ * certificates of our clients.
  */
 #include "common/tls.h"
 
@@ -27,14 +28,12 @@ no_password(char *buf, int size, int writing, void *arg)
 }
 
 static BIO *
-open_pem(const struct settings *s, const char *key)
+open_pem(const char *text)
 {
-	const char *text = settings_find(s, "tls", key);
-
 	return text != NULL && text[0] != '\0' ? BIO_new_mem_buf(text, -1) : NULL;
 }
 
-/* The server's own certificate comes first, those of its issuers follow. */
+/* The own certificate comes first, those of its issuers follow. */
 static int
 use_chain(SSL_CTX *ctx, BIO *pem)
 {
@@ -66,6 +65,24 @@ use_key(SSL_CTX *ctx, BIO *pem)
 	return ok ? 0 : -1;
 }
 
+int
+tls_use_certificate(SSL_CTX *ctx, const char *chain_pem, const char *key_pem, const char **why)
+{
+	BIO *chain = open_pem(chain_pem), *key = open_pem(key_pem);
+	int rv = -1;
+
+	ERR_clear_error();
+	if (chain == NULL || key == NULL)
+		*why = "one of them is missing";
+	else if (use_chain(ctx, chain) == -1 || use_key(ctx, key) == -1)
+		*why = reason();
+	else
+		rv = 0;
+	BIO_free(chain);
+	BIO_free(key);
+	return rv;
+}
+
 static SSL_CTX *
 new_context(const struct settings *s)
 {
@@ -95,22 +112,18 @@ new_context(const struct settings *s)
 SSL_CTX *
 tls_server_context(const struct settings *s)
 {
-	BIO *chain = open_pem(s, "Certificate PEM"), *key = open_pem(s, "Private Key PEM");
-	SSL_CTX *ctx = NULL;
+	SSL_CTX *ctx = new_context(s);
+	const char *why;
 
-	if (chain == NULL || key == NULL) {
-		log_warn("- tls-off reason=\"there is no certificate or no private key\"");
-		goto out;
-	}
-	if ((ctx = new_context(s)) == NULL) {
+	if (ctx == NULL) {
 		log_warn("- tls-off reason=\"%s\"", reason());
-	} else if (use_chain(ctx, chain) == -1 || use_key(ctx, key) == -1) {
-		log_warn("- tls-off reason=\"certificate or private key: %s\"", reason());
+		return NULL;
+	}
+	if (tls_use_certificate(ctx, settings_find(s, "tls", "Certificate PEM"),
+		settings_find(s, "tls", "Private Key PEM"), &why) == -1) {
+		log_warn("- tls-off reason=\"certificate or private key: %s\"", why);
 		SSL_CTX_free(ctx);
 		ctx = NULL;
 	}
-out:
-	BIO_free(chain);
-	BIO_free(key);
 	return ctx;
 }

@@ -17,4 +17,10 @@
  */
 SSL_CTX *tls_server_context(const struct settings *s);
 
+/*
+ * Gives a context its certificate, followed by those of its issuers, and its private key, both as
+ * PEM text. -1 with *why.
+ */
+int tls_use_certificate(SSL_CTX *ctx, const char *chain_pem, const char *key_pem, const char **why);
+
 #endif

@@ -1,0 +1,502 @@
+/*
+ * One connection to another host's SMTP server. Touches its socket only.
+ */
+#include "router/smtp_wire.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/line.h"
+#include "common/memory.h"
+
+enum { WHY_SIZE = 200, NO_LIMIT_S = 365 * 24 * 3600 };
+
+struct smtp_wire {
+	int fd;
+	SSL *ssl;
+	int64_t deadline_ms, limit_ms; /* CLOCK_MONOTONIC */
+	enum smtp_wire_end end;
+	bool write_failed;
+	bool read_ended;  /* the server sends no more */
+	bool half_answer; /* something has come since the last write */
+	char why[WHY_SIZE];
+	size_t in_at, in_len, out_len;
+	char in[SMTP_WIRE_IN_BYTES];
+	char out[SMTP_WIRE_OUT_BYTES];
+};
+
+/* ---- life ---- */
+
+static int64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+struct smtp_wire *
+smtp_wire_new(void)
+{
+	struct smtp_wire *w = xmalloc(sizeof *w);
+
+	/* Not the buffers: a page that is never used is never there. */
+	memset(w, 0, offsetof(struct smtp_wire, in));
+	w->fd = -1;
+	smtp_wire_limit(w, NO_LIMIT_S);
+	smtp_wire_deadline(w, NO_LIMIT_S);
+	return w;
+}
+
+void
+smtp_wire_free(struct smtp_wire **w)
+{
+	if (*w == NULL)
+		return;
+	if ((*w)->ssl != NULL) {
+		ERR_clear_error();
+		if ((*w)->end == WIRE_OPEN)
+			(void)SSL_shutdown((*w)->ssl);
+		SSL_free((*w)->ssl);
+		ERR_clear_error();
+	}
+	closefd(&(*w)->fd);
+	free(*w);
+	*w = NULL;
+}
+
+void
+smtp_wire_deadline(struct smtp_wire *w, unsigned seconds)
+{
+	int64_t at = now_ms() + (int64_t)seconds * 1000;
+
+	w->deadline_ms = at < w->limit_ms ? at : w->limit_ms;
+}
+
+void
+smtp_wire_limit(struct smtp_wire *w, uint64_t seconds)
+{
+	w->limit_ms = now_ms() + (int64_t)(seconds < NO_LIMIT_S ? seconds : NO_LIMIT_S) * 1000;
+}
+
+enum smtp_wire_end
+smtp_wire_end(const struct smtp_wire *w)
+{
+	return w->end;
+}
+
+const char *
+smtp_wire_why(const struct smtp_wire *w)
+{
+	return w->why;
+}
+
+bool
+smtp_wire_write_failed(const struct smtp_wire *w)
+{
+	return w->write_failed;
+}
+
+SSL *
+smtp_wire_ssl(const struct smtp_wire *w)
+{
+	return w->ssl;
+}
+
+/* ---- ends ---- */
+
+static int
+fail(struct smtp_wire *w, enum smtp_wire_end end, const char *why)
+{
+	if (w->end == WIRE_OPEN) {
+		w->end = end;
+		strlcpy(w->why, why, sizeof w->why);
+	}
+	return -1;
+}
+
+static int
+fail_errno(struct smtp_wire *w, enum smtp_wire_end end)
+{
+	return fail(w, end, strerror(errno));
+}
+
+static int
+fail_closed(struct smtp_wire *w)
+{
+	w->read_ended = true;
+	return fail(w, WIRE_CLOSED, "the connection was closed");
+}
+
+/* What OpenSSL says of its last error, and of the certificate when that was it. */
+static int
+fail_tls(struct smtp_wire *w)
+{
+	unsigned long error = ERR_peek_last_error();
+	const char *reason = ERR_reason_error_string(error);
+	long verify = SSL_get_verify_result(w->ssl);
+	char why[WHY_SIZE];
+
+	if (ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK)
+		reason = X509_verify_cert_error_string(verify);
+	snprintf(why, sizeof why, "TLS: %s", reason != NULL ? reason : "unknown error");
+	ERR_clear_error();
+	w->read_ended = true;
+	return fail(w, WIRE_TLS, why);
+}
+
+/* ---- waiting ---- */
+
+/* -1: the deadline passed, or poll() failed. Else what poll() says. */
+static int
+wait_for(struct smtp_wire *w, short events)
+{
+	struct pollfd p = {.fd = w->fd, .events = events};
+
+	for (;;) {
+		int64_t left = w->deadline_ms - now_ms();
+		int n;
+
+		if (left <= 0)
+			return fail(w, WIRE_TIMEOUT, "timed out");
+		if ((n = poll(&p, 1, left > INT32_MAX ? INT32_MAX : (int)left)) > 0)
+			return p.revents;
+		if (n == -1 && errno != EINTR)
+			return fail_errno(w, WIRE_CLOSED);
+	}
+}
+
+/* ---- the socket, in clear or with TLS ---- */
+
+enum { TRY_AGAIN_IN = -2, TRY_AGAIN_OUT = -3 };
+
+/* What an SSL call that did not succeed wants: TRY_AGAIN_*, 0 at the end, -1 for an error. */
+static ssize_t
+tls_outcome(struct smtp_wire *w)
+{
+	switch (SSL_get_error(w->ssl, 0)) {
+	case SSL_ERROR_WANT_READ:
+		return TRY_AGAIN_IN;
+	case SSL_ERROR_WANT_WRITE:
+		return TRY_AGAIN_OUT;
+	case SSL_ERROR_ZERO_RETURN:
+		return 0;
+	case SSL_ERROR_SYSCALL:
+		ERR_clear_error();
+		return fail_closed(w);
+	default:
+		if (ERR_GET_REASON(ERR_peek_last_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING)
+			return fail_tls(w);
+		ERR_clear_error();
+		return fail_closed(w);
+	}
+}
+
+static ssize_t
+receive(struct smtp_wire *w, char *out, size_t size)
+{
+	ssize_t n;
+	size_t done;
+
+	if (w->ssl != NULL) {
+		ERR_clear_error();
+		return SSL_read_ex(w->ssl, out, size, &done) == 1 ? (ssize_t)done : tls_outcome(w);
+	}
+	do {
+		n = recv(w->fd, out, size, MSG_DONTWAIT);
+	} while (n == -1 && errno == EINTR);
+	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return TRY_AGAIN_IN;
+	return n == -1 ? fail_closed(w) : n;
+}
+
+static ssize_t
+transmit(struct smtp_wire *w, const char *bytes, size_t size)
+{
+	ssize_t n;
+	size_t done;
+
+	if (w->ssl != NULL) {
+		ERR_clear_error();
+		return SSL_write_ex(w->ssl, bytes, size, &done) == 1 ? (ssize_t)done
+								     : tls_outcome(w);
+	}
+	do {
+		n = send(w->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n == -1 && errno == EINTR);
+	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return TRY_AGAIN_OUT;
+	/* Only the writing half: a last reply may wait to be read. */
+	return n;
+}
+
+/* ---- connecting ---- */
+
+int
+smtp_wire_connect(struct smtp_wire *w, const struct sockaddr *address, socklen_t length)
+{
+	int yes = 1, error = 0;
+	socklen_t size = sizeof error;
+
+	w->fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (w->fd == -1)
+		return fail_errno(w, WIRE_REFUSED);
+	if (setsockopt(w->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == -1)
+		return fail_errno(w, WIRE_REFUSED);
+	if (connect(w->fd, address, length) == 0)
+		return 0;
+	/* An interrupted connect() goes on by itself. */
+	if (errno != EINPROGRESS && errno != EINTR)
+		return fail_errno(w, WIRE_REFUSED);
+	if (wait_for(w, POLLOUT) == -1)
+		return -1;
+	if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &size) == -1)
+		return fail_errno(w, WIRE_REFUSED);
+	if (error != 0) {
+		errno = error;
+		return fail_errno(w, WIRE_REFUSED);
+	}
+	return 0;
+}
+
+int
+smtp_wire_start_tls(struct smtp_wire *w, SSL *ssl)
+{
+	w->ssl = ssl;
+	if (w->end != WIRE_OPEN)
+		return -1;
+	if (smtp_wire_unread(w) > 0)
+		return fail(w, WIRE_GARBAGE, "more came with the reply to STARTTLS");
+	if (SSL_set_fd(ssl, w->fd) != 1)
+		return fail_tls(w);
+	SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	for (;;) {
+		ssize_t what;
+
+		ERR_clear_error();
+		if (SSL_connect(ssl) == 1)
+			return 0;
+		what = tls_outcome(w);
+		if (what == 0)
+			return fail_closed(w);
+		if (what == -1 || wait_for(w, what == TRY_AGAIN_IN ? POLLIN : POLLOUT) == -1)
+			return -1;
+	}
+}
+
+/* ---- reading ---- */
+
+/* Takes what has come, if there is room for it. */
+static ssize_t
+fill(struct smtp_wire *w)
+{
+	ssize_t n;
+
+	if (w->in_at > 0) {
+		memmove(w->in, w->in + w->in_at, w->in_len - w->in_at);
+		w->in_len -= w->in_at;
+		w->in_at = 0;
+	}
+	n = receive(w, w->in + w->in_len, sizeof w->in - w->in_len);
+	if (n > 0) {
+		w->in_len += n;
+		w->half_answer = true;
+	} else if (n == 0) {
+		w->read_ended = true;
+	}
+	return n;
+}
+
+/*
+ * A server that writes each reply of a group by itself, with Nagle's algorithm, sends the second
+ * one only when the first was acknowledged. The kernel would wait up to 44 ms with that.
+ */
+static void
+acknowledge(struct smtp_wire *w)
+{
+	int yes = 1;
+
+	if (w->half_answer)
+		(void)setsockopt(w->fd, IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof yes);
+}
+
+/* Waits first: what is asked for has seldom come yet. */
+static int
+fill_and_wait(struct smtp_wire *w)
+{
+	short events = POLLIN;
+	ssize_t n;
+
+	if (w->read_ended)
+		return fail_closed(w);
+	acknowledge(w);
+	for (;;) {
+		if ((w->ssl == NULL || SSL_pending(w->ssl) == 0) && wait_for(w, events) == -1)
+			return -1;
+		if ((n = fill(w)) > 0)
+			return 0;
+		if (n == 0)
+			return fail_closed(w);
+		if (n == -1)
+			return -1;
+		events = n == TRY_AGAIN_OUT ? POLLOUT : POLLIN;
+	}
+}
+
+int
+smtp_wire_line(struct smtp_wire *w, size_t max, struct span *line)
+{
+	if (w->end != WIRE_OPEN && w->end != WIRE_CLOSED)
+		return -1;
+	for (;;) {
+		struct span bytes = {w->in + w->in_at, w->in_len - w->in_at};
+
+		switch (line_cut(bytes, max, line)) {
+		case LINE_WHOLE:
+			w->in_at += line->len + 2;
+			return 0;
+		case LINE_TOO_LONG:
+			return fail(w, WIRE_GARBAGE, "a reply has a line that is too long");
+		case LINE_BARE_LF:
+			return fail(w, WIRE_GARBAGE, "a reply has an LF without a CR");
+		case LINE_UNFINISHED:
+			if (fill_and_wait(w) == -1)
+				return -1;
+		}
+	}
+}
+
+size_t
+smtp_wire_unread(const struct smtp_wire *w)
+{
+	return w->in_len - w->in_at;
+}
+
+bool
+smtp_wire_is_quiet(struct smtp_wire *w)
+{
+	struct pollfd p = {.fd = w->fd, .events = POLLIN};
+
+	if (w->end != WIRE_OPEN || w->read_ended || w->write_failed || smtp_wire_unread(w) > 0)
+		return false;
+	if (poll(&p, 1, 0) == 0)
+		return true;
+	/* Inside TLS it may be a session ticket, which is no word of the server. */
+	return w->ssl != NULL && fill(w) == TRY_AGAIN_IN;
+}
+
+/* ---- writing ---- */
+
+static int
+fail_write(struct smtp_wire *w)
+{
+	w->write_failed = true;
+	w->out_len = 0;
+	return fail(w, WIRE_CLOSED, "the connection was closed");
+}
+
+/* Until the socket takes more. Takes in what the server says meanwhile, for it may read no more
+ * before it has got rid of its replies (RFC 2920 3.1). */
+static int
+wait_to_write(struct smtp_wire *w, short events)
+{
+	bool room = w->in_len - w->in_at < sizeof w->in && !w->read_ended;
+	int got = wait_for(w, events | (room && w->end == WIRE_OPEN ? POLLIN : 0));
+
+	if (got == -1) {
+		w->write_failed = true;
+		return -1;
+	}
+	if (room && (got & (POLLIN | POLLHUP)))
+		(void)fill(w);
+	return 0;
+}
+
+int
+smtp_wire_flush(struct smtp_wire *w)
+{
+	size_t done = 0;
+
+	while (done < w->out_len) {
+		ssize_t n;
+
+		if (w->end != WIRE_OPEN || w->write_failed)
+			return fail_write(w);
+		n = transmit(w, w->out + done, w->out_len - done);
+		if (n > 0)
+			done += n;
+		else if (n != TRY_AGAIN_IN && n != TRY_AGAIN_OUT)
+			return fail_write(w);
+		else if (wait_to_write(w, n == TRY_AGAIN_IN ? POLLIN : POLLOUT) == -1)
+			return -1;
+	}
+	w->out_len = 0;
+	w->half_answer = false;
+	return w->write_failed ? -1 : 0;
+}
+
+size_t
+smtp_wire_room(const struct smtp_wire *w)
+{
+	return sizeof w->out - w->out_len;
+}
+
+char *
+smtp_wire_reserve(struct smtp_wire *w)
+{
+	return w->out + w->out_len;
+}
+
+void
+smtp_wire_advance(struct smtp_wire *w, size_t n)
+{
+	w->out_len += n;
+}
+
+int
+smtp_wire_put(struct smtp_wire *w, struct span bytes)
+{
+	while (bytes.len > 0) {
+		size_t n = smtp_wire_room(w);
+
+		if (n == 0) {
+			if (smtp_wire_flush(w) == -1)
+				return -1;
+			continue;
+		}
+		if (n > bytes.len)
+			n = bytes.len;
+		memcpy(w->out + w->out_len, bytes.at, n);
+		w->out_len += n;
+		bytes = (struct span){bytes.at + n, bytes.len - n};
+	}
+	return 0;
+}
+
+int
+smtp_wire_printf(struct smtp_wire *w, const char *format, ...)
+{
+	char text[4096];
+	va_list ap;
+	int n, rv;
+
+	va_start(ap, format);
+	n = vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	/* A command that is cut would be another one. */
+	if (n < 0 || (size_t)n >= sizeof text)
+		return fail(w, WIRE_GARBAGE, "a command would be too long");
+	rv = smtp_wire_put(w, (struct span){text, n});
+	explicit_bzero(text, n);
+	return rv;
+}
