@@ -67,6 +67,7 @@ struct server {
 		const char *at;
 		unsigned n;
 	} seen[40];
+	const struct rule *obeyed; /* the last one */
 	bool gone;
 };
 
@@ -224,13 +225,14 @@ server_rule(struct server *v, const char *at)
 		if (strcmp(r->at, at) != 0 || (r->nth != 0 && r->nth != n) ||
 		    (r->connection != 0 && r->connection != v->n_connections))
 			continue;
+		v->obeyed = r;
 		server_obey(v, r);
 		return r->act != SAY_TOO;
 	}
 	return false;
 }
 
-/* True when a rule said something that begins so; then it is acted on. */
+/* The usual reply, unless a rule replaces it: then false. */
 static inline bool
 server_reply(struct server *v, const char *at, const char *usual)
 {
@@ -248,6 +250,8 @@ server_handshake(struct server *v)
 	SSL *ssl = SSL_new(v->tls);
 	const char *sni;
 
+	/* The client has begun: it is no more at the reply to STARTTLS. */
+	poll(&(struct pollfd){.fd = v->fd, .events = POLLIN}, 1, -1);
 	if (server_rule(v, "tls"))
 		v->gone = true;
 	SSL_set_fd(ssl, v->fd);
@@ -314,24 +318,26 @@ server_bdat(struct server *v, struct span line)
 		v->n_messages++;
 }
 
+/* True when the reply was a 334, so that a further line of the login follows. */
+static inline bool
+server_asks(struct server *v, const char *at, const char *usual)
+{
+	v->obeyed = NULL;
+	server_reply(v, at, usual);
+	return strncmp(v->obeyed != NULL && v->obeyed->text != NULL ? v->obeyed->text : usual,
+		   "334", 3) == 0;
+}
+
 static inline void
 server_auth(struct server *v, struct span line)
 {
-	if (server_rule(v, "AUTH"))
+	bool plain = line.len > 11 && strncmp(line.at, "AUTH PLAIN ", 11) == 0;
+
+	if (!server_asks(v, "AUTH", plain ? "235 2.7.0 in\r\n" : "334 VXNlcm5hbWU6\r\n"))
 		return;
-	if (line.len > 11 && strncmp(line.at, "AUTH PLAIN ", 11) == 0) {
-		server_say_text(v, "235 2.7.0 in\r\n");
-		return;
-	}
-	server_say_text(v, "334 VXNlcm5hbWU6\r\n");
-	while (server_line(v, &line)) {
-		if (!server_rule(v, "auth")) {
-			server_say_text(v, "235 2.7.0 in\r\n");
+	while (!v->gone && server_line(v, &line))
+		if (!server_asks(v, "auth", "235 2.7.0 in\r\n"))
 			return;
-		}
-		if (v->gone)
-			return;
-	}
 }
 
 static inline void
