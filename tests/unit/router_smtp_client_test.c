@@ -462,7 +462,7 @@ static const struct {
     {{"greeting", SAY, "\x16\x03\x03\r\n", 1, 0}, SMTP_NEXT_HOST, "451 4.5.0"},
     {{"greeting", DROP, NULL, 1, 0}, SMTP_NEXT_HOST, "451 4.4.2"},
     {{"greeting", DROP, "220 half", 1, 0}, SMTP_NEXT_HOST, "451 4.4.2"},
-    {{"greeting", RESET, NULL, 1, 0}, SMTP_NEXT_HOST, "451 4.4.2"},
+    {{"greeting", RESET, NULL, 1, 0}, SMTP_NEXT_HOST, "451 4.4"},
     {{"greeting", FLOOD, "220-x\r\n", 1, 0}, SMTP_NEXT_HOST, "451 4.5.0"},
     {{"greeting", FLOOD, "220", 1, 0}, SMTP_NEXT_HOST, "451 4.5.0"},
     {{"greeting", SAY, "220 a\n", 1, 0}, SMTP_NEXT_HOST, "451 4.5.0"},
