@@ -440,8 +440,9 @@ smtp_wire_flush(struct smtp_wire *w)
 		else if (wait_to_write(w, n == TRY_AGAIN_IN ? POLLIN : POLLOUT) == -1)
 			return -1;
 	}
+	if (done > 0)
+		w->half_answer = false;
 	w->out_len = 0;
-	w->half_answer = false;
 	return w->write_failed ? -1 : 0;
 }
 
