@@ -180,7 +180,7 @@ on_covered(struct covered *item, bool ok)
 	struct hand *h = (struct hand *)item;
 	struct queue *q = h->queue;
 
-	if (ok) {
+	if (ok && commit_counters(q->commit)->failed_syncs == h->failed_syncs) {
 		end_hand(q, h);
 		return;
 	}
@@ -219,6 +219,7 @@ send_due(struct feed *f, struct message *m, struct hand *h, int fd)
 	struct writer w;
 
 	h->queue = f->queue;
+	h->failed_syncs = commit_counters(f->queue->commit)->failed_syncs;
 	m->hand = h;
 	m->state = MESSAGE_IN_HAND;
 	TAILQ_INSERT_TAIL(&f->in_hand, h, entry);

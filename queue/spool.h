@@ -83,6 +83,7 @@ struct slot {
 	uint64_t tag;
 	uint32_t n_recipients;
 	bool committing;
+	bool adopted; /* by a peer that did not write the message */
 };
 STAILQ_HEAD(slot_list, slot);
 TAILQ_HEAD(peer_slots, slot);
