@@ -36,9 +36,10 @@ objects  = $(patsubst %.c,$(B)/obj/%.o,$(1))
 COMMON  := $(call objects,$(call sources,common))
 # The doors: the client's side of each guardian's protocol.
 DOORS   := $(call objects,$(wildcard queue/client.c queue/envelope.c store/client.c store/mailbox_client.c auth/client.c router/client.c))
-MAINS   := $(foreach p,$(PROGRAMS),$(B)/obj/$(p)/main.o) $(B)/obj/master/sambarctl.o
+MAINS   := $(foreach p,$(PROGRAMS),$(B)/obj/$(p)/main.o) $(B)/obj/master/sambarctl.o $(B)/obj/router/deliver_main.o
+EXECUTABLES := $(PROGRAMS) deliver
 
-all: $(addprefix $(B)/,$(PROGRAMS)) $(B)/sambarctl
+all: $(addprefix $(B)/,$(EXECUTABLES)) $(B)/sambarctl
 
 $(B)/libcommon.a: $(COMMON)
 $(B)/libdoors.a: $(DOORS)
@@ -50,6 +51,10 @@ endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_library,$(p))))
 
 $(B)/sambarctl: $(B)/obj/master/sambarctl.o $(B)/libmaster.a $(B)/libdoors.a $(B)/libcommon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+# The children of router.
+$(B)/deliver: $(B)/obj/router/deliver_main.o $(B)/librouter.a $(B)/libdoors.a $(B)/libcommon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # It takes the shipped files in.
@@ -134,7 +139,7 @@ SBINDIR = $(DESTDIR)$(PREFIX)/sbin
 SHARE   = $(DESTDIR)$(PREFIX)/share
 install: all
 	install -d $(LIBDIR) $(SBINDIR) $(SHARE)/sambar $(SHARE)/man/man5 $(SHARE)/man/man8
-	install -m 755 $(addprefix $(B)/,$(PROGRAMS)) $(LIBDIR)
+	install -m 755 $(addprefix $(B)/,$(EXECUTABLES)) $(LIBDIR)
 	install -m 755 $(B)/sambarctl $(SBINDIR)
 	install -m 644 $(wildcard conf/*) $(SHARE)/sambar
 	install -m 644 $(wildcard docs/man/*.5) $(SHARE)/man/man5

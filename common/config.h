@@ -20,12 +20,12 @@ enum config_type {
 	CONFIG_DURATIONS, /* a list of them */
 	CONFIG_CHOICE,	  /* one of the words in `words` */
 	CONFIG_DOMAIN,
-	CONFIG_DOMAINS,	  /* a list of domain patterns with * */
-	CONFIG_ADDRESSES, /* a list of IP address patterns with *, or CIDR */
-	CONFIG_LISTEN,	  /* a list of address:port, [v6]:port */
-	CONFIG_HOST,	  /* host or address, optional :port */
-	CONFIG_IP,	  /* one IP address */
-	CONFIG_MAILBOX,	  /* a local user name */
+	CONFIG_DOMAINS,	   /* a list of domain patterns with * */
+	CONFIG_ADDRESSES,  /* a list of IP address patterns with *, or CIDR */
+	CONFIG_LISTEN,	   /* a list of address:port, [v6]:port */
+	CONFIG_HOST,	   /* host or address, optional :port */
+	CONFIG_NAMESERVER, /* an IP address, optional :port, [v6]:port */
+	CONFIG_MAILBOX,	   /* a local user name */
 	CONFIG_MAIL_ADDRESS,
 	CONFIG_PATH /* relative to the root; normalized to an absolute path */
 };

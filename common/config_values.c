@@ -13,6 +13,7 @@
 #include "common/ip_list.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/nameserver.h"
 
 enum { IP_TEXT_SIZE = 64, PORT_MAX = 65535, PATH_MAX_BYTES = 3000 };
 
@@ -205,9 +206,11 @@ is_ip(int family, struct span word)
 }
 
 static int
-ip(struct job *j, struct span word)
+nameserver(struct job *j, struct span word)
 {
-	return is_ip(AF_INET, word) || is_ip(AF_INET6, word) ? put_lower(j, word) : -1;
+	struct sockaddr_storage address;
+
+	return nameserver_parse(word, &address) ? put_lower(j, word) : -1;
 }
 
 /* "none" is no item of such a list, so it matches nothing. */
@@ -311,7 +314,7 @@ static const struct kind {
     [CONFIG_LISTEN] = {listen_on, LIST,
 	"address:port such as 0.0.0.0:25 or [::]:25 (blanks between several), or none"},
     [CONFIG_HOST] = {host, ONE, "a host or host:port"},
-    [CONFIG_IP] = {ip, ONE, "an IP address"},
+    [CONFIG_NAMESERVER] = {nameserver, ONE, "an IP address, 192.0.2.53:53 or [2001:db8::53]:53"},
     [CONFIG_MAILBOX] = {mailbox, ONE, "a user's name (a-z, 0-9, - and _)"},
     [CONFIG_MAIL_ADDRESS] = {mail_address, ONE, "a mail address such as ann@example.org"},
     [CONFIG_PATH] = {path, ONE, "a path"},

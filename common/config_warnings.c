@@ -90,6 +90,40 @@ warn_tls(struct config *c)
 		    check.unusable ? "; TLS is not offered" : "");
 }
 
+static void
+warn_client_certificate(struct config *c)
+{
+	const char *certificate = config_text(c, "tls", "Client Certificate");
+	const char *key = config_text(c, "tls", "Client Key");
+	struct tls_check check;
+
+	if (certificate[0] == '\0' && key[0] == '\0')
+		return;
+	if (certificate[0] == '\0' || key[0] == '\0') {
+		warn(c, "tls", certificate[0] ? "Client Certificate" : "Client Key",
+		    "has no effect without %s",
+		    certificate[0] ? "Client Key" : "Client Certificate");
+		return;
+	}
+	config_tls_check(&check, certificate, key);
+	if (check.text[0] != '\0')
+		warn(c, "tls", check.key ? "Client Key" : "Client Certificate", "%s%s", check.text,
+		    check.unusable ? "; it is shown to nobody" : "");
+}
+
+static void
+warn_roots(struct config *c)
+{
+	const char *path = config_text(c, "tls", "Trusted Roots");
+
+	/* deliver says so itself when they are needed and not there. */
+	if (c->values[config_index("tls", "Trusted Roots")].written != NULL &&
+	    access(path, R_OK) == -1)
+		warn(c, "tls", "Trusted Roots",
+		    "cannot read %s: %s; no other host's certificate can be verified",
+		    log_safe(span_of(path)), strerror(errno));
+}
+
 /* ---- who may send ---- */
 
 /* Some pattern or network that every host is in. */
@@ -337,6 +371,8 @@ config_warn(struct config *c)
 
 	warn_mail_server(c);
 	warn_tls(c);
+	warn_client_certificate(c);
+	warn_roots(c);
 	warn_not_yet(c);
 	warn_open_relay(c);
 	warn_relaying(c);

@@ -73,7 +73,8 @@ forbid_new_privileges(struct role *r)
 #endif
 }
 
-/* ---- Landlock: files below the given directories only, no TCP of its own ---- */
+/* ---- Landlock: files below the given directories only, no TCP of its own but what the profile has
+ * ---- */
 
 /* Newer than Debian 12's headers; see linux/landlock.h of Linux 6.12. */
 struct ruleset_v6 {
@@ -85,7 +86,8 @@ enum {
 	ABI_NETWORK = 4,
 	ABI_IOCTL = 5,
 	ABI_SCOPE = 6,
-	NET_BIND_CONNECT_TCP = 3,
+	NET_BIND_TCP = 1,
+	NET_CONNECT_TCP = 2,
 	SCOPE_ABSTRACT_UNIX_AND_SIGNAL = 3
 };
 static const uint64_t fs_v1 = (1 << 13) - 1, fs_refer = 1 << 13, fs_truncate = 1 << 14,
@@ -109,7 +111,7 @@ allow_directory(int ruleset, int directory, uint64_t access)
 }
 
 static void
-restrict_files(struct role *r)
+restrict_files(struct role *r, enum confine_profile profile)
 {
 	int abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	struct ruleset_v6 attr = {0};
@@ -120,7 +122,8 @@ restrict_files(struct role *r)
 		return; /* this kernel has none: status shows it */
 	attr.handled_access_fs = handled_files(abi);
 	if (abi >= ABI_NETWORK) {
-		attr.handled_access_net = NET_BIND_CONNECT_TCP;
+		attr.handled_access_net =
+		    NET_BIND_TCP | (profile == CONFINE_OUTGOING ? 0 : NET_CONNECT_TCP);
 		size += sizeof attr.handled_access_net;
 	}
 	if (abi >= ABI_SCOPE) {
@@ -182,6 +185,9 @@ restrict_calls(struct role *r, enum confine_profile profile)
 	note(r, "(seccomp: not with sanitizers)");
 }
 #else
+/* Without SOCK_CLOEXEC and SOCK_NONBLOCK. */
+enum { SOCKET_TYPE_MASK = 0xf };
+
 static void
 add_rules(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t n)
 {
@@ -192,13 +198,29 @@ add_rules(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t n)
 
 /* Calls whose arguments matter. */
 static int
-add_careful_rules(scmp_filter_ctx filter)
+allow_outgoing(scmp_filter_ctx filter)
+{
+	static const int families[] = {AF_INET, AF_INET6}, types[] = {SOCK_STREAM, SOCK_DGRAM};
+	int bad = 0;
+
+	for (size_t f = 0; f < nitems(families); f++)
+		for (size_t t = 0; t < nitems(types); t++)
+			bad |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+			    SCMP_A0(SCMP_CMP_EQ, families[f]),
+			    SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPE_MASK, types[t]));
+	return bad;
+}
+
+static int
+add_careful_rules(scmp_filter_ctx filter, enum confine_profile profile)
 {
 	int bad = 0;
 
-	/* UNIX sockets only: what else is open came from master. */
-	bad |= seccomp_rule_add(
-	    filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	/* UNIX sockets only, or outgoing ones only: what else is open came from master. */
+	bad |= profile == CONFINE_OUTGOING
+		   ? allow_outgoing(filter)
+		   : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+			 SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 	bad |= seccomp_rule_add(
 	    filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 	/* Threads, no processes. clone3, whose flags a filter cannot see, is answered ENOSYS. */
@@ -225,7 +247,7 @@ restrict_calls(struct role *r, enum confine_profile profile)
 	if (profile == CONFINE_FILES)
 		add_rules(filter, SCMP_ACT_ALLOW, calls_of_guardians, nitems(calls_of_guardians));
 	add_rules(filter, SCMP_ACT_KILL_PROCESS, calls_that_kill, nitems(calls_that_kill));
-	if (add_careful_rules(filter) != 0)
+	if (add_careful_rules(filter, profile) != 0)
 		fatalx("cannot add a system call to the filter");
 	if (seccomp_load(filter) != 0)
 		fatalx("cannot load the system call filter");
@@ -240,7 +262,7 @@ role_confine(struct role *r, enum confine_profile profile)
 	change_root(r);
 	change_account(r);
 	forbid_new_privileges(r);
-	restrict_files(r);
+	restrict_files(r, profile);
 	for (size_t i = 0; i < r->n_directories; i++)
 		closefd(&r->directories[i]);
 	restrict_calls(r, profile);

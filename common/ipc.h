@@ -70,6 +70,8 @@ int ipc_send_now(int sock, struct writer *w, int fd);
 int ipc_receive_now(int sock, unsigned char *buf, uint32_t *type, uint64_t *tag, struct reader *r);
 /* Connects to a listening socket by path. A descriptor or -1 with errno. */
 int ipc_connect(const char *path);
+/* The same; the descriptor does not block. */
+int ipc_connect_nonblocking(const char *path);
 
 /* ---- event-driven: one connection ---- */
 
@@ -107,6 +109,7 @@ enum role_bit {
 	ROLE_IMAPD = 1 << 7,
 	ROLE_WEBD = 1 << 8,
 	ROLE_FETCHER = 1 << 9,
+	ROLE_DELIVER = 1 << 10,
 };
 
 /* "smtpd" to ROLE_SMTPD, 0 for an unknown name; and back ("?" for an unknown bit). */

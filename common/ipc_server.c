@@ -39,6 +39,7 @@ static const struct {
     {ROLE_IMAPD, "imapd"},
     {ROLE_WEBD, "webd"},
     {ROLE_FETCHER, "fetcher"},
+    {ROLE_DELIVER, "deliver"},
 };
 
 unsigned

@@ -25,7 +25,7 @@
 
 /* The order gives the numeric accounts of init --uid-base: base + position. */
 static const unsigned accounts[] = {ROLE_AUTH, ROLE_STORE, ROLE_QUEUE, ROLE_ROUTER, ROLE_SMTPD,
-    ROLE_POP3D, ROLE_IMAPD, ROLE_WEBD, ROLE_FETCHER};
+    ROLE_POP3D, ROLE_DELIVER, ROLE_IMAPD, ROLE_WEBD, ROLE_FETCHER};
 
 static struct {
 	unsigned role;

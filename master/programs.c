@@ -6,14 +6,18 @@
 #include "common/ipc.h"
 #include "common/memory.h"
 
+/* clang-format off */
 const struct program programs[] = {
-    {"auth", ROLE_AUTH, CONFINE_FILES, 4, "auth.sock", NULL, false, NULL, {"users"}},
-    {"store", ROLE_STORE, CONFINE_FILES, 3, "store.sock", NULL, false, NULL, {"mail"}},
-    {"queue", ROLE_QUEUE, CONFINE_FILES, 2, "queue.sock", NULL, false, NULL, {"spool", "failures"}},
-    {"router", ROLE_ROUTER, CONFINE_ROUTER, 1, "router.sock", NULL, false, NULL, {NULL}},
-    {"smtpd", ROLE_SMTPD, CONFINE_NETWORK, 0, NULL, "SMTP Workers", true, "Run SMTPD", {NULL}},
-    {"pop3d", ROLE_POP3D, CONFINE_NETWORK, 0, NULL, "POP3 Workers", true, NULL, {NULL}},
+	/* name, role, profile, stage, socket, workers, overlaps, on demand, run key, directories */
+	{ "auth", ROLE_AUTH, CONFINE_FILES, 5, "auth.sock", NULL, NULL, false, false, NULL, {"users"} },
+	{ "store", ROLE_STORE, CONFINE_FILES, 4, "store.sock", NULL, NULL, false, false, NULL, {"mail"} },
+	{ "queue", ROLE_QUEUE, CONFINE_FILES, 3, "queue.sock", NULL, NULL, false, false, NULL, {"spool", "failures"} },
+	{ "router", ROLE_ROUTER, CONFINE_ROUTER, 1, "router.sock", NULL, NULL, false, false, NULL, {NULL} },
+	{ "smtpd", ROLE_SMTPD, CONFINE_NETWORK, 0, NULL, "limits", "SMTP Workers", true, false, "Run SMTPD", {NULL} },
+	{ "pop3d", ROLE_POP3D, CONFINE_NETWORK, 0, NULL, "limits", "POP3 Workers", true, false, NULL, {NULL} },
+	{ "deliver", ROLE_DELIVER, CONFINE_OUTGOING, 2, "deliver.sock", "mail", "Maximum MTA Routers", true, true, NULL, {NULL} },
 };
+/* clang-format on */
 const size_t n_programs = nitems(programs);
 
 const struct program_directory program_directories[] = {

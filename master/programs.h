@@ -13,11 +13,12 @@ struct program {
 	const char *name;
 	unsigned role;
 	enum confine_profile profile;
-	unsigned stop_stage;	    /* lower ones are drained first */
-	const char *unix_socket;    /* the listening end it gets, or NULL */
-	const char *workers_key;    /* in [limits], NULL: one process */
-	bool overlaps;		    /* a new process may start beside the old one */
-	const char *run_key;	    /* in [mail]: "false" means not at all; NULL: always */
+	unsigned stop_stage;			   /* lower ones are drained first */
+	const char *unix_socket;		   /* the listening end it gets, or NULL */
+	const char *workers_section, *workers_key; /* NULL: one process */
+	bool overlaps;				   /* a new process may start beside the old one */
+	bool on_demand;	     /* runs while there is work: demand.h; the key says how many at most */
+	const char *run_key; /* in [mail]: "false" means not at all; NULL: always */
 	const char *directories[3]; /* names of directories it gets, see directory table */
 };
 

@@ -14,8 +14,9 @@
 #include "common/config_tls_check.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/nameserver.h"
 
-enum { PEM_MAX_BYTES = 60000 };
+enum { PEM_MAX_BYTES = 60000, RESOLV_CONF_MAX_BYTES = 65536 };
 
 static void
 send_setting(void *arg, const char *section, const char *key, const char *value)
@@ -70,14 +71,14 @@ send_instance(struct supervisor *s, struct process *p, const struct program *pro
 /* ---- certificate and key: network programs cannot open files ---- */
 
 static void
-send_file(struct process *p, const char *key, const char *path)
+send_file(struct process *p, const char *key, const char *path, const char *so)
 {
 	static char text[PEM_MAX_BYTES + 1];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t n = fd != -1 ? read(fd, text, PEM_MAX_BYTES) : -1;
 
 	if (n == -1)
-		log_warn("cannot read %s: %s; %s offers no TLS", path, strerror(errno), p->name);
+		log_warn("cannot read %s: %s; %s %s", path, strerror(errno), p->name, so);
 	closefd(&fd);
 	text[n < 0 ? 0 : n] = '\0';
 	send_setting(p, "tls", key, text);
@@ -92,10 +93,73 @@ send_tls(struct supervisor *s, struct process *p)
 	const char *key = config_text(c, "tls", "Private Key");
 	struct tls_check check;
 
-	send_file(p, "Certificate PEM", certificate);
-	send_file(p, "Private Key PEM", key);
+	send_file(p, "Certificate PEM", certificate, "offers no TLS");
+	send_file(p, "Private Key PEM", key, "offers no TLS");
 	config_tls_check(&check, certificate, key);
 	strlcpy(s->tls_problem, check.unusable ? check.text : "", sizeof s->tls_problem);
+}
+
+static void
+send_client_certificate(struct supervisor *s, struct process *p)
+{
+	static const char *const keys[][2] = {
+	    {"Client Certificate", "Client Certificate PEM"}, {"Client Key", "Client Key PEM"}};
+
+	for (size_t i = 0; i < nitems(keys); i++) {
+		const char *path = config_text(s->instance->config, "tls", keys[i][0]);
+
+		if (path[0] == '\0')
+			send_setting(p, "tls", keys[i][1], "");
+		else
+			send_file(p, keys[i][1], path, "shows no client certificate");
+	}
+}
+
+/* ---- DNS servers: those of the configuration, else of the host ---- */
+
+static void
+read_resolv_conf(struct resolv_conf *conf)
+{
+	static char text[RESOLV_CONF_MAX_BYTES];
+	int fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = fd != -1 ? read(fd, text, sizeof text) : 0;
+
+	/* The C library does without it too. */
+	closefd(&fd);
+	resolv_conf_parse((struct span){text, n > 0 ? n : 0}, conf);
+}
+
+static void
+send_servers_of_host(struct process *p, bool trust)
+{
+	char list[RESOLV_CONF_SERVERS_MAX * (NAMESERVER_TEXT_SIZE + 1)] = "";
+	struct resolv_conf conf;
+
+	read_resolv_conf(&conf);
+	for (size_t i = 0; i < conf.n; i++) {
+		strlcat(list, conf.servers[i], sizeof list);
+		strlcat(list, " ", sizeof list);
+	}
+	send_setting(p, "resolver", "Servers", list);
+	send_setting(p, "resolver", "Trust AD", trust || conf.trust_ad ? "true" : "false");
+}
+
+static void
+send_resolver(struct supervisor *s, struct process *p)
+{
+	const struct config *c = s->instance->config;
+	const char *first = config_text(c, "common", "DNS Primary");
+	const char *second = config_text(c, "common", "DNS Secondary");
+	bool trust = config_bool(c, "common", "Trust DNSSEC");
+	char list[2 * (NAMESERVER_TEXT_SIZE + 1)];
+
+	if (first[0] == '\0' && second[0] == '\0') {
+		send_servers_of_host(p, trust);
+		return;
+	}
+	snprintf(list, sizeof list, "%s %s", first, second);
+	send_setting(p, "resolver", "Servers", list);
+	send_setting(p, "resolver", "Trust AD", trust ? "true" : "false");
 }
 
 /* ---- descriptors ---- */
@@ -156,7 +220,9 @@ slice_workers(const struct supervisor *s, const struct program *program)
 	if (program->run_key != NULL && !config_bool(c, "mail", program->run_key))
 		return 0;
 	if (program->workers_key != NULL)
-		n = config_u64(c, "limits", program->workers_key);
+		n = config_u64(c, program->workers_section, program->workers_key);
+	if (program->on_demand)
+		return n < ON_DEMAND_MAX ? n : ON_DEMAND_MAX;
 	if (n == 0)
 		n = sysconf(_SC_NPROCESSORS_ONLN);
 	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : n;
@@ -175,6 +241,10 @@ slice_send(struct supervisor *s, struct process *p, const struct slot *slot, boo
 	send_instance(s, p, program);
 	if (program->profile == CONFINE_NETWORK)
 		send_tls(s, p);
+	if (program->profile == CONFINE_OUTGOING) {
+		send_client_certificate(s, p);
+		send_resolver(s, p);
+	}
 	send_listeners(s, p, first);
 	if (first)
 		send_possessions(s, p, program);

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/span.h"
+#include "master/demand.h"
 #include "master/programs.h"
 
 struct gathering {
@@ -57,11 +58,28 @@ describe(const struct process *p)
 }
 
 static json_t *
-describe_waiting(const struct slot *slot)
+describe_waiting(const struct slot *slot, const char *state)
 {
 	return json_pack("{s:s, s:i, s:n, s:i, s:i, s:s, s:i, s:s}", "name", slot->program->name,
 	    "worker", (int)slot->worker, "pid", "uptime_s", 0, "restarts", (int)slot->restarts,
-	    "state", slot_state_name(slot), "memory_kb", 0, "protections", "");
+	    "state", state, "memory_kb", 0, "protections", "");
+}
+
+static bool
+has_process(const struct supervisor *s, const struct program *program)
+{
+	for (size_t i = 0; i < s->n_slots; i++)
+		if (s->slots[i].program == program && s->slots[i].process != NULL)
+			return true;
+	return false;
+}
+
+static const char *
+state_on_demand(const struct slot *slot)
+{
+	const struct demand *d = slot->supervisor->demands[slot->program - programs];
+
+	return demand_is_paused(d) ? "backoff" : "on demand";
 }
 
 static void
@@ -87,15 +105,31 @@ on_counters(void *arg, int code, bool more, struct span text)
 	free(one);
 }
 
+/* One that is busy hears nobody. */
+static bool
+answers(const struct process *p)
+{
+	for (size_t i = 0; i < n_programs; i++)
+		if (strcmp(programs[i].name, p->name) == 0)
+			return !programs[i].on_demand;
+	return true;
+}
+
 static void
 add_process(struct supervisor *s, struct gathering *g, json_t *list, struct process *p)
 {
 	static const char *const words[] = {"status"};
-	struct one *one = xmalloc(sizeof *one);
+	json_t *program = describe(p);
+	struct one *one;
 
+	json_array_append_new(list, program);
+	if (!answers(p)) {
+		json_object_set_new(program, "counters", json_null());
+		return;
+	}
+	one = xmalloc(sizeof *one);
 	one->gathering = g;
-	one->program = describe(p);
-	json_array_append_new(list, one->program);
+	one->program = program;
 	g->waiting++;
 	supervisor_ask(s, p, words, 1, on_counters, one);
 }
@@ -155,8 +189,10 @@ add_slots(struct supervisor *s, struct gathering *g, json_t *list)
 
 		if (slot->process != NULL)
 			add_process(s, g, list, slot->process);
-		else if (slot->wanted)
-			json_array_append_new(list, describe_waiting(slot));
+		else if (slot->wanted && !slot->program->on_demand)
+			json_array_append_new(list, describe_waiting(slot, slot_state_name(slot)));
+		else if (slot->worker == 0 && slot->wanted && !has_process(s, slot->program))
+			json_array_append_new(list, describe_waiting(slot, state_on_demand(slot)));
 	}
 	for (struct process *p = s->processes; p != NULL; p = p->next)
 		if (p->slot == NULL)

@@ -18,6 +18,7 @@
 #include "common/memory.h"
 #include "common/role.h"
 #include "master/ask.h"
+#include "master/demand.h"
 #include "master/programs.h"
 #include "master/slice.h"
 
@@ -25,11 +26,10 @@ enum {
 	BACKOFF_MAX_S = 60,
 	LIVED_LONG_US = 30 * 1000000,
 	LOUD_DEATHS = 3,
-	LAST_STAGE = 4,
+	LAST_STAGE = 5,
 	NO_LIMIT_S = 3600
 };
 
-static void start_slot(struct slot *slot);
 static void advance_stop(struct supervisor *s);
 
 const char *
@@ -49,6 +49,28 @@ program_of(const struct process *p)
 	fatalx("no program is called %s", p->name); /* names come from the table itself */
 }
 
+static void
+look_for_demand(struct supervisor *s)
+{
+	for (size_t i = 0; i < n_programs; i++)
+		if (s->demands[i] != NULL)
+			demand_look(s->demands[i]);
+}
+
+/* NULL for a program that runs all the time. */
+static struct demand *
+demand_of(const struct slot *slot)
+{
+	return slot->supervisor->demands[slot->program - programs];
+}
+
+/* Is to have a process, whether there is work or not. */
+static bool
+must_run(const struct slot *slot)
+{
+	return slot->wanted && !slot->program->on_demand;
+}
+
 /* ---- what processes say ---- */
 
 static void
@@ -62,7 +84,7 @@ static bool
 all_run(const struct supervisor *s)
 {
 	for (size_t i = 0; i < s->n_slots; i++)
-		if (s->slots[i].wanted && s->slots[i].state != SLOT_RUNNING)
+		if (must_run(&s->slots[i]) && s->slots[i].state != SLOT_RUNNING)
 			return false;
 	return true;
 }
@@ -71,10 +93,10 @@ bool
 supervisor_is_settled(const struct supervisor *s)
 {
 	for (const struct process *p = s->processes; p != NULL; p = p->next)
-		if (p->slot != NULL && (!p->ready || p->draining))
+		if (p->slot != NULL && !p->slot->program->on_demand && (!p->ready || p->draining))
 			return false;
 	for (size_t i = 0; i < s->n_slots; i++)
-		if (s->slots[i].wanted && s->slots[i].process == NULL &&
+		if (must_run(&s->slots[i]) && s->slots[i].process == NULL &&
 		    s->slots[i].state != SLOT_BACKOFF)
 			return false;
 	return true;
@@ -92,7 +114,12 @@ on_ready(struct process *p, struct reader *r)
 		return;
 	}
 	p->slot->state = SLOT_RUNNING;
-	log_info("%s[%d] runs: %s", p->name, p->pid, p->protections);
+	if (p->slot->program->on_demand) {
+		log_debug("%s[%d] runs: %s", p->name, p->pid, p->protections);
+		demand_look(demand_of(p->slot));
+	} else {
+		log_info("%s[%d] runs: %s", p->name, p->pid, p->protections);
+	}
 	if (!s->was_ready && all_run(s)) {
 		s->was_ready = true;
 		s->ops->on_ready(s->arg);
@@ -132,20 +159,33 @@ static void
 on_backoff(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	start_slot(arg);
+	supervisor_start_slot(arg);
+}
+
+unsigned
+supervisor_backoff_s(const struct program *program, unsigned deaths)
+{
+	unsigned seconds = deaths == 0 ? 0 : deaths > 6 ? BACKOFF_MAX_S : 1u << (deaths - 1);
+
+	if (deaths + 1 >= LOUD_DEATHS)
+		log_warn("%s KEEPS DYING: %u times in a row; started again in %u s", program->name,
+		    deaths + 1, seconds);
+	return seconds;
 }
 
 static void
-start_later(struct slot *slot)
+start_later(struct slot *slot, bool lived_long)
 {
-	unsigned n = slot->fast_deaths++, seconds = n == 0  ? 0
-						    : n > 6 ? BACKOFF_MAX_S
-							    : 1u << (n - 1);
-	struct timeval wait = {seconds, 0};
+	struct timeval wait = {0};
 
-	if (slot->fast_deaths >= LOUD_DEATHS)
-		log_warn("%s KEEPS DYING: %u times in a row; started again in %u s",
-		    slot->program->name, slot->fast_deaths, seconds);
+	if (slot->program->on_demand) {
+		slot->state = SLOT_OFF;
+		demand_on_death(demand_of(slot), lived_long);
+		return;
+	}
+	if (lived_long)
+		slot->fast_deaths = 0;
+	wait.tv_sec = supervisor_backoff_s(slot->program, slot->fast_deaths++);
 	slot->state = SLOT_BACKOFF;
 	evtimer_add(slot->backoff, &wait);
 }
@@ -165,16 +205,30 @@ free_row(const struct supervisor *s, const struct program *program)
 	return row;
 }
 
-static void
-start_slot(struct slot *slot)
+/* It would keep the account of root. */
+static bool
+lacks_account(const struct supervisor *s, const struct program *program)
+{
+	return s->instance->separated && instance_uid(s->instance, program->role) == (uid_t)-1;
+}
+
+void
+supervisor_start_slot(struct slot *slot)
 {
 	struct supervisor *s = slot->supervisor;
-	struct process *p = process_start(s->base, s->instance->programs, slot->program->name,
-	    on_process_message, on_process_close);
+	struct process *p;
 
+	if (lacks_account(s, slot->program)) {
+		log_warn("cannot start %s: there is no account sambar-%s", slot->program->name,
+		    slot->program->name);
+		start_later(slot, false);
+		return;
+	}
+	p = process_start(s->base, s->instance->programs, slot->program->name, on_process_message,
+	    on_process_close);
 	if (p == NULL) {
 		log_warn("cannot start %s: %s", slot->program->name, strerror(errno));
-		start_later(slot);
+		start_later(slot, false);
 		return;
 	}
 	p->supervisor = s;
@@ -227,8 +281,8 @@ end_slot(struct slot *slot)
 	evtimer_del(slot->backoff);
 	if (p == NULL) {
 		slot->state = SLOT_OFF;
-		if (slot->wanted)
-			start_slot(slot);
+		if (must_run(slot))
+			supervisor_start_slot(slot);
 		return;
 	}
 	if (slot->program->overlaps) {
@@ -236,8 +290,8 @@ end_slot(struct slot *slot)
 		slot->process = NULL;
 		slot->state = SLOT_OFF;
 		drain(p);
-		if (slot->wanted)
-			start_slot(slot);
+		if (must_run(slot))
+			supervisor_start_slot(slot);
 		return;
 	}
 	slot->state = SLOT_STOPPING;
@@ -265,7 +319,7 @@ slot_lost(struct supervisor *s, struct slot *slot, struct process *p, const char
 	if (s->stopping || !slot->wanted)
 		return;
 	if (planned) {
-		start_slot(slot);
+		supervisor_start_slot(slot);
 		return;
 	}
 	if (!s->was_ready) {
@@ -273,9 +327,21 @@ slot_lost(struct supervisor *s, struct slot *slot, struct process *p, const char
 		return;
 	}
 	slot->restarts++;
-	if (monotonic_us() - p->started_us > LIVED_LONG_US)
-		slot->fast_deaths = 0;
-	start_later(slot);
+	start_later(slot, monotonic_us() - p->started_us > LIVED_LONG_US);
+}
+
+/* It ends by itself when there is no more work. */
+static void
+on_demand_slot_lost(struct slot *slot, struct process *p, bool ordinary)
+{
+	slot->process = NULL;
+	slot->state = SLOT_OFF;
+	if (ordinary) {
+		demand_on_end(demand_of(slot));
+	} else {
+		slot->restarts++;
+		start_later(slot, monotonic_us() - p->started_us > LIVED_LONG_US);
+	}
 }
 
 static void
@@ -304,10 +370,13 @@ clear_counts(const struct supervisor *s, const struct process *p)
 static void
 process_ended(struct supervisor *s, struct process *p, int status)
 {
+	bool on_demand = program_of(p)->on_demand;
 	char how[128];
 
 	describe_exit(how, sizeof how, p, status);
-	if (p->draining && status == 0)
+	if (on_demand && status == 0)
+		log_debug("%s", how);
+	else if (p->draining && status == 0)
 		log_info("%s", how);
 	else
 		log_warn("%s", how);
@@ -318,10 +387,13 @@ process_ended(struct supervisor *s, struct process *p, int status)
 		}
 	ask_forget_process(s, p);
 	clear_counts(s, p);
-	if (p->slot != NULL)
+	if (p->slot != NULL && on_demand)
+		on_demand_slot_lost(p->slot, p, status == 0);
+	else if (p->slot != NULL)
 		slot_lost(s, p->slot, p, how);
 	process_free(&p);
 	tell_change(s);
+	look_for_demand(s);
 	if (s->stopping)
 		advance_stop(s);
 }
@@ -396,6 +468,7 @@ supervisor_stop(struct supervisor *s)
 		if (s->slots[i].process == NULL)
 			s->slots[i].state = SLOT_OFF;
 	}
+	look_for_demand(s);
 	drain_stage(s);
 	advance_stop(s);
 }
@@ -418,11 +491,12 @@ start_and_end_slots(struct supervisor *s)
 	for (size_t i = 0; i < s->n_slots; i++) {
 		struct slot *slot = &s->slots[i];
 
-		if (slot->wanted && slot->state == SLOT_OFF)
-			start_slot(slot);
+		if (must_run(slot) && slot->state == SLOT_OFF)
+			supervisor_start_slot(slot);
 		else if (!slot->wanted && slot->state != SLOT_OFF && slot->state != SLOT_STOPPING)
 			end_slot(slot);
 	}
+	look_for_demand(s);
 }
 
 static const char *
@@ -489,7 +563,7 @@ static int
 make_connection_tables(struct supervisor *s, char **why)
 {
 	for (size_t i = 0; i < n_programs; i++) {
-		if (programs[i].workers_key == NULL)
+		if (programs[i].workers_key == NULL || programs[i].on_demand)
 			continue;
 		s->connections[i] = memfd_create("connections", MFD_CLOEXEC);
 		if (s->connections[i] == -1 ||
@@ -517,19 +591,34 @@ open_all(struct supervisor *s, char **why)
 	return make_connection_tables(s, why);
 }
 
+static unsigned
+processes_max(const struct program *program)
+{
+	return program->on_demand ? ON_DEMAND_MAX : WORKERS_MAX;
+}
+
 static void
 make_slots(struct supervisor *s)
 {
-	s->n_slots = n_programs * WORKERS_MAX;
-	s->slots = xcalloc(s->n_slots, sizeof *s->slots);
-	for (size_t i = 0; i < s->n_slots; i++) {
-		struct slot *slot = &s->slots[i];
+	size_t at = 0;
 
-		slot->supervisor = s;
-		slot->program = &programs[i / WORKERS_MAX];
-		slot->worker = i % WORKERS_MAX;
-		slot->backoff = evtimer_new(s->base, on_backoff, slot);
-	}
+	for (size_t i = 0; i < n_programs; i++)
+		s->n_slots += processes_max(&programs[i]);
+	s->slots = xcalloc(s->n_slots, sizeof *s->slots);
+	for (size_t i = 0; i < n_programs; i++)
+		for (unsigned worker = 0; worker < processes_max(&programs[i]); worker++)
+			s->slots[at++] = (struct slot){
+			    .supervisor = s, .program = &programs[i], .worker = worker};
+	for (size_t i = 0; i < s->n_slots; i++)
+		s->slots[i].backoff = evtimer_new(s->base, on_backoff, &s->slots[i]);
+}
+
+static void
+watch_for_demand(struct supervisor *s)
+{
+	for (size_t i = 0; i < n_programs; i++)
+		if (programs[i].on_demand)
+			s->demands[i] = demand_new(s, &programs[i], s->unix_sockets[i]);
 }
 
 int
@@ -539,6 +628,7 @@ supervisor_start(struct supervisor *s, struct event_base *base, struct instance 
 	*s = (struct supervisor){
 	    .base = base, .instance = in, .roles = roles, .ops = ops, .arg = arg};
 	s->started_us = monotonic_us();
+	log_set_debug(config_bool(in->config, "log", "Debug"));
 	memset(s->unix_sockets, -1, sizeof s->unix_sockets);
 	memset(s->directories, -1, sizeof s->directories);
 	memset(s->connections, -1, sizeof s->connections);
@@ -549,6 +639,7 @@ supervisor_start(struct supervisor *s, struct event_base *base, struct instance 
 	}
 	s->sigchld = evsignal_new(base, SIGCHLD, on_sigchld, s);
 	event_add(s->sigchld, NULL);
+	watch_for_demand(s);
 	set_wanted(s);
 	start_and_end_slots(s);
 	return 0;
@@ -561,6 +652,8 @@ supervisor_free(struct supervisor *s)
 	if (s->sigchld != NULL)
 		event_free(s->sigchld);
 	s->sigchld = NULL;
+	for (size_t i = 0; i < n_programs; i++)
+		demand_free(&s->demands[i]);
 	for (size_t i = 0; i < s->n_slots; i++)
 		event_free(s->slots[i].backoff);
 	free(s->slots);
@@ -626,6 +719,7 @@ supervisor_reload(struct supervisor *s, struct config *config, char **why)
 	}
 	if (instance_use(s->instance, config, why) == -1)
 		return -1;
+	log_set_debug(config_bool(config, "log", "Debug"));
 	set_wanted(s);
 	send_slices(s);
 	start_and_end_slots(s);
@@ -654,6 +748,10 @@ supervisor_restart(struct supervisor *s, const char *program)
 		if (slot->wanted && slot->state != SLOT_STOPPING)
 			end_slot(slot);
 	}
+	for (size_t i = 0; i < n_programs; i++)
+		if (s->demands[i] != NULL &&
+		    (program == NULL || strcmp(programs[i].name, program) == 0))
+			demand_forgive(s->demands[i]);
 	return known ? n : -1;
 }
 

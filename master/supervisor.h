@@ -17,7 +17,13 @@
 
 enum slot_state { SLOT_OFF, SLOT_STARTING, SLOT_RUNNING, SLOT_STOPPING, SLOT_BACKOFF };
 /* ROWS_MAX: processes of one program, retired ones that finish their work included. */
-enum { DIRECTORIES = 4, PROGRAMS = 6, WORKERS_MAX = 64, ROWS_MAX = 4 * WORKERS_MAX };
+enum {
+	DIRECTORIES = 4,
+	PROGRAMS = 7,
+	WORKERS_MAX = 64,
+	ON_DEMAND_MAX = 1000, /* of a program that is started on demand */
+	ROWS_MAX = 4 * WORKERS_MAX
+};
 
 /* A place for one process of a program. */
 struct slot {
@@ -28,12 +34,12 @@ struct slot {
 	struct process *process; /* NULL in OFF and BACKOFF */
 	unsigned restarts;	 /* after a death */
 	unsigned fast_deaths;	 /* in a row; sets the delay */
-	bool wanted;		 /* start again when the process has ended */
+	bool wanted; /* start again when the process has ended; on demand: may be used */
 	struct event *backoff;
 };
 
 struct supervisor_ops {
-	/* Every slot runs for the first time. */
+	/* Every slot runs for the first time, but those on demand. */
 	void (*on_ready)(void *arg);
 	/* A program could not be started the first time; all are being stopped. */
 	void (*on_failed)(void *arg, const char *sentence);
@@ -51,8 +57,9 @@ struct supervisor {
 	struct instance *instance;
 	struct sockets tcp;
 	int unix_sockets[PROGRAMS], directories[DIRECTORIES];
-	int connections[PROGRAMS]; /* shared tables, see connections.h */
-	unsigned roles;		   /* which programs are run at all */
+	int connections[PROGRAMS];	  /* shared tables, see connections.h */
+	struct demand *demands[PROGRAMS]; /* NULL: not on demand */
+	unsigned roles;			  /* which programs are run at all */
 	struct slot *slots;
 	size_t n_slots;
 	struct process *processes; /* all, retired ones too */
@@ -85,7 +92,8 @@ int supervisor_reload(struct supervisor *s, struct config *config, char **why);
  * the configuration does not want. -1 when there is none of that name. */
 int supervisor_restart(struct supervisor *s, const char *program);
 
-/* True when no slot is on its way to another state. */
+/* True when no slot is on its way to another state. Those on demand, which hear nobody while they
+ * work, do not count. */
 bool supervisor_is_settled(const struct supervisor *s);
 
 /*
@@ -98,5 +106,10 @@ void supervisor_ask(struct supervisor *s, struct process *p, const char *const *
 struct process *supervisor_process(struct supervisor *s, const char *program);
 
 const char *slot_state_name(const struct slot *slot);
+
+/* demand.c: starts the process of a slot that is OFF. */
+void supervisor_start_slot(struct slot *slot);
+/* How long the next start waits after so many deaths in a row; from some on it says so loudly. */
+unsigned supervisor_backoff_s(const struct program *program, unsigned deaths);
 
 #endif

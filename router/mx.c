@@ -49,9 +49,8 @@ end_with(struct mx_list *l, enum mx_end end, const char *code, const char *forma
 
 /* ---- names and addresses as text ---- */
 
-/* The A-labels of a domain, in lower case. False when it is none. */
-static bool
-host_name(struct span domain, char out[DNS_HOST_SIZE])
+bool
+mx_host_name(struct span domain, char out[DNS_HOST_SIZE])
 {
 	char text[ADDRESS_DOMAIN_MAX_BYTES + 2], *ascii = NULL;
 	bool ok;
@@ -458,7 +457,7 @@ mx_of_domain(struct dns *d, const struct mx_settings *s, struct span domain, uin
 	start(&q, list);
 	if (domain.len > 0 && domain.at[0] == '[')
 		resolve_literal(&q, domain);
-	else if (!host_name(domain, name))
+	else if (!mx_host_name(domain, name))
 		no_domain(list, domain);
 	else
 		resolve_name(&q, name);
@@ -477,7 +476,7 @@ mx_of_host(struct dns *d, const struct mx_settings *s, struct span name, uint16_
 		set_found(list);
 		return;
 	}
-	if (!host_name(name, host)) {
+	if (!mx_host_name(name, host)) {
 		end_with(list, MX_LATER, "4.4.4", "<%.255s> is no host name", log_safe(name));
 		return;
 	}

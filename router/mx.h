@@ -37,7 +37,8 @@ enum {
 	MX_TEXT_SIZE = 512
 };
 
-/* For ip_list_new(): addresses that no MX of a stranger's can mean. */
+/* For ip_list_new(): addresses that no MX of a stranger's can mean; the default of Unusable
+ * Addresses. */
 #define MX_UNUSABLE_ADDRESSES "0.0.0.0/8 127.0.0.0/8 224.0.0.0/3 ::/128 ::1/128 fe80::/10 ff00::/8"
 
 struct mx_settings {
@@ -87,5 +88,8 @@ void mx_of_domain(struct dns *d, const struct mx_settings *s, struct span domain
  */
 void mx_of_host(struct dns *d, const struct mx_settings *s, struct span name, uint16_t port,
     int64_t deadline, struct mx_list *list);
+
+/* The A-labels of a domain (RFC 5891), in lower case. False when it is none. */
+bool mx_host_name(struct span domain, char out[DNS_HOST_SIZE]);
 
 #endif

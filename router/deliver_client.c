@@ -1,0 +1,249 @@
+/*
+ * router's handle for one child: sends it jobs and hears what became of them. Holds the child to
+ * its promises: each recipient of the job gets one result, and all have theirs before the job is
+ * done.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/ipc.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/queue_id.h"
+#include "router/deliver.h"
+
+struct deliver_child {
+	struct ipc_channel *channel; /* NULL: it has gone */
+	const struct deliver_ops *ops;
+	void *arg;
+	uint64_t id; /* of the job in hand */
+	bool busy, retires;
+	uint32_t *left; /* its recipients without a result */
+	size_t n_left;
+	unsigned depth; /* callbacks on the stack */
+	bool freed;
+};
+
+static void
+enter(struct deliver_child *c)
+{
+	c->depth++;
+}
+
+/* False: it was freed meanwhile. */
+static bool
+leave(struct deliver_child *c)
+{
+	bool freed = c->freed;
+
+	if (--c->depth == 0 && freed) {
+		free(c->left);
+		free(c);
+	}
+	return !freed;
+}
+
+void
+deliver_child_free(struct deliver_child **cp)
+{
+	struct deliver_child *c = *cp;
+
+	if (c == NULL)
+		return;
+	*cp = NULL;
+	ipc_channel_free(&c->channel);
+	c->freed = true;
+	enter(c);
+	leave(c);
+}
+
+/* ---- the end ---- */
+
+static void
+end(struct deliver_child *c)
+{
+	ipc_channel_free(&c->channel);
+	enter(c);
+	c->ops->on_close(c->arg, c->left, c->busy ? c->n_left : 0);
+	leave(c);
+}
+
+static void
+on_channel_close(void *arg)
+{
+	end(arg);
+}
+
+/* It does not keep to what was agreed. */
+static void
+refuse(struct deliver_child *c, const char *what)
+{
+	log_warn("malformed %s from deliver", what);
+	end(c);
+}
+
+/* ---- what it says ---- */
+
+static bool
+take_out(struct deliver_child *c, uint64_t recipient)
+{
+	for (size_t i = 0; i < c->n_left; i++)
+		if (c->left[i] == recipient) {
+			c->left[i] = c->left[--c->n_left];
+			return true;
+		}
+	return false;
+}
+
+/* False: malformed. */
+static bool
+read_result(struct reader *r, struct deliver_result *result)
+{
+	uint64_t recipient = get_u64(r), ended = get_u64(r), flags = get_u64(r);
+
+	result->reply = get_str(r, REPLY_MAX_BYTES);
+	result->route = get_str(r, DELIVER_ROUTE_MAX_BYTES);
+	if (r->bad || recipient > UINT32_MAX || ended > END_LAST ||
+	    (flags & ~(uint64_t)DELIVER_FLAGS_ALL))
+		return false;
+	result->recipient = recipient;
+	result->end = ended;
+	result->flags = flags;
+	return true;
+}
+
+static void
+on_result(struct deliver_child *c, struct reader *r)
+{
+	enter(c);
+	while (!c->freed && get_more(r)) {
+		struct deliver_result result;
+
+		if (!read_result(r, &result) || !c->busy || !take_out(c, result.recipient)) {
+			refuse(c, "RESULT");
+			break;
+		}
+		c->ops->on_result(c->arg, &result);
+	}
+	leave(c);
+}
+
+static void
+on_done(struct deliver_child *c, struct reader *r)
+{
+	struct deliver_done done;
+	uint64_t open, ended;
+
+	done.id = get_u64(r);
+	open = get_u64(r);
+	ended = get_u64(r);
+	done.text = get_str(r, REPLY_MAX_BYTES);
+	if (get_end(r) == -1 || open > 1 || ended > DELIVER_END_LAST || !c->busy ||
+	    done.id != c->id || c->n_left > 0) {
+		refuse(c, "DONE");
+		return;
+	}
+	done.kept_open = open;
+	done.end = ended;
+	c->busy = false;
+	enter(c);
+	c->ops->on_done(c->arg, &done);
+	if (!c->freed && c->retires && !c->busy)
+		end(c);
+	leave(c);
+}
+
+static void
+on_retire(struct deliver_child *c, struct reader *r)
+{
+	if (get_end(r) == -1) {
+		refuse(c, "RETIRE");
+		return;
+	}
+	c->retires = true;
+	if (!c->busy)
+		end(c);
+}
+
+static void
+on_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
+{
+	struct deliver_child *c = arg;
+
+	(void)tag;
+	switch (type) {
+	case DELIVER_RESULT:
+		on_result(c, r);
+		break;
+	case DELIVER_DONE:
+		on_done(c, r);
+		break;
+	case DELIVER_RETIRE:
+		on_retire(c, r);
+		break;
+	default:
+		refuse(c, "message");
+	}
+}
+
+/* ---- jobs ---- */
+
+struct deliver_child *
+deliver_child_new(
+    struct event_base *base, const char *path, const struct deliver_ops *ops, void *arg)
+{
+	int fd = ipc_connect_nonblocking(path);
+	struct deliver_child *c;
+
+	if (fd == -1)
+		return NULL;
+	c = xcalloc(1, sizeof *c);
+	c->ops = ops;
+	c->arg = arg;
+	c->channel = ipc_channel_new(base, fd, on_message, on_channel_close, c);
+	return c;
+}
+
+bool
+deliver_child_is_free(const struct deliver_child *c)
+{
+	return !c->busy && !c->retires && c->channel != NULL;
+}
+
+static void
+put_job(struct writer *w, const struct deliver_job *job)
+{
+	const struct deliver_destination *to = &job->to;
+
+	ipc_write(w, DELIVER_JOB, 0);
+	put_u64(w, job->id);
+	put_u64(w, to->kind);
+	put_str(w, to->name);
+	put_u64(w, to->port);
+	put_u64(w, to->tls);
+	put_u64(w, to->dane);
+	put_str(w, to->tls_names);
+	put_str(w, to->user);
+	put_str(w, to->password);
+	put_u64(w, to->auth_in_clear);
+	put_str(w, job->reverse_path);
+	for (size_t i = 0; i < job->n; i++)
+		put_u64(w, job->recipients[i]);
+}
+
+void
+deliver_child_send(struct deliver_child *c, const struct deliver_job *job, int fd)
+{
+	struct writer w;
+
+	if (!deliver_child_is_free(c) || job->n == 0 || job->n > DELIVER_RECIPIENTS_MAX)
+		fatalx("a job that no child can take: %s", queue_id_text(job->id));
+	c->busy = true;
+	c->id = job->id;
+	c->n_left = job->n;
+	c->left = xrealloc(c->left, job->n * sizeof *c->left);
+	memcpy(c->left, job->recipients, job->n * sizeof *c->left);
+	put_job(&w, job);
+	ipc_channel_send(c->channel, &w, fd);
+}

@@ -1,0 +1,250 @@
+/*
+ * What deliver takes from its settings, and from the host that it runs on: the issuers'
+ * certificates, the addresses of the interfaces, and whether there are routes. Opens the file of
+ * Trusted Roots; sends nothing.
+ */
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/nameserver.h"
+#include "router/deliver_private.h"
+
+/* ---- addresses of ours ---- */
+
+static void
+append(char **list, const char *text)
+{
+	char *longer = xasprintf("%s%s%s", *list, (*list)[0] ? " " : "", text);
+
+	free(*list);
+	*list = longer;
+}
+
+static char *
+addresses_of_interfaces(void)
+{
+	char *list = xstrdup(""), text[SOCKET_ADDRESS_TEXT_SIZE];
+	struct ifaddrs *all;
+
+	if (getifaddrs(&all) == -1) {
+		log_warn("cannot read the addresses of the interfaces: loops through them are not "
+			 "seen");
+		return list;
+	}
+	for (const struct ifaddrs *one = all; one != NULL; one = one->ifa_next)
+		if (one->ifa_addr != NULL &&
+		    (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6)) {
+			socket_address_text(one->ifa_addr, text);
+			append(&list, text);
+		}
+	freeifaddrs(all);
+	return list;
+}
+
+static uint16_t
+port_of(const struct sockaddr_storage *address)
+{
+	return ntohs(address->ss_family == AF_INET
+			 ? ((const struct sockaddr_in *)address)->sin_port
+			 : ((const struct sockaddr_in6 *)address)->sin6_port);
+}
+
+static bool
+is_wildcard(const struct sockaddr_storage *address)
+{
+	if (address->ss_family == AF_INET)
+		return ((const struct sockaddr_in *)address)->sin_addr.s_addr == INADDR_ANY;
+	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)address)->sin6_addr);
+}
+
+/* Those of one family, which a colon tells. */
+static void
+append_interfaces(char **list, const char *interfaces, int family)
+{
+	struct span rest = span_of(interfaces), one;
+	char text[SOCKET_ADDRESS_TEXT_SIZE];
+	bool more;
+
+	do {
+		more = span_take(&rest, ' ', &one);
+		if (one.len > 0 && (memchr(one.at, ':', one.len) != NULL) == (family == AF_INET6) &&
+		    span_copy(one, text, sizeof text))
+			append(list, text);
+	} while (more);
+}
+
+struct ip_list *
+deliver_own_addresses(const struct deliver_config *c, uint16_t port)
+{
+	struct span rest = span_of(c->listens), one;
+	char *list = xstrdup(c->own_addresses), text[SOCKET_ADDRESS_TEXT_SIZE];
+	struct sockaddr_storage address;
+	struct ip_list *own;
+	bool more;
+
+	do {
+		more = span_take(&rest, ' ', &one);
+		if (!nameserver_parse(one, &address) || port_of(&address) != port)
+			continue;
+		if (is_wildcard(&address)) {
+			append_interfaces(&list, c->interfaces, address.ss_family);
+		} else {
+			socket_address_text((const struct sockaddr *)&address, text);
+			append(&list, text);
+		}
+	} while (more);
+	own = ip_list_new(span_of(list));
+	free(list);
+	return own;
+}
+
+/* ---- routes ---- */
+
+/* Nothing is sent: connect() of a datagram socket looks for a route only. */
+static bool
+has_route(const char *somewhere)
+{
+	struct sockaddr_storage address;
+	int fd;
+	bool routed;
+
+	if (!nameserver_parse(span_of(somewhere), &address))
+		return false;
+	fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	routed = fd != -1 && connect(fd, (const struct sockaddr *)&address,
+				 address.ss_family == AF_INET ? sizeof(struct sockaddr_in)
+							      : sizeof(struct sockaddr_in6)) == 0;
+	closefd(&fd);
+	return routed;
+}
+
+static void
+choose_protocol(struct deliver_config *c, const char *choice)
+{
+	c->ipv4 = strcmp(choice, "IPv6") != 0;
+	c->ipv6 = strcmp(choice, "IPv4") != 0;
+	if (strcmp(choice, "auto") != 0)
+		return;
+	/* Any addresses that the world routes: those of two root servers. */
+	c->ipv4 = has_route("198.41.0.4");
+	c->ipv6 = has_route("2001:503:ba3e::2:30");
+	if (!c->ipv4 && !c->ipv6) /* a network of its own */
+		c->ipv4 = c->ipv6 = true;
+}
+
+/* ---- the rest ---- */
+
+static void
+read_servers(struct dns_settings *dns, const struct settings *s)
+{
+	struct span rest = span_of(settings_text(s, "resolver", "Servers")), one;
+	bool more;
+
+	do {
+		more = span_take(&rest, ' ', &one);
+		if (dns->n_servers < nitems(dns->servers) &&
+		    nameserver_parse(one, &dns->servers[dns->n_servers]))
+			dns->n_servers++;
+	} while (more);
+	dns->trust_ad = settings_bool(s, "resolver", "Trust AD");
+	dns->timeout_ms = settings_u64(s, "timeouts", "DNS Reply") * 1000;
+}
+
+static void
+read_timeouts(struct smtp_timeouts *t, const struct settings *s)
+{
+	unsigned reply_s = settings_u64(s, "timeouts", "Outgoing Reply");
+
+	*t = smtp_timeouts_default;
+	t->connect_s = settings_u64(s, "timeouts", "Outgoing Connect");
+	t->tls_s = settings_u64(s, "timeouts", "TLS Handshake");
+	t->greeting_s = t->ehlo_s = t->auth_s = t->mail_s = t->rcpt_s = t->data_s = reply_s;
+	t->block_s = settings_u64(s, "timeouts", "Outgoing Data");
+	t->end_s = settings_u64(s, "timeouts", "Outgoing End");
+}
+
+static const char *
+or_null(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
+}
+
+static void
+make_context(struct deliver_config *c, const struct settings *s)
+{
+	const char *certificate = or_null(settings_text(s, "tls", "Client Certificate PEM"));
+	const char *key = or_null(settings_text(s, "tls", "Client Key PEM")), *why;
+	const char *path = settings_text(s, "tls", "Trusted Roots");
+	bool newest = strcmp(settings_text(s, "tls", "Minimum Version"), "TLSv1.3") == 0;
+	X509_STORE *roots = smtp_tls_roots(path, &why);
+
+	if (roots == NULL)
+		c->roots_why = xasprintf("%s: %s", path, why);
+	if (certificate == NULL || key == NULL)
+		certificate = key = NULL;
+	c->context = smtp_tls_context(roots, certificate, key, newest, &why);
+	if (c->context == NULL && certificate != NULL) {
+		log_warn("- client-certificate unusable reason=%s", why);
+		c->context = smtp_tls_context(roots, NULL, NULL, newest, &why);
+	}
+	if (c->context == NULL)
+		fatalx("cannot use TLS: %s", why);
+	X509_STORE_free(roots);
+}
+
+static char *
+list_of(const struct settings *s, const char *section, const char *const *keys, size_t n)
+{
+	char *list = xstrdup("");
+
+	for (size_t i = 0; i < n; i++)
+		append(&list, settings_text(s, section, keys[i]));
+	return list;
+}
+
+struct deliver_config *
+deliver_config_new(const struct settings *s)
+{
+	static const char *const ports[] = {"SMTP", "Submission", "SMTPS"};
+	struct deliver_config *c = xcalloc(1, sizeof *c);
+
+	c->helo = xstrdup(settings_text(s, "mail", "Mail Server"));
+	c->own_names = xasprintf("%s %s", c->helo, settings_text(s, "outgoing", "Own Names"));
+	c->listens = list_of(s, "listen", ports, nitems(ports));
+	c->interfaces = addresses_of_interfaces();
+	c->own_addresses = xstrdup(settings_text(s, "outgoing", "Own Addresses"));
+	c->unusable = ip_list_new(span_of(settings_text(s, "outgoing", "Unusable Addresses")));
+	choose_protocol(c, settings_text(s, "outgoing", "IP Protocol"));
+	read_servers(&c->dns, s);
+	read_timeouts(&c->timeouts, s);
+	c->idle_s = settings_u64(s, "timeouts", "Outgoing Idle");
+	c->trace = settings_bool(s, "mail", "Trace Router");
+	make_context(c, s);
+	return c;
+}
+
+void
+deliver_config_free(struct deliver_config **cp)
+{
+	struct deliver_config *c = *cp;
+
+	if (c == NULL)
+		return;
+	*cp = NULL;
+	free(c->helo);
+	free(c->own_names);
+	free(c->listens);
+	free(c->interfaces);
+	free(c->own_addresses);
+	free(c->roots_why);
+	ip_list_free(&c->unusable);
+	SSL_CTX_free(c->context);
+	free(c);
+}
