@@ -48,7 +48,7 @@ enum behaviour {
 	B_MANY		 /* `many` MX made up behind the answer, over TCP */
 };
 
-struct rule {
+struct dns_rule {
 	const char *name; /* of the question, lower case */
 	int type;	  /* 0: any */
 	enum behaviour how;
@@ -65,7 +65,7 @@ struct rule {
 };
 
 struct dns_server {
-	const struct rule *rules;
+	const struct dns_rule *rules;
 	size_t n_rules;
 	bool secure_absence; /* AD when there is nothing */
 	struct sockaddr_storage address;
@@ -98,7 +98,7 @@ push_lines(ldns_pkt *pkt, ldns_pkt_section section, const char *lines)
 	free(copy);
 }
 
-static const struct rule *
+static const struct dns_rule *
 find_rule(const struct dns_server *s, const char *name, int type, bool *known)
 {
 	*known = false;
@@ -114,7 +114,7 @@ find_rule(const struct dns_server *s, const char *name, int type, bool *known)
 
 /* The whole answer as it would be sent. Returns its length. */
 static size_t
-make_answer(const struct rule *r, ldns_pkt *query, const char *records, uint8_t *out)
+make_answer(const struct dns_rule *r, ldns_pkt *query, const char *records, uint8_t *out)
 {
 	ldns_pkt *pkt = ldns_pkt_new();
 	uint8_t *wire = NULL;
@@ -185,7 +185,7 @@ question_end(const uint8_t *packet)
 }
 
 static size_t
-spoil(const struct rule *r, uint8_t *out, size_t len)
+spoil(const struct dns_rule *r, uint8_t *out, size_t len)
 {
 	static const uint8_t loop[] = {0xc0, 0, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1};
 	char target[] = {0, 1, 1, 'a', (char)0xc0, 0};
@@ -262,7 +262,7 @@ send_cut(const struct client *c, uint8_t *packet)
 }
 
 static void
-send_fakes(const struct client *c, const struct rule *r, ldns_pkt *query)
+send_fakes(const struct client *c, const struct dns_rule *r, ldns_pkt *query)
 {
 	uint8_t fake[TEST_PACKET_BYTES];
 	size_t len = make_answer(r, query, r->fake, fake);
@@ -319,7 +319,7 @@ refuse_edns(const struct client *c, enum behaviour how, uint8_t *packet)
 }
 
 static void
-obey(const struct client *c, const struct rule *r, ldns_pkt *query)
+obey(const struct client *c, const struct dns_rule *r, ldns_pkt *query)
 {
 	uint8_t out[TEST_PACKET_BYTES];
 	size_t len = spoil(r, out, make_answer(r, query, r->answer, out));
@@ -347,8 +347,8 @@ static void
 answer(const struct client *c, const uint8_t *bytes, size_t len)
 {
 	ldns_pkt *query = NULL;
-	struct rule nothing = {.authority = TEST_SOA, .secure = c->s->secure_absence};
-	const struct rule *r;
+	struct dns_rule nothing = {.authority = TEST_SOA, .secure = c->s->secure_absence};
+	const struct dns_rule *r;
 	const ldns_rr *question;
 	char *name;
 	bool known;
@@ -439,7 +439,7 @@ bind_to(int type, struct sockaddr_storage *address)
 }
 
 static void
-server_start(struct dns_server *s, const struct rule *rules, size_t n_rules)
+dns_server_start(struct dns_server *s, const struct dns_rule *rules, size_t n_rules)
 {
 	struct sockaddr_storage other = {0};
 
@@ -459,7 +459,7 @@ server_start(struct dns_server *s, const struct rule *rules, size_t n_rules)
 }
 
 static void
-server_stop(struct dns_server *s)
+dns_server_stop(struct dns_server *s)
 {
 	assert_int_equal(write(s->stop[1], "", 1), 1);
 	assert_int_equal(pthread_join(s->thread, NULL), 0);
@@ -471,7 +471,7 @@ server_stop(struct dns_server *s)
 }
 
 /* Asks this server, believes its AD, and waits for it longer than any test takes. */
-static struct dns_settings
+static inline struct dns_settings
 settings_for(const struct dns_server *s)
 {
 	struct dns_settings settings = {.n_servers = 1,

@@ -12,7 +12,7 @@
 #define A_OF(name) name " 60 IN A 192.0.2.1"
 #define EVIL(name) name " 60 IN A 203.0.113.66"
 
-static const struct rule rules[] = {
+static const struct dns_rule rules[] = {
     {"plain.example", DNS_A, .answer = A_OF("plain.example.")},
     {"secure.example", DNS_A, .answer = A_OF("secure.example."), .secure = true},
     {"case.example", DNS_A, .answer = A_OF("CASE.example.")},
@@ -119,7 +119,7 @@ set_up(void **state)
 	struct dns_settings settings;
 
 	(void)state;
-	server_start(&server, rules, nitems(rules));
+	dns_server_start(&server, rules, nitems(rules));
 	settings = settings_for(&server);
 	dns = dns_new(&settings);
 	return 0;
@@ -130,7 +130,7 @@ tear_down(void **state)
 {
 	(void)state;
 	dns_free(&dns);
-	server_stop(&server);
+	dns_server_stop(&server);
 	return 0;
 }
 
@@ -316,7 +316,7 @@ test_many_records(void **state)
 
 /* ---- several servers ---- */
 
-static const struct rule refusing[] = {
+static const struct dns_rule refusing[] = {
     {"plain.example", 0, .rcode = LDNS_RCODE_REFUSED},
     {"secure.example", 0, .authority = "example. 60 IN NS ns.example.", .no_ra = true},
     {"cut.example", 0, .how = B_TCP_CLOSES},
@@ -343,7 +343,7 @@ test_the_second_server_is_asked(void **state)
 	struct dns *d;
 
 	(void)state;
-	server_start(&first, refusing, nitems(refusing));
+	dns_server_start(&first, refusing, nitems(refusing));
 	settings.servers[1] = settings.servers[0];
 	settings.servers[0] = first.address;
 	settings.n_servers = 2;
@@ -361,7 +361,7 @@ test_the_second_server_is_asked(void **state)
 	check_status(d, "servfail.example", DNS_A, DNS_NXDOMAIN);
 	assert_int_equal(first.udp, 6);
 	dns_free(&d);
-	server_stop(&first);
+	dns_server_stop(&first);
 }
 
 static void
@@ -372,7 +372,7 @@ test_a_silent_server_comes_last(void **state)
 	struct dns *d;
 
 	(void)state;
-	server_start(&first, refusing, nitems(refusing));
+	dns_server_start(&first, refusing, nitems(refusing));
 	settings.servers[1] = settings.servers[0];
 	settings.servers[0] = first.address;
 	settings.n_servers = 2;
@@ -386,7 +386,7 @@ test_a_silent_server_comes_last(void **state)
 	check_status(d, "plain.example", DNS_A, DNS_LATER); /* it has read all before this */
 	assert_true(first.udp >= 2);
 	dns_free(&d);
-	server_stop(&first);
+	dns_server_stop(&first);
 }
 
 /*

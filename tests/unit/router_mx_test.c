@@ -12,7 +12,7 @@
 #define SHA512 SHA256 SHA256
 #define EE     " 60 IN TLSA 3 1 1 " SHA256
 
-static const struct rule rules[] = {
+static const struct dns_rule rules[] = {
     /* hosts */
     {"a.example", DNS_A, .answer = "a.example. 60 A 192.0.2.1"},
     {"b.example", DNS_AAAA, .answer = "b.example. 60 AAAA 2001:db8::2"},
@@ -224,7 +224,7 @@ set_up(void **state)
 	struct dns_settings s;
 
 	(void)state;
-	server_start(&server, rules, nitems(rules));
+	dns_server_start(&server, rules, nitems(rules));
 	server.secure_absence = true;
 	s = settings_for(&server);
 	dns = dns_new(&s);
@@ -242,7 +242,7 @@ tear_down(void **state)
 	ip_list_free(&own);
 	ip_list_free(&unusable);
 	dns_free(&dns);
-	server_stop(&server);
+	dns_server_stop(&server);
 	return 0;
 }
 

@@ -402,18 +402,31 @@ server_run(void *arg)
 	return NULL;
 }
 
-static inline void
-server_start(struct server *v)
+/* On an address of 127/8; port 0: any. False when it is taken. */
+static inline bool
+server_start_at(struct server *v, const char *ip, in_port_t port)
 {
 	socklen_t len = sizeof v->address;
 
-	v->address = (struct sockaddr_in){.sin_family = AF_INET};
-	v->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if ((v->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1 ||
-	    bind(v->listen_fd, (struct sockaddr *)&v->address, len) == -1 ||
-	    listen(v->listen_fd, 10) == -1 ||
+	v->address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
+	inet_pton(AF_INET, ip, &v->address.sin_addr);
+	if ((v->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
+		abort();
+	if (bind(v->listen_fd, (struct sockaddr *)&v->address, len) == -1) {
+		close(v->listen_fd);
+		return false;
+	}
+	if (listen(v->listen_fd, 10) == -1 ||
 	    getsockname(v->listen_fd, (struct sockaddr *)&v->address, &len) == -1 ||
 	    pipe(v->stop) == -1 || pthread_create(&v->thread, NULL, server_run, v) != 0)
+		abort();
+	return true;
+}
+
+static inline void
+server_start(struct server *v)
+{
+	if (!server_start_at(v, "127.0.0.1", 0))
 		abort();
 }
 
