@@ -34,6 +34,7 @@ static const struct {
     {"router", NULL, CONFINE_ROUTER},
     {"smtpd", NULL, CONFINE_NETWORK},
     {"pop3d", NULL, CONFINE_NETWORK},
+    {"deliver", NULL, CONFINE_OUTGOING},
 };
 
 static int own_directory = -1;
@@ -95,6 +96,58 @@ try_udp(const char *unused)
 {
 	(void)unused;
 	return done_with(socket(AF_INET, SOCK_DGRAM, 0));
+}
+
+static int
+try_listen_on(const struct sockaddr *address, socklen_t len)
+{
+	int fd = socket(address->sa_family, SOCK_STREAM, 0), rv = -1;
+
+	if (fd == -1)
+		return -1;
+	if (bind(fd, address, len) == 0 || listen(fd, 1) == 0)
+		rv = 0;
+	closefd(&fd);
+	return rv;
+}
+
+static int
+try_listen(const char *unused)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET};
+
+	(void)unused;
+	return try_listen_on((const struct sockaddr *)&in, sizeof in);
+}
+
+static int
+try_listen6(const char *unused)
+{
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+
+	(void)unused;
+	return try_listen_on((const struct sockaddr *)&in6, sizeof in6);
+}
+
+static int
+try_raw(const char *unused)
+{
+	(void)unused;
+	return done_with(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+}
+
+static int
+try_packet(const char *unused)
+{
+	(void)unused;
+	return done_with(socket(AF_PACKET, SOCK_DGRAM, 0));
+}
+
+static int
+try_netlink(const char *unused)
+{
+	(void)unused;
+	return done_with(socket(AF_NETLINK, SOCK_RAW, 0));
 }
 
 static int
@@ -190,6 +243,11 @@ static const struct {
     {"link-below", try_link_below},
     {"tcp", try_tcp},
     {"udp", try_udp},
+    {"listen", try_listen},
+    {"listen6", try_listen6},
+    {"raw", try_raw},
+    {"packet", try_packet},
+    {"netlink", try_netlink},
     {"unix", try_unix},
     {"chmod", try_chmod},
     {"unlink", try_unlink},

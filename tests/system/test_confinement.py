@@ -1,4 +1,5 @@
 """What an intruder in each program could reach: a probe in the program's place tries it, and /proc tells the rest."""
+import contextlib
 import os
 import re
 import shutil
@@ -8,16 +9,27 @@ import stat
 import pytest
 
 from clients import text_message
+from events import wait_until
+from ipc import ACCOUNTS as PROGRAMS, connect     # in the order of --uid-base
 from sambar import BUILD, Instance, read
 from conftest import finish
 
-PROGRAMS = ("auth", "store", "queue", "router", "smtpd", "pop3d")      # in the order of --uid-base
-NETWORK = ("smtpd", "pop3d")
+NETWORK = ("smtpd", "pop3d", "deliver")
 DIRECTORIES = {"auth": "config/users", "store": "mail/mbox", "queue": "spool"}
 UID_BASE = 61000
+CONFIG = {"Debug": "true"}      # starts on demand are told
 
 if os.geteuid() != 0:
     pytestmark = pytest.mark.skip(reason="this machine cannot: only root can separate accounts")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def child(instance):
+    """A child of router runs, as if it had work."""
+    at = len(instance.log("master"))
+    with connect(instance, "deliver", "router"):
+        instance.wait_log("master", r"deliver\[\d+\] runs", after=at)
+        yield
 
 
 def limits_of(pid):
@@ -56,7 +68,7 @@ def test_network_programs_hold_no_files(instance):
                 if name in NETWORK or name == "router":
                     assert not stat.S_ISDIR(mode), (name, target)
                     if stat.S_ISREG(mode) and not target.startswith(("/memfd:", "/dev/zero", "anon_inode")):
-                        assert name != "pop3d" and target.startswith(instance.path("spool")), (name, target)
+                        assert name not in ("pop3d", "deliver") and target.startswith(instance.path("spool")), (name, target)
                 elif stat.S_ISDIR(mode):
                     own = [DIRECTORIES[name]] + (["failures"] if name == "queue" else [])
                     assert target.startswith(tuple(instance.path(d) for d in own)), (name, target)
@@ -102,12 +114,18 @@ class Probing:
         with open(os.path.join(self.programs, f"{self.name}.attempts"), "w") as f:
             f.write("".join(f"{attempt}\n" for attempt in attempts))
         log_at = len(self.one.log(self.name))
-        if check:
+        if check or self.name == "deliver":     # whose death does not hinder a start
             self.one.start()
         else:
             self.one.ctl("start", check=False)
-        log = self.one.log(self.name)[log_at:]
-        return dict(re.findall(r": attempt (.*): ([^:\n]+)$", log, re.M))
+        with connect(self.one, "deliver", "router") if self.name == "deliver" else contextlib.nullcontext():
+            self._wait_for(attempts[-1], log_at)
+        return dict(re.findall(r": attempt (.*): ([^:\n]+)$", self.one.log(self.name)[log_at:], re.M))
+
+    def _wait_for(self, last, log_at):
+        """Waits until the probe has tried all, or has died."""
+        tried = rf": attempt {re.escape(last)}: "
+        wait_until(lambda: re.search(tried, self.one.log(self.name)[log_at:]) or "FORBIDDEN" in self.one.log("master"), self.one.path("log"))
 
 
 @pytest.fixture
@@ -120,7 +138,7 @@ def probing():
 
     yield make
     for probe in made:
-        probe.one.expect_alarm("FORBIDDEN SYSTEM CALL|ended with status|killed by signal 31")
+        probe.one.expect_alarm("FORBIDDEN SYSTEM CALL|ended with status|killed by signal 31|KEEPS DYING")
     finish([probe.one for probe in made])
 
 
@@ -135,7 +153,7 @@ def test_files_and_network_out_of_reach(probing, name):
     attempts = [f"read {path}" for path in paths]
     attempts += [f"create {path}" for path in ("/probe", "/tmp/probe", f"{root}/spool/probe", f"{root}/run/probe", "probe")]
     attempts += ["mkdir /probe", "unlink /queue.sock", "chmod /queue.sock", "setuid 0", f"setuid {UID_BASE + 7}", "chroot /",
-                 f"tcp {one.port('SMTP')}", "udp -", "code -", "unix /control.sock", f"unix {root}/run/control.sock"]
+                 f"tcp {one.port('SMTP')}", "udp -", "listen -", "listen6 -", "raw -", "packet -", "netlink -", "code -", "unix /control.sock", f"unix {root}/run/control.sock"]
     if name in DIRECTORIES:
         attempts += [f"below {path}" for path in ("..", "../..", "../config.ini", "../../config/config.ini", "../tls.key",
                                                   "../../config/users/passwd", "/etc/passwd", "../mail/mbox", "../spool", "../../spool")]
@@ -145,6 +163,9 @@ def test_files_and_network_out_of_reach(probing, name):
     outcomes = probe.run(attempts)
     assert set(outcomes) == set(attempts)
     reached = {a: o for a, o in outcomes.items() if o == "done"}
+    if name == "deliver":       # the network is what it is for; all but connections of its own is not
+        for attempt in (f"tcp {one.port('SMTP')}", "udp -"):
+            assert reached.pop(attempt, None), attempt
     assert reached == {}, reached
 
 
@@ -154,6 +175,8 @@ def test_only_the_asked_guardians_answer(probing, name):
     probe = probing(name)
     outcomes = probe.run([f"unix /{guardian}.sock" for guardian in ("queue", "router", "store", "auth", "control")])
     assert outcomes["unix /control.sock"] != "done"
+    if name == "deliver":       # asks nobody
+        assert "done" not in outcomes.values(), outcomes
     asks = {"smtpd": ("queue", "router", "auth"), "pop3d": ("auth",), "router": ("queue", "store"), "auth": ("store",)}
     for guardian in asks.get(name, ()):
         assert outcomes[f"unix /{guardian}.sock"] == "done", guardian

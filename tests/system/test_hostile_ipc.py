@@ -1,5 +1,4 @@
 """Garbage, oversized and ill-ordered messages on each of our own UNIX sockets, sent as each account."""
-import array
 import contextlib
 import os
 import random
@@ -9,70 +8,9 @@ import struct
 import pytest
 
 from clients import text_message
+from ipc import ACCOUNTS, GREETING, acting_as, connect, hung_up, message, send
 
-ACCOUNTS = ("auth", "store", "queue", "router", "smtpd", "pop3d")      # in the order of --uid-base
 SOCKETS = ("queue", "router", "store", "auth")
-GREETING = 0
-
-
-def u64(n):
-    return struct.pack("=Q", n & (2 ** 64 - 1))
-
-
-def text(value, length=None):
-    raw = value.encode() if isinstance(value, str) else value
-    return struct.pack("=I", len(raw) if length is None else length) + raw
-
-
-def message(kind, *fields, tag=1):
-    return struct.pack("=IQ", kind, tag) + b"".join(u64(f) if isinstance(f, int) else text(f) for f in fields)
-
-
-@contextlib.contextmanager
-def acting_as(instance, role):
-    """What is connected inside is connected by the role's account."""
-    if os.geteuid() != 0:
-        yield
-        return
-    base = int(instance.ctl("config", "get", "Uid Base").stdout)
-    os.setegid(base)
-    os.seteuid(base + ACCOUNTS.index(role))
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-
-
-def connect(instance, name, role=None):
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with acting_as(instance, role) if role else contextlib.nullcontext():
-        sock.connect(instance.path("run", f"{name}.sock"))
-    if role:
-        send(sock, message(GREETING, role, tag=0))
-    return sock
-
-
-def send(sock, data, fds=()):
-    """False when the other side has closed."""
-    try:
-        if fds:
-            sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
-        else:
-            sock.send(data)
-        return True
-    except OSError:
-        return False
-
-
-def hung_up(sock):
-    """Reads until the other side closes."""
-    try:
-        while sock.recv(65536):
-            pass
-    except OSError:
-        pass
-    return True
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,70 @@
+"""Messages on our own UNIX sockets, each byte of them the test's own, sent as the account that a test wants."""
+import array
+import contextlib
+import os
+import socket
+import struct
+
+ACCOUNTS = ("auth", "store", "queue", "router", "smtpd", "pop3d", "deliver")      # in the order of --uid-base
+GREETING = 0
+
+
+def u64(n):
+    return struct.pack("=Q", n & (2 ** 64 - 1))
+
+
+def text(value, length=None):
+    raw = value.encode() if isinstance(value, str) else value
+    return struct.pack("=I", len(raw) if length is None else length) + raw
+
+
+def message(kind, *fields, tag=1):
+    return struct.pack("=IQ", kind, tag) + b"".join(u64(f) if isinstance(f, int) else text(f) for f in fields)
+
+
+@contextlib.contextmanager
+def acting_as(instance, role):
+    """What is connected inside is connected by the role's account."""
+    if os.geteuid() != 0:
+        yield
+        return
+    base = int(instance.ctl("config", "get", "Uid Base").stdout)
+    os.setegid(base)
+    os.seteuid(base + ACCOUNTS.index(role))
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+def connect(instance, name, role=None):
+    """With a role: as its account, and greeting as it unless the socket is deliver's, which takes router's only."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with acting_as(instance, role) if role else contextlib.nullcontext():
+        sock.connect(instance.path("run", f"{name}.sock"))
+    if role and name != "deliver":
+        send(sock, message(GREETING, role, tag=0))
+    return sock
+
+
+def send(sock, data, fds=()):
+    """False when the other side has closed."""
+    try:
+        if fds:
+            sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+        else:
+            sock.send(data)
+        return True
+    except OSError:
+        return False
+
+
+def hung_up(sock):
+    """Reads until the other side closes."""
+    try:
+        while sock.recv(65536):
+            pass
+    except OSError:
+        pass
+    return True
