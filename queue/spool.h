@@ -84,6 +84,7 @@ struct slot {
 	uint32_t n_recipients;
 	bool committing;
 	bool adopted; /* by a peer that did not write the message */
+	bool wants_success;
 };
 STAILQ_HEAD(slot_list, slot);
 TAILQ_HEAD(peer_slots, slot);
