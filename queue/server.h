@@ -18,7 +18,7 @@
 #include "queue/retry.h"
 #include "queue/schedule.h"
 #include "queue/spares.h"
-#include "queue/wall_clock.h"
+#include "common/wall_clock.h"
 
 struct feed;
 

@@ -29,6 +29,7 @@ attempt_free(struct attempt *a)
 	a->router->n_attempts--;
 	known_cancel(&a->wait);
 	ipc_call_cancel(&a->call);
+	remote_clear(a);
 	envelope_clear(&a->e);
 	free(a->storage);
 	closefd(&a->fd);
@@ -41,8 +42,8 @@ attempt_free(struct attempt *a)
 	free(a);
 }
 
-static void
-finish(struct attempt *a)
+void
+attempt_finish(struct attempt *a)
 {
 	struct router *r = a->router;
 
@@ -57,6 +58,18 @@ attempt_forget_all(struct router *r)
 	while (!TAILQ_EMPTY(&r->attempts))
 		attempt_free(TAILQ_FIRST(&r->attempts));
 	router_attempt_ended(r);
+}
+
+void
+attempt_park_waiting(struct router *r)
+{
+	struct attempt *a, *next;
+
+	for (a = TAILQ_FIRST(&r->attempts); a != NULL; a = next) {
+		next = TAILQ_NEXT(a, entry);
+		if (!TAILQ_EMPTY(&a->sendings) && !remote_park_waiting(a))
+			attempt_finish(a);
+	}
 }
 
 /* ---- delivery ---- */
@@ -92,7 +105,8 @@ deliver_next(struct attempt *a)
 	char line[RETURN_PATH_SIZE];
 
 	if (n == 0) {
-		finish(a);
+		if (!remote_send(a))
+			attempt_finish(a);
 		return;
 	}
 	if (n > STORE_DELIVER_MAX_MAILBOXES)
@@ -231,7 +245,7 @@ refuse(struct router *r, uint64_t id, const char *why)
 }
 
 void
-attempt_start(struct router *r, uint64_t id, int fd)
+attempt_start(struct router *r, uint64_t id, struct span destination, int fd)
 {
 	struct attempt *a = xcalloc(1, sizeof *a);
 	const char *why;
@@ -240,6 +254,7 @@ attempt_start(struct router *r, uint64_t id, int fd)
 	a->id = id;
 	a->fd = fd;
 	a->durable = true;
+	remote_init(a, destination);
 	name_set_init(&a->names, true);
 	name_set_init(&a->remotes, true);
 	TAILQ_INSERT_TAIL(&r->attempts, a, entry);

@@ -5,6 +5,7 @@
 #ifndef ROUTER_ATTEMPT_H
 #define ROUTER_ATTEMPT_H
 
+#include "router/remote.h"
 #include "router/server.h"
 
 /* Where a recipient goes. */
@@ -51,9 +52,17 @@ struct attempt {
 	size_t n_asked;			/* store was asked to deliver to those before */
 	bool durable;
 	unsigned rounds;
+	/* what goes to other hosts (remote.c) */
+	struct remote_end *remote_ends; /* one a recipient, once there is something to send */
+	struct sendings sendings;
+	struct span fetched; /* the destination it was parked for, or empty; a copy */
+	struct span park;    /* the destination that it is to be parked for, or empty; a copy */
 	struct known_wait *wait;
 	struct ipc_call *call;
 };
+
+/* The attempt has come to its end: frees it. */
+void attempt_finish(struct attempt *a);
 
 /* conclude.c: reports to queue how each recipient ended, and logs it. */
 void attempt_conclude(struct attempt *a);

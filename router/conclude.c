@@ -211,6 +211,29 @@ end_routed(struct conclusion *c, size_t i, const struct part *p)
 		end_failed(c, i, first->text, "store");
 }
 
+/* ---- other hosts ---- */
+
+/* Without an end it is parked. */
+static void
+end_remote(struct conclusion *c, size_t i)
+{
+	struct router *r = c->a->router;
+	const struct remote_end *e = c->a->remote_ends != NULL ? &c->a->remote_ends[i] : NULL;
+
+	if (e == NULL || !e->known)
+		return;
+	if (e->end == END_DONE)
+		r->count.sent++;
+	else if (e->end == END_DEFERRED)
+		r->count.deferred++;
+	else
+		r->count.failed++;
+	if (!e->logged)
+		log_end(c, i, e->end, e->reply);
+	add_result(c, i, e->end, e->reply, e->route);
+	c->results[c->n - 1].flags = e->flags;
+}
+
 /* ---- all recipients ---- */
 
 static void
@@ -226,8 +249,7 @@ end_recipient(struct conclusion *c, size_t i)
 		end_routed(c, i, p);
 		break;
 	case PART_REMOTE:
-		end_deferred(
-		    c, i, "451 4.4.0 waiting: delivery to other hosts is not running", "remote");
+		end_remote(c, i);
 		break;
 	case PART_DROPPED:
 		end_dropped(c, i);
@@ -255,6 +277,21 @@ delay_of(const struct envelope *e)
 	return us > 0 ? us / 1e6 : 0;
 }
 
+static void
+report(const struct conclusion *c)
+{
+	const struct attempt *a = c->a;
+
+	if (a->park.len == 0) {
+		queue_results(a->router->feed, a->id, true, a->durable, c->results, c->n);
+		return;
+	}
+	if (c->n > 0)
+		queue_results(a->router->feed, a->id, false, a->durable, c->results, c->n);
+	queue_park(a->router->feed, a->id, a->park);
+	outgoing_parked(a->router->outgoing, a->park);
+}
+
 void
 attempt_conclude(struct attempt *a)
 {
@@ -265,7 +302,7 @@ attempt_conclude(struct attempt *a)
 		c.results = xcalloc(a->e.n_recipients, sizeof *c.results);
 	for (size_t i = 0; i < a->e.n_recipients; i++)
 		end_recipient(&c, i);
-	queue_results(a->router->feed, a->id, true, a->durable, c.results, c.n);
+	report(&c);
 	if (c.results != &one)
 		free(c.results);
 }

@@ -1,7 +1,9 @@
 /*
  * router decides where each recipient goes, hands local mail to store and tells queue what became
- * of it. Touches no file. smtpd connects to it; it connects to queue and store.
+ * of it. Touches no file. smtpd connects to it; it connects to queue, store and deliver.
  */
+#include <time.h>
+
 #include "common/log.h"
 #include "common/role.h"
 #include "router/server.h"
@@ -43,9 +45,11 @@ main(void)
 	role_start(&role, "router", &ops, NULL);
 	if ((listening = role_socket(&role, "router.sock")) == -1)
 		fatalx("master did not send router.sock");
+	tzset(); /* for Relay Delivery: later no file can be read */
 	role_confine(&role, CONFINE_ROUTER);
 	r = router_new(role.base, listening, role_peer_path(&role, "queue.sock"),
-	    role_peer_path(&role, "store.sock"), role.settings);
+	    role_peer_path(&role, "store.sock"), role_peer_path(&role, "deliver.sock"),
+	    role.settings);
 	role.arg = r;
 	rv = role_loop(&role);
 	router_free(&r);

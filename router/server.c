@@ -15,17 +15,37 @@
 static void
 on_due(void *arg, uint64_t id, unsigned attempts, struct span destination, int fd)
 {
-	(void)attempts, (void)destination; /* nothing is parked */
-	attempt_start(arg, id, fd);
+	(void)attempts;
+	attempt_start(arg, id, destination, fd);
 }
 
 static void
 on_lost(void *arg)
 {
-	attempt_forget_all(arg);
+	struct router *r = arg;
+
+	attempt_forget_all(r);
+	outgoing_forget_parked(r->outgoing);
 }
 
-static const struct queue_due_ops due_ops = {.on_due = on_due, .on_lost = on_lost};
+static void
+on_parked(void *arg, struct span destination, uint64_t left)
+{
+	struct router *r = arg;
+
+	outgoing_left(r->outgoing, destination, left);
+}
+
+static void
+on_flush(void *arg, struct span pattern)
+{
+	struct router *r = arg;
+
+	outgoing_flush(r->outgoing, pattern);
+}
+
+static const struct queue_due_ops due_ops = {
+    .on_due = on_due, .on_lost = on_lost, .on_parked = on_parked, .on_flush = on_flush};
 
 void
 router_attempt_ended(struct router *r)
@@ -55,7 +75,7 @@ static const struct ipc_server_ops server_ops = {
 
 struct router *
 router_new(struct event_base *base, int listen_fd, const char *queue_path, const char *store_path,
-    const struct settings *settings)
+    const char *deliver_path, const struct settings *settings)
 {
 	struct router *r = xcalloc(1, sizeof *r);
 
@@ -66,7 +86,9 @@ router_new(struct event_base *base, int listen_fd, const char *queue_path, const
 	r->tables = tables_new(settings);
 	r->window = settings_u64(settings, "limits", "Maximum Messages In Hand");
 	r->known = known_new(base, store_path);
+	r->outgoing = outgoing_new(base, deliver_path, settings);
 	r->feed = queue_feed_new(base, queue_path, r->window, &due_ops, r);
+	outgoing_set_feed(r->outgoing, r->feed);
 	r->server = ipc_server_new(base, listen_fd, &server_ops, r);
 	return r;
 }
@@ -83,6 +105,7 @@ router_free(struct router **rp)
 	ipc_server_free(&r->server);
 	ask_forget(r, NULL);
 	attempt_forget_all(r);
+	outgoing_free(&r->outgoing);
 	queue_feed_free(&r->feed);
 	known_free(&r->known);
 	resolution_clear(&r->resolution);
@@ -97,6 +120,7 @@ router_settings(struct router *r, const struct settings *settings)
 
 	tables_free(&r->tables);
 	r->tables = tables_new(settings);
+	outgoing_settings(r->outgoing, settings);
 	if (window == r->window || r->on_idle != NULL)
 		return;
 	r->window = window;
@@ -113,6 +137,7 @@ router_status(const struct router *r, json_t *counters)
 	    {"in_hand", r->n_attempts},
 	    {"messages", r->count.messages},
 	    {"delivered", r->count.delivered},
+	    {"sent", r->count.sent},
 	    {"deferred", r->count.deferred},
 	    {"failed", r->count.failed},
 	    {"dropped", r->count.dropped},
@@ -125,6 +150,7 @@ router_status(const struct router *r, json_t *counters)
 
 	for (size_t i = 0; i < nitems(rows); i++)
 		json_object_set_new(counters, rows[i].name, json_integer(rows[i].value));
+	outgoing_status(r->outgoing, counters);
 }
 
 void
@@ -133,5 +159,7 @@ router_drain(struct router *r, void (*on_idle)(void *arg), void *arg)
 	r->on_idle = on_idle;
 	r->idle_arg = arg;
 	queue_feed_window(r->feed, 0);
+	outgoing_drain(r->outgoing);
+	attempt_park_waiting(r);
 	router_attempt_ended(r);
 }

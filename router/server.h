@@ -13,6 +13,7 @@
 #include "common/settings.h"
 #include "queue/queue.h"
 #include "router/known.h"
+#include "router/outgoing.h"
 #include "router/resolve.h"
 #include "router/tables.h"
 
@@ -25,6 +26,7 @@ struct router {
 	struct event_base *base;
 	struct ipc_server *server;
 	struct queue_feed *feed;
+	struct outgoing *outgoing;
 	struct known *known;
 	struct tables *tables;
 	struct resolution resolution; /* between two events it holds nothing */
@@ -35,14 +37,15 @@ struct router {
 	void (*on_idle)(void *arg); /* set while draining */
 	void *idle_arg;
 	struct {
-		uint64_t asks, delivered, deferred, failed, dropped, expanded; /* recipients */
+		uint64_t asks, delivered, sent, deferred, failed, dropped,
+		    expanded; /* recipients */
 		uint64_t messages;
 	} count;
 };
 
 /* Paths from role_peer_path(); listen_fd (router.sock) is taken. After role_confine(). */
 struct router *router_new(struct event_base *base, int listen_fd, const char *queue_path,
-    const char *store_path, const struct settings *settings);
+    const char *store_path, const char *deliver_path, const struct settings *settings);
 void router_free(struct router **r);
 void router_settings(struct router *r, const struct settings *settings);
 void router_status(const struct router *r, json_t *counters);
@@ -56,8 +59,11 @@ void ask_handle_explain(struct ipc_peer *p, uint64_t tag, struct reader *in);
 /* Forgets those of a peer that has gone; NULL: all. */
 void ask_forget(struct router *r, const struct ipc_peer *p);
 
-/* attempt.c: a message is due. Takes fd. Ends with queue_results() or when it is forgotten. */
-void attempt_start(struct router *r, uint64_t id, int fd);
+/* attempt.c: a message is due. Takes fd. destination: of its PARK, or empty. Ends with
+ * queue_results(), queue_park() or when it is forgotten. */
+void attempt_start(struct router *r, uint64_t id, struct span destination, int fd);
+/* Parks what waits for a conversation with another host. */
+void attempt_park_waiting(struct router *r);
 /* Forgets all: queue will give them again. */
 void attempt_forget_all(struct router *r);
 /* An attempt has ended. */

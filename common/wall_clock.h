@@ -2,8 +2,8 @@
  * An alarm on the wall clock, which fires also when the clock is set past it, and says when the
  * clock was set at all. No polling: one timerfd.
  */
-#ifndef QUEUE_WALL_CLOCK_H
-#define QUEUE_WALL_CLOCK_H
+#ifndef COMMON_WALL_CLOCK_H
+#define COMMON_WALL_CLOCK_H
 
 #include <event2/event.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /*
  * An alarm on the wall clock: a timerfd in the event loop.
  */
-#include "queue/wall_clock.h"
+#include "common/wall_clock.h"
 
 #include <errno.h>
 #include <event2/event_struct.h>

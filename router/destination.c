@@ -1,0 +1,141 @@
+/*
+ * Destinations of outgoing mail. Pure.
+ */
+#include "router/destination.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/address.h"
+#include "common/memory.h"
+
+static const double first_limit = 5;
+
+static int
+compare(const struct destination *a, const struct destination *b)
+{
+	size_t n = a->name.len < b->name.len ? a->name.len : b->name.len;
+	int order = n > 0 ? memcmp(a->name.at, b->name.at, n) : 0;
+
+	return order != 0 ? order : a->name.len < b->name.len ? -1 : a->name.len > b->name.len;
+}
+
+RB_GENERATE_INTERNAL(
+    destination_tree, destination, by_name, compare, static __attribute__((unused)))
+
+void
+destinations_init(struct destinations *all)
+{
+	RB_INIT(&all->tree);
+	all->n = 0;
+}
+
+struct destination *
+destinations_find(const struct destinations *all, struct span name)
+{
+	struct destination key = {.name = name};
+
+	return RB_FIND(destination_tree, (struct destination_tree *)(uintptr_t)&all->tree, &key);
+}
+
+struct destination *
+destinations_get(struct destinations *all, struct span name)
+{
+	struct destination *d = destinations_find(all, name);
+	char *copy;
+
+	if (d != NULL)
+		return d;
+	d = xcalloc(1, sizeof *d);
+	copy = xmalloc(name.len + 1);
+	span_copy(name, copy, name.len + 1);
+	d->name = (struct span){copy, name.len};
+	d->limit = first_limit;
+	TAILQ_INIT(&d->waiting);
+	RB_INSERT(destination_tree, &all->tree, d);
+	all->n++;
+	return d;
+}
+
+struct destination *
+destinations_next(const struct destinations *all, struct destination *d)
+{
+	if (d == NULL)
+		return RB_MIN(destination_tree, (struct destination_tree *)(uintptr_t)&all->tree);
+	return RB_NEXT(destination_tree, &all->tree, d);
+}
+
+void
+destinations_remove(struct destinations *all, struct destination *d)
+{
+	RB_REMOVE(destination_tree, &all->tree, d);
+	all->n--;
+	free((void *)(uintptr_t)d->name.at);
+	free(d->dead_reply);
+	free(d);
+}
+
+bool
+destination_is_idle(const struct destination *d, uint64_t now_us)
+{
+	return d->n_waiting + d->n_active == 0 && d->n_parked == 0 && d->n_asked == 0 &&
+	       !destination_is_dead(d, now_us);
+}
+
+bool
+destination_is_dead(const struct destination *d, uint64_t now_us)
+{
+	return now_us < d->dead_until_us;
+}
+
+void
+destination_dies(struct destination *d, uint64_t until_us, struct span reply)
+{
+	free(d->dead_reply);
+	d->dead_reply = xmalloc(reply.len + 1);
+	span_copy(reply, d->dead_reply, reply.len + 1);
+	d->dead_until_us = until_us;
+	d->limit = 1;
+}
+
+void
+destination_revives(struct destination *d)
+{
+	d->dead_until_us = 0;
+}
+
+void
+destination_grow(struct destination *d, unsigned max)
+{
+	d->limit += 1 / d->limit;
+	if (d->limit > max)
+		d->limit = max;
+}
+
+void
+destination_shrink(struct destination *d)
+{
+	d->limit = d->limit > 2 ? d->limit / 2 : 1;
+}
+
+bool
+destination_can_send(const struct destination *d, uint64_t now_us)
+{
+	return d->n_waiting > 0 && d->n_active < (size_t)d->limit &&
+	       !destination_is_dead(d, now_us);
+}
+
+bool
+destination_matches(const struct destination *d, struct span pattern)
+{
+	struct span rest = d->name, part;
+
+	if (pattern.len == 0)
+		return true;
+	/* "mx:example.org", "host:mail.example.org:25": a pattern of no port fits the host, too. */
+	span_take(&rest, ':', &part);
+	if (address_match_list(pattern, rest))
+		return true;
+	span_take(&rest, ':', &part);
+	return address_match_list(pattern, part);
+}

@@ -1,0 +1,696 @@
+/*
+ * Mail for other hosts: gives jobs to deliver children. Talks to deliver and, for what is parked,
+ * to queue.
+ */
+#include "router/outgoing.h"
+
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/queue_id.h"
+#include "router/destination.h"
+#include "router/relay_times.h"
+
+enum {
+	IDLE_S = 30,	   /* a child without work is let go after so long */
+	RETRY_S = 1,	   /* when no child can be had */
+	TURN_JOBS = 50,	   /* of one destination, while others wait */
+	WAITING_MAX = 100, /* jobs of one destination before its mail is parked */
+	FETCH_MAX = 50,	   /* parked messages brought back at one time */
+	JOBS_MAX = 1000,   /* in all, with what was asked for */
+	SWEEP_S = 60,
+	REPLY_SIZE = REPLY_MAX_BYTES + 1
+};
+
+struct outgoing_job {
+	TAILQ_ENTRY(outgoing_job) link; /* of those that wait */
+	struct outgoing *outgoing;
+	struct destination *destination;
+	struct child *child; /* NULL: it waits */
+	struct deliver_job job;
+	char *memory; /* what its spans point into */
+	int fd;	      /* the caller's */
+	size_t n_deferred, n_results;
+	const struct outgoing_ops *ops;
+	void *arg;
+};
+
+struct child {
+	TAILQ_ENTRY(child) link;
+	struct outgoing *outgoing;
+	struct deliver_child *handle;
+	struct destination *last; /* of its last job; NULL: of none that is known */
+	struct outgoing_job *job; /* NULL: none, or it was cancelled */
+	unsigned in_turn;	  /* jobs for `last` in a row */
+	struct event idle;
+};
+
+struct outgoing {
+	struct event_base *base;
+	char *path;
+	struct queue_feed *feed;
+	struct destinations all;
+	struct destination_list turns, fetches;
+	TAILQ_HEAD(, child) children;
+	unsigned n_children, children_max, host_max;
+	bool draining;
+	size_t n_jobs, n_asked, n_active;
+	uint64_t dead_us;
+	struct relay_times *times;
+	struct event retry, sweep, turn;
+	char reply[REPLY_SIZE];
+	struct {
+		uint64_t jobs, dead;
+	} count;
+};
+
+static uint64_t
+now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* ---- whose turn it is ---- */
+
+static void
+look_at_turn(struct outgoing *o, struct destination *d)
+{
+	bool can = destination_can_send(d, now_us());
+
+	if (can && !d->has_turn)
+		TAILQ_INSERT_TAIL(&o->turns, d, turn);
+	else if (!can && d->has_turn)
+		TAILQ_REMOVE(&o->turns, d, turn);
+	d->has_turn = can;
+}
+
+/* Parked mail is brought back when there is little left to send, or to be deferred. */
+static void
+look_at_fetch(struct outgoing *o, struct destination *d)
+{
+	bool want = d->n_parked > 0 && d->n_asked == 0 && (!d->scheduled || d->released) &&
+		    d->n_waiting <= (size_t)d->limit;
+
+	if (want && !d->wants_fetch)
+		TAILQ_INSERT_TAIL(&o->fetches, d, fetch);
+	else if (!want && d->wants_fetch)
+		TAILQ_REMOVE(&o->fetches, d, fetch);
+	d->wants_fetch = want;
+}
+
+static void
+look_at(struct outgoing *o, struct destination *d)
+{
+	look_at_turn(o, d);
+	look_at_fetch(o, d);
+}
+
+/* Something has changed: sees in this turn of the loop what can be sent. */
+static void
+wake(struct outgoing *o)
+{
+	event_active(&o->turn, EV_TIMEOUT, 0);
+}
+
+/* ---- jobs ---- */
+
+static void
+job_free(struct outgoing_job *job)
+{
+	if (job->child == NULL) {
+		TAILQ_REMOVE(&job->destination->waiting, job, link);
+		job->destination->n_waiting--;
+	} else {
+		job->child->job = NULL;
+	}
+	job->outgoing->n_jobs--;
+	free(job->memory);
+	free(job);
+}
+
+static void
+job_end(struct outgoing_job *job)
+{
+	const struct outgoing_ops *ops = job->ops;
+	void *arg = job->arg;
+
+	job_free(job);
+	ops->on_end(arg);
+}
+
+static void
+defer(struct outgoing_job *job, uint32_t recipient, struct span reply)
+{
+	const struct deliver_result r = {
+	    .recipient = recipient, .end = END_DEFERRED, .reply = reply, .route = span_of("smtp")};
+
+	job->ops->on_result(job->arg, &r, false);
+}
+
+static void
+defer_all(struct outgoing_job *job, struct span reply)
+{
+	for (size_t i = 0; i < job->job.n; i++)
+		defer(job, job->job.recipients[i], reply);
+	job_end(job);
+}
+
+static void
+defer_waiting(struct destination *d)
+{
+	while (!TAILQ_EMPTY(&d->waiting))
+		defer_all(TAILQ_FIRST(&d->waiting), span_of(d->dead_reply));
+}
+
+/* ---- children ---- */
+
+static void
+child_free(struct child *c)
+{
+	struct outgoing *o = c->outgoing;
+
+	TAILQ_REMOVE(&o->children, c, link);
+	o->n_children--;
+	event_del(&c->idle);
+	deliver_child_free(&c->handle);
+	free(c);
+}
+
+static void
+on_result(void *arg, const struct deliver_result *r)
+{
+	struct child *c = arg;
+
+	if (c->job == NULL)
+		return;
+	c->job->n_results++;
+	c->job->n_deferred += r->end == END_DEFERRED;
+	c->job->ops->on_result(c->job->arg, r, true);
+}
+
+/* What a conversation teaches about its destination. */
+static void
+learn(struct outgoing *o, struct child *c, const struct deliver_done *done)
+{
+	struct destination *d = c->last;
+	bool all_deferred =
+	    c->job != NULL && c->job->n_results > 0 && c->job->n_deferred == c->job->n_results;
+
+	if (done->end == DELIVER_NOT_NOW) {
+		log_info("destination dead name=%s seconds=%llu reason=%s", log_safe(d->name),
+		    (unsigned long long)(o->dead_us / 1000000), log_safe(done->text));
+		destination_dies(d, now_us() + o->dead_us, done->text);
+		o->count.dead++;
+		defer_waiting(d);
+	} else if (done->end == DELIVER_REACHED) {
+		destination_revives(d);
+		if (all_deferred && !done->kept_open)
+			destination_shrink(d);
+		else
+			destination_grow(d, o->host_max);
+	}
+}
+
+static void
+give_back(struct outgoing *o, struct child *c)
+{
+	const struct timeval wait = {IDLE_S, 0};
+
+	c->last->n_active--;
+	o->n_active--;
+	evtimer_add(&c->idle, &wait);
+}
+
+static void
+on_done(void *arg, const struct deliver_done *done)
+{
+	struct child *c = arg;
+	struct outgoing *o = c->outgoing;
+	struct destination *d = c->last;
+
+	give_back(o, c);
+	learn(o, c, done);
+	if (c->job != NULL)
+		job_end(c->job);
+	look_at(o, d);
+	wake(o);
+}
+
+/* It ended, or crashed: what it had in hand is deferred. */
+static void
+on_close(void *arg, const uint32_t *left, size_t n_left)
+{
+	struct child *c = arg;
+	struct outgoing *o = c->outgoing;
+	struct outgoing_job *job = c->job;
+	struct destination *d = n_left > 0 ? c->last : NULL;
+
+	if (d != NULL)
+		give_back(o, c);
+	for (size_t i = 0; job != NULL && i < n_left; i++)
+		defer(job, left[i], span_of("451 4.3.0 the conversation was broken off here"));
+	if (job != NULL)
+		job_end(job);
+	child_free(c);
+	if (d != NULL)
+		look_at(o, d);
+	wake(o);
+}
+
+static const struct deliver_ops deliver_ops = {on_result, on_done, on_close};
+
+static void
+on_child_idle(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	child_free(arg);
+}
+
+/* NULL when there can be none now. */
+static struct child *
+child_new(struct outgoing *o)
+{
+	const struct timeval again = {RETRY_S, 0};
+	struct child *c = xcalloc(1, sizeof *c);
+
+	if ((c->handle = deliver_child_new(o->base, o->path, &deliver_ops, c)) == NULL) {
+		log_warn("no conversation can be begun: %s", strerror(errno));
+		free(c);
+		evtimer_add(&o->retry, &again);
+		return NULL;
+	}
+	c->outgoing = o;
+	evtimer_assign(&c->idle, o->base, on_child_idle, c);
+	TAILQ_INSERT_TAIL(&o->children, c, link);
+	o->n_children++;
+	return c;
+}
+
+/* The one that has a session with d; else one whose session nobody waits for; else a new one; else
+ * any. */
+static struct child *
+choose(struct outgoing *o, const struct destination *d)
+{
+	struct child *c, *any = NULL, *unused = NULL;
+
+	TAILQ_FOREACH (c, &o->children, link) {
+		if (!deliver_child_is_free(c->handle))
+			continue;
+		if (c->last == d)
+			return c;
+		any = c;
+		if (c->last == NULL || c->last->n_waiting == 0)
+			unused = c;
+	}
+	if (unused != NULL)
+		return unused;
+	if (o->n_children < o->children_max)
+		return child_new(o);
+	return any;
+}
+
+static void
+give(struct outgoing *o, struct child *c, struct destination *d)
+{
+	struct outgoing_job *job = TAILQ_FIRST(&d->waiting);
+	int fd = fcntl(job->fd, F_DUPFD_CLOEXEC, 3);
+
+	if (fd == -1) {
+		log_warn("%s cannot be handed on: %s", queue_id_text(job->job.id), strerror(errno));
+		defer_all(job, span_of("451 4.3.0 too many messages under way here"));
+		return;
+	}
+	TAILQ_REMOVE(&d->waiting, job, link);
+	d->n_waiting--;
+	d->n_active++;
+	o->n_active++;
+	o->count.jobs++;
+	c->in_turn = c->last == d ? c->in_turn + 1 : 1;
+	c->last = d;
+	c->job = job;
+	job->child = c;
+	event_del(&c->idle);
+	deliver_child_send(c->handle, &job->job, fd);
+}
+
+/* ---- the turn of the loop ---- */
+
+/* Who has a session goes on with it, for a while. */
+static void
+continue_sessions(struct outgoing *o)
+{
+	struct child *c;
+
+	TAILQ_FOREACH (c, &o->children, link) {
+		if (c->last == NULL || !c->last->has_turn || !deliver_child_is_free(c->handle) ||
+		    c->in_turn >= TURN_JOBS)
+			continue;
+		give(o, c, c->last);
+		look_at(o, c->last);
+	}
+}
+
+static void
+give_turns(struct outgoing *o)
+{
+	struct destination *d;
+	struct child *c;
+
+	while ((d = TAILQ_FIRST(&o->turns)) != NULL && (c = choose(o, d)) != NULL) {
+		TAILQ_REMOVE(&o->turns, d, turn);
+		TAILQ_INSERT_TAIL(&o->turns, d, turn);
+		c->in_turn = 0;
+		give(o, c, d);
+		look_at(o, d);
+	}
+}
+
+static void
+fetch(struct outgoing *o)
+{
+	struct destination *d;
+
+	while (!o->draining && o->n_jobs + o->n_asked < JOBS_MAX &&
+	       (d = TAILQ_FIRST(&o->fetches)) != NULL) {
+		d->n_asked = d->n_parked < FETCH_MAX ? d->n_parked : FETCH_MAX;
+		d->n_parked_since = 0;
+		o->n_asked += d->n_asked;
+		queue_fetch(o->feed, d->name, d->n_asked);
+		look_at_fetch(o, d);
+	}
+}
+
+static void
+on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct outgoing *o = arg;
+
+	(void)fd, (void)what;
+	continue_sessions(o);
+	give_turns(o);
+	fetch(o);
+}
+
+/* ---- destinations that are of no interest any more ---- */
+
+static void
+forget(struct outgoing *o, struct destination *d)
+{
+	struct child *c;
+
+	TAILQ_FOREACH (c, &o->children, link)
+		if (c->last == d)
+			c->last = NULL;
+	look_at(o, d);
+	destinations_remove(&o->all, d);
+}
+
+static void
+on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	const struct timeval again = {SWEEP_S, 0};
+	struct outgoing *o = arg;
+	struct destination *d = destinations_next(&o->all, NULL), *next;
+
+	(void)fd, (void)what;
+	for (; d != NULL; d = next) {
+		next = destinations_next(&o->all, d);
+		if (destination_is_idle(d, now_us()))
+			forget(o, d);
+	}
+	if (o->all.n > 0)
+		evtimer_add(&o->sweep, &again);
+}
+
+static struct destination *
+destination_of(struct outgoing *o, struct span name)
+{
+	const struct timeval again = {SWEEP_S, 0};
+
+	if (!evtimer_pending(&o->sweep, NULL))
+		evtimer_add(&o->sweep, &again);
+	return destinations_get(&o->all, name);
+}
+
+/* ---- the attempts' side ---- */
+
+enum outgoing_state
+outgoing_look(
+    struct outgoing *o, struct span destination, bool scheduled, bool fetched, struct span *reply)
+{
+	struct destination *d = destination_of(o, destination);
+
+	d->scheduled = scheduled;
+	if (!scheduled)
+		d->released = false;
+	if (destination_is_dead(d, now_us())) {
+		strlcpy(o->reply, d->dead_reply, sizeof o->reply);
+		*reply = span_of(o->reply);
+		return OUTGOING_DEAD;
+	}
+	if (fetched && !o->draining)
+		return OUTGOING_READY;
+	if (o->draining || scheduled || d->n_parked > 0 || d->n_waiting >= WAITING_MAX ||
+	    o->n_jobs >= JOBS_MAX)
+		return OUTGOING_BUSY;
+	return OUTGOING_READY;
+}
+
+static struct span
+keep(char **at, struct span text)
+{
+	struct span copy = {*at, text.len};
+
+	if (text.len > 0)
+		memcpy(*at, text.at, text.len);
+	*at += text.len;
+	return copy;
+}
+
+static void
+copy_job(struct outgoing_job *to, const struct deliver_job *from)
+{
+	const struct deliver_destination *d = &from->to;
+	char *at = to->memory = xmalloc(d->name.len + d->tls_names.len + d->user.len +
+					d->password.len + from->reverse_path.len + 1);
+
+	to->job = *from;
+	to->job.to.name = keep(&at, d->name);
+	to->job.to.tls_names = keep(&at, d->tls_names);
+	to->job.to.user = keep(&at, d->user);
+	to->job.to.password = keep(&at, d->password);
+	to->job.reverse_path = keep(&at, from->reverse_path);
+}
+
+struct outgoing_job *
+outgoing_add(struct outgoing *o, struct span destination, const struct deliver_job *from, int fd,
+    const struct outgoing_ops *ops, void *arg)
+{
+	struct outgoing_job *job = xcalloc(1, sizeof *job);
+
+	job->outgoing = o;
+	job->destination = destination_of(o, destination);
+	job->fd = fd;
+	job->ops = ops;
+	job->arg = arg;
+	copy_job(job, from);
+	TAILQ_INSERT_TAIL(&job->destination->waiting, job, link);
+	job->destination->n_waiting++;
+	o->n_jobs++;
+	look_at(o, job->destination);
+	wake(o);
+	return job;
+}
+
+void
+outgoing_cancel(struct outgoing_job **jobp)
+{
+	struct outgoing_job *job = *jobp;
+	struct destination *d;
+	struct outgoing *o;
+
+	if (job == NULL)
+		return;
+	*jobp = NULL;
+	d = job->destination;
+	o = job->outgoing;
+	job_free(job);
+	look_at(o, d);
+	wake(o);
+}
+
+bool
+outgoing_waits(const struct outgoing_job *job)
+{
+	return job->child == NULL;
+}
+
+void
+outgoing_parked(struct outgoing *o, struct span destination)
+{
+	struct destination *d = destination_of(o, destination);
+
+	d->n_parked++;
+	d->n_parked_since++;
+	look_at_fetch(o, d);
+	wake(o);
+}
+
+/* What was parked while the fetch was under way may be counted or not: too many costs one more
+ * fetch, too few would be forgotten. */
+void
+outgoing_left(struct outgoing *o, struct span destination, uint64_t left)
+{
+	struct destination *d = destination_of(o, destination);
+
+	o->n_asked -= d->n_asked;
+	d->n_asked = 0;
+	d->n_parked = left + d->n_parked_since;
+	d->n_parked_since = 0;
+	if (d->n_parked == 0)
+		d->released = false;
+	look_at_fetch(o, d);
+	wake(o);
+}
+
+void
+outgoing_forget_parked(struct outgoing *o)
+{
+	struct destination *d = NULL;
+
+	while ((d = destinations_next(&o->all, d)) != NULL) {
+		d->n_parked = d->n_parked_since = 0;
+		d->n_asked = 0;
+		d->released = false;
+		look_at_fetch(o, d);
+	}
+	o->n_asked = 0;
+}
+
+static void
+release(struct outgoing *o, struct destination *d)
+{
+	d->released = d->scheduled && d->n_parked > 0;
+	look_at(o, d);
+	wake(o);
+}
+
+void
+outgoing_flush(struct outgoing *o, struct span pattern)
+{
+	struct destination *d = NULL;
+
+	while ((d = destinations_next(&o->all, d)) != NULL)
+		if (destination_matches(d, pattern)) {
+			destination_revives(d);
+			release(o, d);
+		}
+}
+
+static void
+on_relay_time(void *arg)
+{
+	struct outgoing *o = arg;
+	struct destination *d = NULL;
+
+	while ((d = destinations_next(&o->all, d)) != NULL)
+		release(o, d);
+}
+
+/* ---- life ---- */
+
+static void
+on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	on_turn(fd, what, arg);
+}
+
+struct outgoing *
+outgoing_new(struct event_base *base, const char *path, const struct settings *settings)
+{
+	struct outgoing *o = xcalloc(1, sizeof *o);
+
+	o->base = base;
+	o->path = xstrdup(path);
+	destinations_init(&o->all);
+	TAILQ_INIT(&o->turns);
+	TAILQ_INIT(&o->fetches);
+	TAILQ_INIT(&o->children);
+	event_assign(&o->turn, base, -1, 0, on_turn, o);
+	evtimer_assign(&o->retry, base, on_retry, o);
+	evtimer_assign(&o->sweep, base, on_sweep, o);
+	o->times = relay_times_new(base, on_relay_time, o);
+	outgoing_settings(o, settings);
+	return o;
+}
+
+void
+outgoing_set_feed(struct outgoing *o, struct queue_feed *feed)
+{
+	o->feed = feed;
+}
+
+void
+outgoing_settings(struct outgoing *o, const struct settings *settings)
+{
+	o->children_max = settings_u64(settings, "mail", "Maximum MTA Routers");
+	o->host_max = settings_u64(settings, "limits", "Maximum Connections To A Host");
+	o->dead_us = settings_u64(settings, "timeouts", "Dead Destination") * 1000000;
+	relay_times_set(o->times, settings_text(settings, "smtpd", "Relay Delivery"));
+}
+
+void
+outgoing_drain(struct outgoing *o)
+{
+	o->draining = true;
+}
+
+void
+outgoing_free(struct outgoing **op)
+{
+	struct outgoing *o = *op;
+	struct destination *d;
+
+	if (o == NULL)
+		return;
+	*op = NULL;
+	while (!TAILQ_EMPTY(&o->children))
+		child_free(TAILQ_FIRST(&o->children));
+	while ((d = destinations_next(&o->all, NULL)) != NULL)
+		destinations_remove(&o->all, d);
+	event_del(&o->turn);
+	event_del(&o->retry);
+	event_del(&o->sweep);
+	relay_times_free(&o->times);
+	free(o->path);
+	free(o);
+}
+
+void
+outgoing_status(const struct outgoing *o, json_t *counters)
+{
+	struct destination *d = NULL;
+	uint64_t parked = 0, dead = 0, waiting = 0;
+
+	while ((d = destinations_next(&o->all, d)) != NULL) {
+		parked += d->n_parked;
+		waiting += d->n_waiting;
+		dead += destination_is_dead(d, now_us());
+	}
+	json_object_set_new(counters, "destinations", json_integer(o->all.n));
+	json_object_set_new(counters, "destinations_dead", json_integer(dead));
+	json_object_set_new(counters, "children", json_integer(o->n_children));
+	json_object_set_new(counters, "conversations", json_integer(o->n_active));
+	json_object_set_new(counters, "outgoing_waiting", json_integer(waiting));
+	json_object_set_new(counters, "parked", json_integer(parked));
+	json_object_set_new(counters, "outgoing_jobs", json_integer(o->count.jobs));
+}

@@ -1,0 +1,271 @@
+/*
+ * The part of an attempt that goes to other hosts: sorts its recipients by destination, and keeps
+ * what deliver says of each. Touches nothing.
+ */
+#include "router/remote.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/address.h"
+#include "common/memory.h"
+#include "router/attempt.h"
+#include "router/route.h"
+
+#define NO_MORE UINT32_MAX
+
+/* Recipients by destination: a chain for each, through next. */
+struct sorting {
+	struct name_set destinations;
+	struct route *routes; /* one a destination */
+	uint32_t *first, *next;
+	size_t n, room; /* destinations */
+};
+
+static char *
+copy_of(struct span text)
+{
+	char *copy = xmalloc(text.len + 1);
+
+	if (text.len > 0)
+		memcpy(copy, text.at, text.len);
+	copy[text.len] = '\0';
+	return copy;
+}
+
+static struct span
+span_dup(struct span text)
+{
+	return (struct span){copy_of(text), text.len};
+}
+
+/* ---- ends ---- */
+
+static void
+set_end(struct attempt *a, uint32_t i, const struct deliver_result *r, bool logged)
+{
+	struct remote_end *e = &a->remote_ends[i];
+
+	free(e->reply);
+	free(e->route);
+	*e = (struct remote_end){.known = true,
+	    .logged = logged,
+	    .end = r->end,
+	    .flags = r->flags,
+	    .reply = copy_of(r->reply),
+	    .route = copy_of(r->route)};
+}
+
+static void
+on_result(void *arg, const struct deliver_result *r, bool logged)
+{
+	struct sending *sending = arg;
+
+	if (r->recipient < sending->attempt->e.n_recipients)
+		set_end(sending->attempt, r->recipient, r, logged);
+}
+
+static void
+sending_free(struct sending *s)
+{
+	TAILQ_REMOVE(&s->attempt->sendings, s, entry);
+	outgoing_cancel(&s->job);
+	free((void *)(uintptr_t)s->destination.at);
+	free(s->recipients);
+	free(s);
+}
+
+static void
+on_end(void *arg)
+{
+	struct sending *s = arg;
+	struct attempt *a = s->attempt;
+
+	s->job = NULL;
+	sending_free(s);
+	if (TAILQ_EMPTY(&a->sendings))
+		attempt_finish(a);
+}
+
+static const struct outgoing_ops ops = {on_result, on_end};
+
+/* ---- sorting ---- */
+
+static void
+sorting_clear(struct sorting *s)
+{
+	name_set_clear(&s->destinations);
+	free(s->routes);
+	free(s->first);
+	free(s->next);
+}
+
+static void
+add_destination(struct sorting *s, const struct route *route)
+{
+	if (s->n == s->room) {
+		s->room = s->room ? s->room * 2 : 1;
+		s->routes = xrealloc(s->routes, s->room * sizeof *s->routes);
+		s->first = xrealloc(s->first, s->room * sizeof *s->first);
+	}
+	s->routes[s->n] = *route;
+	s->first[s->n++] = NO_MORE;
+}
+
+static void
+sort_recipient(struct attempt *a, struct sorting *s, uint32_t i)
+{
+	const struct tables *t = a->router->tables;
+	char lower[ADDRESS_TEXT_SIZE];
+	struct route route;
+	struct place place;
+	size_t which;
+
+	tables_place(t, a->e.recipients[i].address, lower, &place);
+	route_find(t, &place, a->e.route_override, &route);
+	if (route.kind == ROUTE_NONE) {
+		set_end(a, i,
+		    &(struct deliver_result){.end = END_FAILED, .reply = span_of(route.why)},
+		    false);
+		return;
+	}
+	which = name_set_add(&s->destinations, span_of(route.destination));
+	if (which == s->n)
+		add_destination(s, &route);
+	s->next[i] = s->first[which];
+	s->first[which] = i;
+}
+
+/* ---- handing over ---- */
+
+static void
+send_some(struct attempt *a, struct span destination, const struct route *route,
+    const uint32_t *recipients, size_t n)
+{
+	struct sending *s = xcalloc(1, sizeof *s);
+	struct deliver_job job = {.id = a->id,
+	    .to = route->to,
+	    .reverse_path = a->e.reverse_path.len > 0 ? route->reverse_path : span_of(""),
+	    .n = n};
+
+	s->attempt = a;
+	s->destination = span_dup(destination);
+	s->recipients = xcalloc(n, sizeof *s->recipients);
+	memcpy(s->recipients, recipients, n * sizeof *s->recipients);
+	job.recipients = s->recipients;
+	TAILQ_INSERT_TAIL(&a->sendings, s, entry);
+	s->job = outgoing_add(a->router->outgoing, destination, &job, a->fd, &ops, s);
+}
+
+static void
+send_all(struct attempt *a, const struct sorting *s, size_t which)
+{
+	uint32_t some[DELIVER_RECIPIENTS_MAX];
+	size_t n = 0;
+
+	for (uint32_t i = s->first[which]; i != NO_MORE; i = s->next[i]) {
+		some[n++] = i;
+		if (n < nitems(some) && s->next[i] != NO_MORE)
+			continue;
+		send_some(a, s->destinations.names[which], &s->routes[which], some, n);
+		n = 0;
+	}
+}
+
+static void
+defer_all(struct attempt *a, const struct sorting *s, size_t which, struct span reply)
+{
+	const struct deliver_result r = {
+	    .end = END_DEFERRED, .reply = reply, .route = span_of("smtp")};
+
+	for (uint32_t i = s->first[which]; i != NO_MORE; i = s->next[i])
+		set_end(a, i, &r, false);
+}
+
+static void
+park(struct attempt *a, struct span destination)
+{
+	if (a->park.len == 0)
+		a->park = span_dup(destination);
+}
+
+static void
+send_destination(struct attempt *a, const struct sorting *s, size_t which)
+{
+	struct span name = s->destinations.names[which], reply;
+	bool fetched = span_equal(name, a->fetched);
+
+	switch (
+	    outgoing_look(a->router->outgoing, name, s->routes[which].scheduled, fetched, &reply)) {
+	case OUTGOING_READY:
+		send_all(a, s, which);
+		break;
+	case OUTGOING_BUSY:
+		park(a, name);
+		break;
+	case OUTGOING_DEAD:
+		defer_all(a, s, which, reply);
+		break;
+	}
+}
+
+void
+remote_init(struct attempt *a, struct span fetched)
+{
+	TAILQ_INIT(&a->sendings);
+	if (fetched.len > 0)
+		a->fetched = span_dup(fetched);
+}
+
+bool
+remote_send(struct attempt *a)
+{
+	struct sorting s = {0};
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->e.n_recipients; i++)
+		n += a->parts[i].kind == PART_REMOTE;
+	if (n == 0)
+		return false;
+	a->remote_ends = xcalloc(a->e.n_recipients, sizeof *a->remote_ends);
+	s.next = xcalloc(a->e.n_recipients, sizeof *s.next);
+	name_set_init(&s.destinations, true);
+	/* From the last on, so that chains are in the order of the envelope. */
+	for (size_t i = a->e.n_recipients; i-- > 0;)
+		if (a->parts[i].kind == PART_REMOTE)
+			sort_recipient(a, &s, i);
+	for (size_t which = 0; which < s.n; which++)
+		send_destination(a, &s, which);
+	sorting_clear(&s);
+	return !TAILQ_EMPTY(&a->sendings);
+}
+
+bool
+remote_park_waiting(struct attempt *a)
+{
+	struct sending *s, *next;
+
+	for (s = TAILQ_FIRST(&a->sendings); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (!outgoing_waits(s->job))
+			continue;
+		park(a, s->destination);
+		sending_free(s);
+	}
+	return !TAILQ_EMPTY(&a->sendings);
+}
+
+void
+remote_clear(struct attempt *a)
+{
+	while (!TAILQ_EMPTY(&a->sendings))
+		sending_free(TAILQ_FIRST(&a->sendings));
+	for (size_t i = 0; a->remote_ends != NULL && i < a->e.n_recipients; i++) {
+		free(a->remote_ends[i].reply);
+		free(a->remote_ends[i].route);
+	}
+	free(a->remote_ends);
+	a->remote_ends = NULL;
+	free((void *)(uintptr_t)a->fetched.at);
+	free((void *)(uintptr_t)a->park.at);
+}
