@@ -17,7 +17,6 @@
 /* Recipients by destination: a chain for each, through next. */
 struct sorting {
 	struct name_set destinations;
-	struct route *routes; /* one a destination */
 	uint32_t *first, *next;
 	size_t n, room; /* destinations */
 };
@@ -95,59 +94,80 @@ static void
 sorting_clear(struct sorting *s)
 {
 	name_set_clear(&s->destinations);
-	free(s->routes);
 	free(s->first);
 	free(s->next);
 }
 
-static void
-add_destination(struct sorting *s, const struct route *route)
+static struct route
+route_of(const struct attempt *a, uint32_t i)
 {
-	if (s->n == s->room) {
-		s->room = s->room ? s->room * 2 : 1;
-		s->routes = xrealloc(s->routes, s->room * sizeof *s->routes);
-		s->first = xrealloc(s->first, s->room * sizeof *s->first);
-	}
-	s->routes[s->n] = *route;
-	s->first[s->n++] = NO_MORE;
+	char lower[ADDRESS_TEXT_SIZE];
+	struct place place;
+
+	tables_place(a->router->tables, a->e.recipients[i].address, lower, &place);
+	return route_find(a->router->tables, &place, a->e.route_override);
 }
 
 static void
 sort_recipient(struct attempt *a, struct sorting *s, uint32_t i)
 {
-	const struct tables *t = a->router->tables;
-	char lower[ADDRESS_TEXT_SIZE];
-	struct route route;
-	struct place place;
+	struct route route = route_of(a, i);
+	struct deliver_result nowhere = {.end = END_FAILED};
 	size_t which;
 
-	tables_place(t, a->e.recipients[i].address, lower, &place);
-	route_find(t, &place, a->e.route_override, &route);
 	if (route.kind == ROUTE_NONE) {
-		set_end(a, i,
-		    &(struct deliver_result){.end = END_FAILED, .reply = span_of(route.why)},
-		    false);
+		nowhere.reply = span_of(route.why);
+		set_end(a, i, &nowhere, false);
 		return;
 	}
 	which = name_set_add(&s->destinations, span_of(route.destination));
-	if (which == s->n)
-		add_destination(s, &route);
+	if (which == s->n) {
+		if (s->n == s->room) {
+			s->room = s->room ? s->room * 2 : 1;
+			s->first = xrealloc(s->first, s->room * sizeof *s->first);
+		}
+		s->first[s->n++] = NO_MORE;
+	}
 	s->next[i] = s->first[which];
 	s->first[which] = i;
 }
 
 /* ---- handing over ---- */
 
-static void
-send_some(struct attempt *a, struct span destination, const struct route *route,
-    const uint32_t *recipients, size_t n)
+static enum deliver_tls
+tls_of(const struct route *r)
 {
+	static const enum deliver_tls modes[] = {[TLS_NEVER] = DELIVER_TLS_NONE,
+	    [TLS_MAY] = DELIVER_TLS_MAY,
+	    [TLS_ENCRYPT] = DELIVER_TLS_ENCRYPT,
+	    [TLS_VERIFY] = DELIVER_TLS_VERIFY};
+
+	if (r->implicit_tls)
+		return r->tls == TLS_VERIFY ? DELIVER_TLS_IMPLICIT_VERIFY : DELIVER_TLS_IMPLICIT;
+	return modes[r->tls];
+}
+
+static void
+send_some(struct attempt *a, const struct route *route, const uint32_t *recipients, size_t n)
+{
+	struct span destination = span_of(route->destination);
 	struct sending *s = xcalloc(1, sizeof *s);
 	struct deliver_job job = {.id = a->id,
-	    .to = route->to,
-	    .reverse_path = a->e.reverse_path.len > 0 ? route->reverse_path : span_of(""),
+	    .to = {.kind = route->kind == ROUTE_MX ? DELIVER_MX : DELIVER_HOST,
+		.name = span_of(route->host),
+		.port = route->port,
+		.tls = tls_of(route),
+		.dane = route->dane && route->kind == ROUTE_MX && !route->implicit_tls &&
+			route->tls != TLS_NEVER,
+		.tls_names = span_of(route->names),
+		.user = span_of(route->user),
+		.password = span_of(route->password),
+		.auth_in_clear = route->auth_without_tls},
 	    .n = n};
 
+	/* A null reverse-path stays one: nobody is to answer. */
+	if (a->e.reverse_path.len > 0)
+		job.reverse_path = span_of(route->reverse_path);
 	s->attempt = a;
 	s->destination = span_dup(destination);
 	s->recipients = xcalloc(n, sizeof *s->recipients);
@@ -158,7 +178,7 @@ send_some(struct attempt *a, struct span destination, const struct route *route,
 }
 
 static void
-send_all(struct attempt *a, const struct sorting *s, size_t which)
+send_all(struct attempt *a, const struct sorting *s, size_t which, const struct route *route)
 {
 	uint32_t some[DELIVER_RECIPIENTS_MAX];
 	size_t n = 0;
@@ -167,7 +187,7 @@ send_all(struct attempt *a, const struct sorting *s, size_t which)
 		some[n++] = i;
 		if (n < nitems(some) && s->next[i] != NO_MORE)
 			continue;
-		send_some(a, s->destinations.names[which], &s->routes[which], some, n);
+		send_some(a, route, some, n);
 		n = 0;
 	}
 }
@@ -192,13 +212,14 @@ park(struct attempt *a, struct span destination)
 static void
 send_destination(struct attempt *a, const struct sorting *s, size_t which)
 {
+	struct route route = route_of(a, s->first[which]);
 	struct span name = s->destinations.names[which], reply;
 	bool fetched = span_equal(name, a->fetched);
+	bool scheduled = route.smart_host && a->router->tables->relay_scheduled;
 
-	switch (
-	    outgoing_look(a->router->outgoing, name, s->routes[which].scheduled, fetched, &reply)) {
+	switch (outgoing_look(a->router->outgoing, name, scheduled, fetched, &reply)) {
 	case OUTGOING_READY:
-		send_all(a, s, which);
+		send_all(a, s, which, &route);
 		break;
 	case OUTGOING_BUSY:
 		park(a, name);
