@@ -24,7 +24,6 @@
 #include "common/memory.h"
 
 const char *const config_source_names[CONFIG_SOURCES] = {"config.ini", "mail.ini"};
-const char *const config_entry_sections[2] = {"aliases", "forward"};
 
 /* ---- problems ---- */
 
@@ -128,21 +127,12 @@ struct loader {
 	const char *file;
 	unsigned line;
 	const char *section; /* as the table spells it; NULL: none yet, or an unknown one */
-	int entries;	     /* ENTRIES_ALIASES or _FORWARD within these, else -1 */
+	int entries;	     /* enum config_entries within these sections, else -1 */
 	bool unknown;	     /* what follows belongs to an unknown section: told once */
 	unsigned *section_lines;
 };
 
 #define COMPLAIN(l, ...) config_problem((l)->c->problems, false, (l)->file, (l)->line, __VA_ARGS__)
-
-static int
-entries_section(const char *file, struct span name)
-{
-	for (int i = 0; i < 2 && strcmp(file, "mail.ini") == 0; i++)
-		if (span_is_nocase(name, config_entry_sections[i]))
-			return i;
-	return -1;
-}
 
 /* The first key of a section stands for it: where the section was seen is kept there. */
 static size_t
@@ -172,7 +162,7 @@ on_section(struct loader *l, struct span name)
 	char *hint;
 
 	l->section = NULL;
-	l->entries = entries_section(l->file, name);
+	l->entries = strcmp(l->file, "mail.ini") == 0 ? config_entries_index(name) : -1;
 	l->unknown = false;
 	if (l->entries != -1) {
 		enter_section(
@@ -459,18 +449,18 @@ config_slice(const struct config *c, unsigned role,
 	for (size_t i = 0; i < c->n_entries; i++) {
 		const struct config_entry *e = &c->entries[i];
 
-		each(arg, config_entry_sections[e->forward], e->key, e->canonical);
+		each(arg, config_entry_sections[e->section], e->key, e->canonical);
 	}
 }
 
 void
 config_entries(const struct config *c, const char *section,
-    void (*each)(void *arg, const char *name, const char *targets), void *arg)
+    void (*each)(void *arg, const char *name, const char *value), void *arg)
 {
 	for (size_t i = 0; i < c->n_entries; i++) {
 		const struct config_entry *e = &c->entries[i];
 
-		if (strcmp(config_entry_sections[e->forward], section) == 0)
-			each(arg, e->name, e->targets);
+		if (strcmp(config_entry_sections[e->section], section) == 0)
+			each(arg, e->name, e->value);
 	}
 }

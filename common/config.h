@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 enum config_type {
-	CONFIG_TEXT,
-	CONFIG_BOOL, /* true or false (yes, no, on, off, 1, 0 are taken too); normalized to
-			true/false */
+	CONFIG_TEXT,   /* of up to max bytes */
+	CONFIG_SECRET, /* the same; never part of a message, nor printed by sambarctl */
+	CONFIG_BOOL,   /* true or false (yes, no, on, off, 1, 0 are taken too); normalized to
+			  true/false */
 	CONFIG_NUMBER,
 	CONFIG_SIZE,	  /* bytes, with K, M or G; normalized to bytes */
 	CONFIG_DURATION,  /* seconds, with s, m, h or d; normalized to seconds */
@@ -36,7 +37,7 @@ struct config_key {
 	enum config_type type;
 	const char *preset;  /* the value when the key is absent or empty; NULL: none */
 	const char *words;   /* CONFIG_CHOICE: separated by blanks */
-	uint64_t min, max;   /* numbers, sizes, durations; max 0: no limit */
+	uint64_t min, max;   /* numbers, sizes, durations, bytes of texts; max 0: no limit */
 	unsigned roles;	     /* role bits that receive it; ROLE_MASTER: used by master itself */
 	const char *not_yet; /* the feature that will bring it into effect, NULL: it is in effect */
 	const char *meaning; /* one sentence */
@@ -62,7 +63,8 @@ struct config;
  * Reads and checks both files. Never NULL: with errors in *problems the values are not to be used.
  * Free both. An empty value counts as absent. [listen] may say none, which normalizes to "";
  * addresses may say none, which stays and matches nothing. Names of [aliases] and [forward], and
- * local targets, normalize to lower case; complete addresses to their canonical text.
+ * local targets, normalize to lower case; complete addresses to their canonical text. Domains of
+ * [routes] and [tls policy] normalize to lower case, their values as next_hop.h prints them.
  */
 struct config *config_load(const char *root, struct config_problems *problems);
 void config_free(struct config **c);
@@ -92,8 +94,8 @@ bool config_is_there(const struct config *c, const struct config_key *key);
 
 /*
  * Calls each() for everything that the role is to receive: the keys of its bits, and for ROUTER
- * also [aliases] and [forward] (name, targets). The TLS files are not read here: master adds "[tls]
- * Certificate PEM" and "[tls] Private Key PEM".
+ * also [aliases], [forward], [routes] and [tls policy] (name, value) in the file's order. The TLS
+ * files are not read here: master adds "[tls] Certificate PEM" and "[tls] Private Key PEM".
  */
 void config_slice(const struct config *c, unsigned role,
     void (*each)(void *arg, const char *section, const char *key, const char *value), void *arg);
@@ -108,11 +110,20 @@ void config_slice(const struct config *c, unsigned role,
  */
 int
 config_set(const char *root, const char *section, const char *key, const char *value, char **why);
-/* The same for an entry of [aliases] or [forward]; value NULL removes it. */
+
+/* ---- [aliases], [forward], [routes], [tls policy]: their lines have names of their own ---- */
+
+/* The section as the file is to spell it, NULL when it has keys of the table, or is none. */
+const char *config_entries_section(const char *section);
+/* As config_set() for such a line; value NULL removes it. */
 int config_set_entry(
     const char *root, const char *section, const char *name, const char *value, char **why);
-/* Calls each() for every entry of [aliases] or [forward] in the file's order, spelled as there. */
+/* Calls each() for every line of the section in the file's order, spelled as there. */
 void config_entries(const struct config *c, const char *section,
-    void (*each)(void *arg, const char *name, const char *targets), void *arg);
+    void (*each)(void *arg, const char *name, const char *value), void *arg);
+/* One of them, as written and normalized. False when it is not there, also because name is none
+ * that may be there. */
+bool config_entry_value(const struct config *c, const char *section, const char *name,
+    const char **written, const char **normalized);
 
 #endif

@@ -274,15 +274,16 @@ config_set(const char *root, const char *section, const char *key, const char *v
 	return rv;
 }
 
-/* Two spellings of one name or address are one entry. */
+/* Two spellings of one name, address or domain are one entry. */
 static bool
 is_entry(const struct splice_key *key, struct span name)
 {
 	char mine[ADDRESS_TEXT_SIZE], theirs[ADDRESS_TEXT_SIZE];
+	int section = config_entries_index(span_of(key->section));
 	const char *why;
 
-	return config_entry_name(span_of(key->name), mine, &why) == 0 &&
-	       config_entry_name(name, theirs, &why) == 0 && strcmp(mine, theirs) == 0;
+	return config_entry_name(section, span_of(key->name), mine, &why) == 0 &&
+	       config_entry_name(section, name, theirs, &why) == 0 && strcmp(mine, theirs) == 0;
 }
 
 int
@@ -291,9 +292,12 @@ config_set_entry(
 {
 	struct splice_key place = {.section = section, .name = name, .is = is_entry};
 	char canonical[ADDRESS_TEXT_SIZE];
+	int which = config_entries_index(span_of(section));
 	const char *phrase;
 
-	if (config_entry_name(span_of(name), canonical, &phrase) == -1)
+	if (which == -1)
+		fatalx("[%s] has no lines with names of their own", section);
+	if (config_entry_name(which, span_of(name), canonical, &phrase) == -1)
 		return refuse(why, 0, xasprintf("\"%s\": %s", log_safe(span_of(name)), phrase));
 	/* These characters are good in an address, but not at the start of a line, and = ends a
 	 * name. */

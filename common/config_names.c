@@ -138,7 +138,7 @@ config_suggest_section(const char *file, struct span name)
 	for (size_t i = 0; i < n_config_keys; i++)
 		consider_section(
 		    config_keys[i].section, config_keys[i].file, name, &best, &best_file, &changes);
-	for (size_t i = 0; i < nitems(config_entry_sections); i++)
+	for (size_t i = 0; i < ENTRY_SECTIONS; i++)
 		consider_section(
 		    config_entry_sections[i], "mail.ini", name, &best, &best_file, &changes);
 	if (!is_near(changes, name))

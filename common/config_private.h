@@ -9,7 +9,7 @@
 
 enum {
 	CONFIG_PROBLEMS_MAX = 1000, /* more are not told */
-	CONFIG_ENTRIES_MAX = 100000 /* aliases and forwards */
+	CONFIG_ENTRIES_MAX = 100000 /* lines of [aliases], [forward], [routes], [tls policy] */
 };
 
 struct config_value {
@@ -18,11 +18,21 @@ struct config_value {
 	unsigned line; /* 0: absent */
 };
 
-/* An alias or forward. */
+/* Sections whose lines have names of the administrator's own. */
+enum config_entries {
+	ENTRIES_ALIASES,
+	ENTRIES_FORWARD,
+	ENTRIES_ROUTES,
+	ENTRIES_TLS,
+	ENTRY_SECTIONS
+};
+extern const char *const config_entry_sections[ENTRY_SECTIONS];
+
+/* A line of them. */
 struct config_entry {
-	char *name, *targets;  /* as written */
+	char *name, *value;    /* as written */
 	char *key, *canonical; /* normalized: what router gets */
-	bool forward;
+	enum config_entries section;
 	unsigned line;
 };
 
@@ -34,9 +44,9 @@ struct config {
 	char *root;
 	struct config_value *values;  /* in the order of config_keys */
 	struct config_entry *entries; /* in the file's order */
-	struct config_name *by_name;  /* sorted by key; an alias before a forward */
+	struct config_name *by_name;  /* sorted by section, then by key */
 	size_t n_entries;
-	unsigned entry_sections[2]; /* lines of [aliases] and [forward] */
+	unsigned entry_sections[ENTRY_SECTIONS]; /* where they start */
 	struct config_problems *problems;
 };
 
@@ -49,8 +59,6 @@ struct config_source {
 
 enum { CONFIG_INI, MAIL_INI, CONFIG_SOURCES };
 extern const char *const config_source_names[CONFIG_SOURCES];
-enum { ENTRIES_ALIASES, ENTRIES_FORWARD };
-extern const char *const config_entry_sections[2];
 
 /* Reads a file completely, at most CONFIG_FILE_MAX_BYTES (EFBIG). Only regular files (EINVAL). */
 void config_source_read(struct config_source *s, const char *root, const char *name);
@@ -76,18 +84,21 @@ char *config_suggest_section(const char *file, struct span section);
 
 /* ---- config_entries.c ---- */
 
-/* Judges and adds one line of [aliases] or [forward]. */
-void
-config_entry_add(struct config *c, int which, unsigned line, struct span name, struct span targets);
+/* The section of mail.ini, without regard to case; -1: it has other lines. */
+int config_entries_index(struct span section);
+/* Judges and adds one line of such a section. */
+void config_entry_add(struct config *c, enum config_entries section, unsigned line,
+    struct span name, struct span value);
 /* Sorts, and reports names given twice. After the last entry. */
 void config_entries_finish(struct config *c);
 void config_entries_free(struct config *c);
-/* By normalized name. */
+/* By normalized name; NULL without one. */
+const struct config_entry *
+config_entry_in(const struct config *c, enum config_entries section, const char *name);
+/* The alias of this name, or the forward. */
 const struct config_entry *config_entry_find(const struct config *c, const char *name);
-/* Normalizes the name of an entry (ADDRESS_TEXT_SIZE bytes). -1 with *why, a phrase. */
-int config_entry_name(struct span text, char *out, const char **why);
-/* Normalizes one target. */
-int config_entry_target(struct span text, char *out, const char **why);
+/* Normalizes the name of a line (ADDRESS_TEXT_SIZE bytes). -1 with *why, a phrase. */
+int config_entry_name(enum config_entries section, struct span text, char *out, const char **why);
 
 /* ---- config_listen.c ---- */
 
@@ -96,7 +107,15 @@ void config_check_listeners(struct config *c);
 
 /* ---- config_warnings.c ---- */
 
-/* What can be used but is worth knowing. Looks at the TLS files and the mail directory. */
+/* What can be used but is worth knowing. Looks at the files' rights, the TLS files and the mail
+ * directory. */
 void config_warn(struct config *c);
+void config_warn_key(struct config *c, const char *section, const char *key, const char *format,
+    ...) __attribute__((format(printf, 4, 5)));
+
+/* ---- config_warnings_relay.c ---- */
+
+/* The part of it that is about mail for other hosts. */
+void config_warn_relaying(struct config *c);
 
 #endif

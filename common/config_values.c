@@ -10,12 +10,13 @@
 #include <string.h>
 
 #include "common/address.h"
+#include "common/host_port.h"
 #include "common/ip_list.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/nameserver.h"
 
-enum { IP_TEXT_SIZE = 64, PORT_MAX = 65535, PATH_MAX_BYTES = 3000 };
+enum { PATH_MAX_BYTES = 3000 };
 
 /* A word being normalized: what it is for, and where its normalized text goes. */
 struct job {
@@ -162,19 +163,28 @@ domain(struct job *j, struct span word)
 }
 
 /* A star may stand for any letters and dots, so with a letter in its place this is a domain. */
+bool
+config_domain_pattern(struct span text, char out[ADDRESS_DOMAIN_MAX_BYTES + 1])
+{
+	char letters[ADDRESS_DOMAIN_MAX_BYTES + 1];
+
+	if (text.len > 1 && text.at[text.len - 1] == '.')
+		text.len--;
+	if (!span_copy(text, out, ADDRESS_DOMAIN_MAX_BYTES + 1))
+		return false;
+	for (size_t i = 0; i <= text.len; i++) {
+		out[i] = lower(out[i]);
+		letters[i] = out[i] == '*' ? 'a' : out[i];
+	}
+	return address_is_domain(span_of(letters));
+}
+
 static int
 domain_pattern(struct job *j, struct span word)
 {
 	char text[ADDRESS_DOMAIN_MAX_BYTES + 1];
 
-	if (word.len > 1 && word.at[word.len - 1] == '.')
-		word.len--;
-	if (!span_copy(word, text, sizeof text))
-		return -1;
-	for (char *at = text; *at != '\0'; at++)
-		if (*at == '*')
-			*at = 'a';
-	return address_is_domain(span_of(text)) ? put_lower(j, word) : -1;
+	return config_domain_pattern(word, text) ? put_span(j, span_of(text)) : -1;
 }
 
 static int
@@ -199,10 +209,10 @@ mail_address(struct job *j, struct span word)
 static bool
 is_ip(int family, struct span word)
 {
-	unsigned char binary[sizeof(struct in6_addr)];
-	char text[IP_TEXT_SIZE];
+	char text[HOST_SIZE];
 
-	return span_copy(word, text, sizeof text) && inet_pton(family, text, binary) == 1;
+	return host_port_is_address(word, text) &&
+	       (strchr(text, ':') != NULL) == (family == AF_INET6);
 }
 
 static int
@@ -220,20 +230,6 @@ ip_pattern(struct job *j, struct span word)
 	return span_is_nocase(word, "none") || ip_list_is_item(word) ? put_lower(j, word) : -1;
 }
 
-/* Cuts :port from the end of text. */
-static bool
-take_port(struct span *text, uint64_t *port)
-{
-	const char *colon = memrchr(text->at, ':', text->len);
-	struct span digits;
-
-	if (colon == NULL)
-		return false;
-	digits = (struct span){colon + 1, text->at + text->len - (colon + 1)};
-	text->len = colon - text->at;
-	return span_u64(digits, PORT_MAX, port) && *port > 0;
-}
-
 static bool
 is_bracketed_ip(struct span text)
 {
@@ -245,26 +241,21 @@ static int
 listen_on(struct job *j, struct span word)
 {
 	struct span host = word;
-	uint64_t port;
+	unsigned port;
 
-	if (!take_port(&host, &port) || !(is_ip(AF_INET, host) || is_bracketed_ip(host)))
+	if (!host_port_cut(&host, &port) || !(is_ip(AF_INET, host) || is_bracketed_ip(host)))
 		return -1;
 	put_lower(j, host);
-	fprintf(j->out, ":%" PRIu64, port);
+	fprintf(j->out, ":%u", port);
 	return 0;
 }
 
 static int
 host(struct job *j, struct span word)
 {
-	struct span name = word;
-	uint64_t port;
+	struct host_port at;
 
-	if (is_ip(AF_INET6, word) || is_bracketed_ip(word))
-		return put_lower(j, word);
-	if (memchr(word.at, ':', word.len) != NULL && !take_port(&name, &port))
-		return -1;
-	return address_is_domain(name) || is_bracketed_ip(name) ? put_lower(j, word) : -1;
+	return host_port_parse(word, &at) ? put_lower(j, word) : -1;
 }
 
 /* ---- the rest ---- */
@@ -272,6 +263,8 @@ host(struct job *j, struct span word)
 static int
 text(struct job *j, struct span word)
 {
+	if (j->key->max != 0 && word.len > j->key->max)
+		return -1;
 	return put_span(j, word);
 }
 
@@ -298,7 +291,8 @@ static const struct kind {
 	enum shape shape;
 	const char *right; /* what would be right; NULL: see describe() */
 } kinds[] = {
-    [CONFIG_TEXT] = {text, ONE, "a text"},
+    [CONFIG_TEXT] = {text, ONE, NULL},
+    [CONFIG_SECRET] = {text, ONE, NULL},
     [CONFIG_BOOL] = {boolean, ONE, "true or false"},
     [CONFIG_NUMBER] = {number, ONE, NULL},
     [CONFIG_SIZE] = {size, ONE, NULL},
@@ -313,7 +307,8 @@ static const struct kind {
 	"an IP address, 192.0.2.*, 192.0.2.0/24 or none (blanks between several)"},
     [CONFIG_LISTEN] = {listen_on, LIST,
 	"address:port such as 0.0.0.0:25 or [::]:25 (blanks between several), or none"},
-    [CONFIG_HOST] = {host, ONE, "a host or host:port"},
+    [CONFIG_HOST] = {host, ONE,
+	"a host or host:port such as mail.example.org, 192.0.2.1:587 or [2001:db8::1]:587"},
     [CONFIG_NAMESERVER] = {nameserver, ONE, "an IP address, 192.0.2.53:53 or [2001:db8::53]:53"},
     [CONFIG_MAILBOX] = {mailbox, ONE, "a user's name (a-z, 0-9, - and _)"},
     [CONFIG_MAIL_ADDRESS] = {mail_address, ONE, "a mail address such as ann@example.org"},
@@ -360,6 +355,8 @@ describe(FILE *f, const struct config_key *key)
 		fputs(kind->right, f);
 	else if (key->type == CONFIG_CHOICE)
 		fprintf(f, "one of %s", key->words);
+	else if (key->type == CONFIG_TEXT || key->type == CONFIG_SECRET)
+		fprintf(f, "a text of up to %" PRIu64 " bytes", key->max);
 	else
 		describe_range(f, key);
 }
@@ -388,7 +385,10 @@ refusal(const struct config_key *key, struct span value, struct span word)
 	size_t len;
 	FILE *f = open_text(&why, &len);
 
-	fprintf(f, "\"%s\" is not ", log_safe(word));
+	if (key->type == CONFIG_SECRET)
+		fputs("it is not ", f);
+	else
+		fprintf(f, "\"%s\" is not ", log_safe(word));
 	describe(f, key);
 	if (memmem(value.at, value.len, " #", 2) != NULL ||
 	    memmem(value.at, value.len, " ;", 2) != NULL)

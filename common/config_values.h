@@ -5,6 +5,7 @@
 #ifndef COMMON_CONFIG_VALUES_H
 #define COMMON_CONFIG_VALUES_H
 
+#include "common/address.h"
 #include "common/config.h"
 #include "common/span.h"
 
@@ -14,6 +15,9 @@
  */
 int config_normalize(
     const struct config_key *key, const char *root, struct span value, char **out, char **why);
+
+/* A domain in lower case in which * may stand for any bytes. False when it is none. */
+bool config_domain_pattern(struct span text, char out[ADDRESS_DOMAIN_MAX_BYTES + 1]);
 
 /* 500M and the like. False when it is none, or more than 64 bits. */
 bool config_parse_size(struct span text, uint64_t *bytes);

@@ -17,8 +17,8 @@
 #include "common/log.h"
 #include "common/memory.h"
 
-static void __attribute__((format(printf, 4, 5)))
-warn(struct config *c, const char *section, const char *key, const char *format, ...)
+void
+config_warn_key(struct config *c, const char *section, const char *key, const char *format, ...)
 {
 	size_t i = config_index(section, key);
 	char text[2048];
@@ -57,7 +57,7 @@ warn_not_yet(struct config *c)
 {
 	for (size_t i = 0; i < n_config_keys; i++)
 		if (config_keys[i].not_yet != NULL && differs_from_preset(c, i))
-			warn(c, config_keys[i].section, config_keys[i].key,
+			config_warn_key(c, config_keys[i].section, config_keys[i].key,
 			    "has no effect yet; it comes with %s", config_keys[i].not_yet);
 }
 
@@ -70,10 +70,10 @@ warn_mail_server(struct config *c)
 	if (strchr(name, '.') != NULL)
 		return;
 	if (config_text(c, "mail", "Mail Server")[0] != '\0')
-		warn(c, "mail", "Mail Server", "%s is not fully qualified (as example.org is)",
-		    name);
+		config_warn_key(c, "mail", "Mail Server",
+		    "%s is not fully qualified (as example.org is)", name);
 	else
-		warn(c, "mail", "Mail Server",
+		config_warn_key(c, "mail", "Mail Server",
 		    "is not set, and the system's name %s is not fully qualified",
 		    log_safe(span_of(name)));
 }
@@ -86,8 +86,8 @@ warn_tls(struct config *c)
 	config_tls_check(
 	    &check, config_text(c, "tls", "Certificate"), config_text(c, "tls", "Private Key"));
 	if (check.text[0] != '\0')
-		warn(c, "tls", check.key ? "Private Key" : "Certificate", "%s%s", check.text,
-		    check.unusable ? "; TLS is not offered" : "");
+		config_warn_key(c, "tls", check.key ? "Private Key" : "Certificate", "%s%s",
+		    check.text, check.unusable ? "; TLS is not offered" : "");
 }
 
 static void
@@ -149,27 +149,13 @@ warn_open_relay(struct config *c)
 	if (config_bool(c, "smtpd", "Require AUTH"))
 		return;
 	if (!config_bool(c, "smtpd", "Restrict Relay"))
-		warn(c, "smtpd", "Restrict Relay",
+		config_warn_key(c, "smtpd", "Restrict Relay",
 		    "is false, as Require AUTH is: an open relay, which takes mail from anybody to "
 		    "anybody");
 	else if (has_every_host(span_of(config_text(c, "smtpd", "Restrict Relay IPs"))))
-		warn(c, "smtpd", "Restrict Relay IPs",
+		config_warn_key(c, "smtpd", "Restrict Relay IPs",
 		    "has every host in it and Require AUTH is false: whoever knows a local address "
 		    "may relay under it");
-}
-
-static void
-warn_relaying(struct config *c)
-{
-	const char *delivery = config_text(c, "smtpd", "Relay Delivery");
-
-	if (strcmp(delivery, "hourly") == 0 || strcmp(delivery, "daily") == 0)
-		warn(c, "smtpd", "Relay Delivery",
-		    "%s has no effect yet; it comes with relaying to the internet", delivery);
-	if (!config_bool(c, "smtpd", "Use MTA") &&
-	    config_text(c, "common", "SMTP Server")[0] == '\0')
-		warn(c, "smtpd", "Use MTA",
-		    "is false and there is no SMTP Server: only local mail is accepted");
 }
 
 /* ---- where local mail goes ---- */
@@ -246,6 +232,12 @@ next_target(struct span *rest)
 	return one;
 }
 
+static bool
+has_targets(const struct config_entry *e)
+{
+	return e->section == ENTRIES_ALIASES || e->section == ENTRIES_FORWARD;
+}
+
 static void
 warn_targets_of(const struct local *l, const struct config_entry *e)
 {
@@ -270,12 +262,15 @@ warn_names(const struct local *l)
 	const char *unknown = config_text(l->c, "smtpd", "Unknown Mailbox");
 
 	for (size_t i = 0; i < l->c->n_entries; i++)
-		warn_targets_of(l, &l->c->entries[i]);
+		if (has_targets(&l->c->entries[i]))
+			warn_targets_of(l, &l->c->entries[i]);
 	if (unknown[0] != '\0' && !has_mailbox(l, unknown))
-		warn(l->c, "smtpd", "Unknown Mailbox", "there is no mailbox %s", unknown);
+		config_warn_key(
+		    l->c, "smtpd", "Unknown Mailbox", "there is no mailbox %s", unknown);
 	if (unknown[0] == '\0' && config_entry_find(l->c, "postmaster") == NULL &&
 	    !has_mailbox(l, "postmaster"))
-		config_problem(l->c->problems, true, "mail.ini", l->c->entry_sections[0],
+		config_problem(l->c->problems, true, "mail.ini",
+		    l->c->entry_sections[ENTRIES_ALIASES],
 		    "nobody gets mail for postmaster: make it a user or an alias (RFC 5321 4.5.1)");
 }
 
@@ -358,7 +353,7 @@ warn_circles(const struct local *l)
 	w.colours = xcalloc(n, sizeof *w.colours);
 	w.way = xcalloc(n, sizeof *w.way);
 	for (size_t i = 0; i < n; i++)
-		if (w.colours[i] == WHITE)
+		if (w.colours[i] == WHITE && has_targets(&l->c->entries[i]))
 			walk_from(&w, &l->c->entries[i]);
 	free(w.colours);
 	free(w.way);
@@ -375,7 +370,7 @@ config_warn(struct config *c)
 	warn_roots(c);
 	warn_not_yet(c);
 	warn_open_relay(c);
-	warn_relaying(c);
+	config_warn_relaying(c);
 	config_server_name(c, l.server);
 	warn_circles(&l);
 	l.mail = open(config_text(c, "mail", "Mail Directory"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,5 +1,6 @@
 /*
- * sambarctl config: one key of config.ini or mail.ini.
+ * sambarctl config: one key of config.ini or mail.ini, or one line of the sections of mail.ini
+ * whose lines have names of their own ([aliases], [forward], [routes], [tls policy]).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/address.h"
 #include "common/config.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -14,10 +16,17 @@
 #include "master/ctl.h"
 #include "master/ctl_warnings.h"
 
-/* What an administrator calls a key: "Use MTA" or "[smtpd] Use MTA". */
+/* What an administrator calls a key: "Use MTA", "[smtpd] Use MTA", "[routes] example.org". */
 struct name {
-	char section[64], key[128];
+	char section[64], key[ADDRESS_TEXT_SIZE];
 	const char *section_or_null;
+};
+
+/* What it stands for: a key of the table, or a line of such a section. */
+struct item {
+	const struct config_key *key; /* NULL: a line */
+	const char *file, *section, *name;
+	struct name asked;
 };
 
 static int
@@ -36,22 +45,43 @@ parse_name(struct name *out, const char *text)
 	return span_copy(span_trim(rest), out->key, sizeof out->key) ? 0 : -1;
 }
 
-/* NULL: the error was told. */
-static const struct config_key *
-find(struct name *name, const char *text)
+static bool
+find_line(struct item *out)
 {
-	const struct config_key *key;
+	const char *section = out->asked.section_or_null;
+
+	if (section == NULL || (section = config_entries_section(section)) == NULL)
+		return false;
+	out->file = "mail.ini";
+	out->section = section;
+	out->name = out->asked.key;
+	return true;
+}
+
+/* -1: the error was told. */
+static int
+find(struct item *out, const char *text)
+{
 	char *why = NULL;
 
-	if (parse_name(name, text) == -1 || name->key[0] == '\0') {
+	*out = (struct item){.key = NULL};
+	if (parse_name(&out->asked, text) == -1 || out->asked.key[0] == '\0') {
 		ctl_fail(EX_DATAERR, "\"%s\" is no key: right is Key or [section] Key",
 		    log_safe(span_of(text)));
-		return NULL;
+		return -1;
 	}
-	if ((key = config_find(name->section_or_null, name->key, &why)) == NULL)
+	if (find_line(out))
+		return 0;
+	out->key = config_find(out->asked.section_or_null, out->asked.key, &why);
+	if (out->key == NULL) {
 		ctl_fail(EX_DATAERR, "%s", why);
-	free(why);
-	return key;
+		free(why);
+		return -1;
+	}
+	out->file = out->key->file;
+	out->section = out->key->section;
+	out->name = out->key->key;
+	return 0;
 }
 
 static int
@@ -64,36 +94,76 @@ tell_errors(const struct config_problems *problems)
 	return ctl_fail(EX_CONFIG, "the configuration has %zu error(s)", problems->n_errors);
 }
 
+/* ---- get ---- */
+
+/* Who looks over the shoulder learns only whether there is one. */
+static const char *
+masked(const struct item *item, const char *value)
+{
+	bool secret = item->key != NULL && item->key->type == CONFIG_SECRET;
+
+	return secret && value[0] != '\0' ? "********" : value;
+}
+
+static int
+print(const struct ctl *ctl, const struct item *item, const char *value, const char *normalized)
+{
+	value = masked(item, value);
+	if (!ctl->json) {
+		puts(value);
+		return 0;
+	}
+	return ctl_print_json(
+	    json_pack("{s:s, s:s, s:s, s:s, s:s}", "file", item->file, "section", item->section,
+		"key", item->name, "value", value, "normalized", masked(item, normalized)));
+}
+
+static int
+print_of(const struct ctl *ctl, const struct item *item, const struct config *c)
+{
+	const char *value, *normalized;
+
+	if (item->key != NULL)
+		return print(ctl, item, config_written(c, item->key),
+		    config_text(c, item->section, item->name));
+	if (config_entry_value(c, item->section, item->name, &value, &normalized))
+		return print(ctl, item, value, normalized);
+	return ctl_fail(EX_DATAERR, "[%s] of config/%s has no line for \"%s\"", item->section,
+	    item->file, log_safe(span_of(item->name)));
+}
+
 static int
 get(struct ctl *ctl, char **args, size_t n)
 {
 	struct config_problems problems = {0};
-	const struct config_key *key;
 	struct config *c;
-	struct name name;
-	int code = 0;
+	struct item item;
+	int code;
 
 	(void)n;
-	if ((key = find(&name, args[0])) == NULL)
+	if (find(&item, args[0]) == -1)
 		return EX_DATAERR;
 	c = config_load(ctl->root, &problems);
 	/* Nobody can say what holds then. */
-	if (problems.n_errors > 0)
-		code = tell_errors(&problems);
-	else if (ctl->json)
-		code = ctl_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s}", "file", key->file,
-		    "section", key->section, "key", key->key, "value", config_written(c, key),
-		    "normalized", config_text(c, key->section, key->key)));
-	else
-		puts(config_written(c, key));
+	code = problems.n_errors > 0 ? tell_errors(&problems) : print_of(ctl, &item, c);
 	config_problems_free(&problems);
 	config_free(&c);
 	return code;
 }
 
+/* ---- changes ---- */
+
+static int
+write_item(const struct ctl *ctl, const struct item *item, const char *value, char **why)
+{
+	if (item->key == NULL)
+		return config_set_entry(ctl->root, item->section, item->name, value, why);
+	return config_set(ctl->root, item->section, item->name, value, why);
+}
+
 /* value NULL: back to the default. */
 static int
-change(const struct ctl *ctl, const struct config_key *key, const char *value)
+change(const struct ctl *ctl, const struct item *item, const char *value)
 {
 	struct config_problems before;
 	char *why = NULL;
@@ -101,7 +171,7 @@ change(const struct ctl *ctl, const struct config_key *key, const char *value)
 	int code;
 
 	ctl_warnings_before(ctl, &before);
-	if (config_set(ctl->root, key->section, key->key, value, &why) == -1) {
+	if (write_item(ctl, item, value, &why) == -1) {
 		code = ctl_fail(ctl_change_code(errno), "%s", why);
 		config_problems_free(&before);
 		free(why);
@@ -110,31 +180,33 @@ change(const struct ctl *ctl, const struct config_key *key, const char *value)
 	ctl_warnings_after(ctl, &before);
 	if ((code = ctl_reload_if_running(ctl, &running)) != 0)
 		return code;
-	return ctl_done(ctl, "[%s] %s was %s config/%s%s", key->section, key->key,
-	    value != NULL ? "set in" : "removed from", key->file,
+	return ctl_done(ctl, "[%s] %s was %s config/%s%s", item->section,
+	    log_safe(span_of(item->name)), value != NULL ? "set in" : "removed from", item->file,
 	    running ? "; the configuration was reloaded" : "");
 }
 
 static int
 set(struct ctl *ctl, char **args, size_t n)
 {
-	const struct config_key *key;
-	struct name name;
+	struct item item;
 
 	(void)n;
-	if ((key = find(&name, args[0])) == NULL)
-		return EX_DATAERR;
-	return change(ctl, key, args[1]);
+	return find(&item, args[0]) == -1 ? EX_DATAERR : change(ctl, &item, args[1]);
 }
 
 /* True when it may be there, as in a file that cannot be read. */
 static bool
-may_be_there(const struct ctl *ctl, const struct config_key *key)
+may_be_there(const struct ctl *ctl, const struct item *item)
 {
 	struct config_problems problems = {0};
 	struct config *c = config_load(ctl->root, &problems);
-	bool there = config_is_there(c, key) || problems.n_errors > 0;
+	const char *value, *normalized;
+	bool there = problems.n_errors > 0;
 
+	if (item->key != NULL)
+		there |= config_is_there(c, item->key);
+	else
+		there |= config_entry_value(c, item->section, item->name, &value, &normalized);
 	config_problems_free(&problems);
 	config_free(&c);
 	return there;
@@ -143,17 +215,19 @@ may_be_there(const struct ctl *ctl, const struct config_key *key)
 static int
 unset(struct ctl *ctl, char **args, size_t n)
 {
-	const struct config_key *key;
-	struct name name;
+	struct item item;
 
 	(void)n;
-	if ((key = find(&name, args[0])) == NULL)
+	if (find(&item, args[0]) == -1)
 		return EX_DATAERR;
-	if (!may_be_there(ctl, key))
-		return ctl_done(ctl, "[%s] %s is not in config/%s: it has its default already",
-		    key->section, key->key, key->file);
-	return change(ctl, key, NULL);
+	if (may_be_there(ctl, &item))
+		return change(ctl, &item, NULL);
+	return ctl_done(ctl, "[%s] %s is not in config/%s%s", item.section,
+	    log_safe(span_of(item.name)), item.file,
+	    item.key != NULL ? ": it has its default already" : "");
 }
+
+/* ---- the command ---- */
 
 /*
  * "[section]" "Key" may be two arguments, for whoever does not put both in quotes. The first one is

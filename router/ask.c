@@ -87,6 +87,34 @@ judge_room(struct router *r, uint64_t size)
 	return verdict;
 }
 
+/* There is a way to one of the targets at other hosts. */
+static bool
+has_way_out(struct router *r)
+{
+	const struct name_set *remotes = &r->resolution.remotes;
+	char lower[ADDRESS_TEXT_SIZE];
+	struct place p;
+
+	for (size_t i = 0; i < remotes->n; i++) {
+		tables_place(r->tables, remotes->names[i], lower, &p);
+		if (route_is_there(r->tables, &p))
+			return true;
+	}
+	return false;
+}
+
+static enum router_verdict
+judge_remotes(struct router *r)
+{
+	const struct resolution *res = &r->resolution;
+
+	if (!has_way_out(r))
+		return ROUTER_NOWHERE;
+	if (res->expanded)
+		return ROUTER_AWAY;
+	return res->relay ? ROUTER_RELAY : ROUTER_REMOTE;
+}
+
 static struct verdict
 judge(struct router *r, uint64_t size)
 {
@@ -99,10 +127,8 @@ judge(struct router *r, uint64_t size)
 		return later;
 	if (targets == 0)
 		return (struct verdict){.verdict = res->dropped ? ROUTER_LOCAL : ROUTER_UNKNOWN};
-	if (!res->expanded && res->remotes.n > 0)
-		return (struct verdict){res->relay ? ROUTER_RELAY : ROUTER_REMOTE, targets, 0};
 	if (res->mailboxes.n == 0 && !res->dropped && !res->unclear)
-		return (struct verdict){ROUTER_AWAY, targets, 0};
+		return (struct verdict){judge_remotes(r), targets, 0};
 	if (res->remotes.n > 0 || res->dropped)
 		return (struct verdict){ROUTER_LOCAL, targets, 0};
 	return (struct verdict){judge_room(r, size), targets, 0};
@@ -167,17 +193,14 @@ struct telling {
 	bool cut;
 };
 
+_Static_assert((int)ROUTE_TEXT_SIZE <= (int)ROUTER_ROUTE_MAX_BYTES, "a route's text is sent whole");
+
 static void
 print_route(const struct telling *t, const struct place *p, char out[ROUTER_ROUTE_MAX_BYTES])
 {
-	static const char *const forms[] = {[ROUTE_MX] = "relay to MX of ",
-	    [ROUTE_SMART_HOST] = "via smart host ",
-	    [ROUTE_NONE] = "nowhere: "};
 	struct route route = route_find(t->tables, p);
-	bool literal = route.kind == ROUTE_MX && route.host.len > 0 && route.host.at[0] == '[';
 
-	snprintf(out, ROUTER_ROUTE_MAX_BYTES, "%s%.*s", literal ? "relay to " : forms[route.kind],
-	    (int)route.host.len, route.host.at);
+	route_describe(&route, out);
 }
 
 /* Where an end leads; "" of a step that others follow. */

@@ -57,6 +57,9 @@ struct mx_host {
 	struct sockaddr_storage addresses[MX_ADDRESSES_MAX]; /* with the port */
 };
 
+/* The A-labels (RFC 5891) of a domain, in lower case. False when it is none, as a literal is. */
+bool mx_host_name(struct span domain, char out[DNS_HOST_SIZE]);
+
 enum mx_end { MX_FOUND, MX_LATER, MX_FAILED };
 
 struct mx_list {

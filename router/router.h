@@ -26,7 +26,7 @@ enum router_message {
 	ROUTER_STANDING,
 	ROUTER_EXPLAINED
 };
-enum { ROUTER_TEXT_MAX_BYTES = 200, ROUTER_ROUTE_MAX_BYTES = 700, ROUTER_USER_MAX_BYTES = 64 };
+enum { ROUTER_TEXT_MAX_BYTES = 200, ROUTER_ROUTE_MAX_BYTES = 1000, ROUTER_USER_MAX_BYTES = 64 };
 
 /* Addresses are canonical texts (common/address.h). */
 enum router_verdict {
@@ -40,7 +40,8 @@ enum router_verdict {
 	ROUTER_TOO_BIG, /* larger than the whole mailbox may be: 552 5.2.2 */
 	ROUTER_LOOP,	/* aliases that lead in a circle or too deep: 550 5.4.6 */
 	ROUTER_LATER,	/* store does not answer: 451 4.3.0 */
-	ROUTER_VERDICT_LAST = ROUTER_LATER
+	ROUTER_NOWHERE, /* RELAY, REMOTE or AWAY, but the configuration has no way to any of them */
+	ROUTER_VERDICT_LAST = ROUTER_NOWHERE
 };
 
 /*

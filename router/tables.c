@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/address.h"
+#include "common/log.h"
 #include "common/memory.h"
 
 /* ---- addresses ---- */
@@ -112,6 +113,72 @@ is_entry(const struct setting *s)
 	return strcmp(s->section, "aliases") == 0 || strcmp(s->section, "forward") == 0;
 }
 
+/* ---- the way to other hosts ---- */
+
+static void
+read_tls(struct smart_host *h, const char *word, bool verify)
+{
+	bool always = strcmp(word, "required") == 0 || strcmp(word, "implicit") == 0;
+
+	h->implicit_tls = strcmp(word, "implicit") == 0;
+	h->tls = tls_rule_default;
+	if (strcmp(word, "none") == 0)
+		h->tls = (struct tls_rule){.mode = TLS_NEVER};
+	else if (always && verify)
+		h->tls = (struct tls_rule){.mode = TLS_VERIFY};
+	else if (always)
+		h->tls.mode = TLS_ENCRYPT;
+}
+
+static void
+read_smart_host(struct smart_host *h, const struct settings *s)
+{
+	const char *server = settings_text(s, "common", "SMTP Server");
+
+	if (server[0] == '\0')
+		return;
+	if (!host_port_parse(span_of(server), &h->at))
+		fatalx("the setting [common] SMTP Server is no host: %s", server);
+	h->there = true;
+	read_tls(h, settings_text(s, "common", "SMTP Server TLS"),
+	    settings_bool(s, "common", "SMTP Server Verify"));
+	h->user = xstrdup(settings_text(s, "common", "SMTP Server User"));
+	h->password = xstrdup(settings_text(s, "common", "SMTP Server Password"));
+	h->auth_without_tls = settings_bool(s, "common", "SMTP Server AUTH Without TLS") ||
+			      host_port_is_loopback(&h->at);
+	h->from = xstrdup(settings_text(s, "smtpd", "Relay FROM User"));
+}
+
+static void
+clear_smart_host(struct smart_host *h)
+{
+	if (h->password != NULL)
+		explicit_bzero(h->password, strlen(h->password));
+	free(h->user);
+	free(h->password);
+	free(h->from);
+}
+
+/* What master sends was checked: anything else is a programming error. */
+static void
+check_lines(const struct settings *settings)
+{
+	struct next_hop hop;
+	struct tls_rule rule;
+	struct span bad;
+	const char *why;
+
+	for (size_t i = 0; i < settings->n; i++) {
+		const struct setting *s = &settings->items[i];
+
+		if ((strcmp(s->section, "routes") == 0 &&
+			!next_hop_parse(span_of(s->value), &hop, &bad, &why)) ||
+		    (strcmp(s->section, "tls policy") == 0 &&
+			!tls_rule_parse(span_of(s->value), &rule, &bad, &why)))
+			fatalx("the setting [%s] %s: %s", s->section, s->key, why);
+	}
+}
+
 /* ---- all of it ---- */
 
 struct tables *
@@ -123,7 +190,10 @@ tables_new(const struct settings *settings)
 	t->local = xstrdup(settings_text(settings, "smtpd", "Local Domains"));
 	t->relay = xstrdup(settings_text(settings, "smtpd", "Relay Domains"));
 	t->unknown = xstrdup(settings_text(settings, "smtpd", "Unknown Mailbox"));
-	t->smart_host = xstrdup(settings_text(settings, "common", "SMTP Server"));
+	check_lines(settings);
+	read_smart_host(&t->smart_host, settings);
+	t->routes = domain_map_new(settings, "routes");
+	t->tls_policy = domain_map_new(settings, "tls policy");
 	t->use_mta = settings_bool(settings, "smtpd", "Use MTA");
 	t->relay_never = strcmp(settings_text(settings, "smtpd", "Relay Delivery"), "never") == 0;
 	t->max_depth = settings_u64(settings, "limits", "Maximum Alias Depth");
@@ -167,6 +237,8 @@ tables_free(struct tables **tp)
 	free(t->local);
 	free(t->relay);
 	free(t->unknown);
-	free(t->smart_host);
+	clear_smart_host(&t->smart_host);
+	domain_map_free(&t->routes);
+	domain_map_free(&t->tls_policy);
 	free(t);
 }

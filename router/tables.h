@@ -1,6 +1,6 @@
 /*
- * What the configuration says about where mail goes: domains, [aliases] and [forward]. Made anew on
- * each reload. Pure.
+ * What the configuration says about where mail goes: domains, [aliases] and [forward], [routes] and
+ * [tls policy], the SMTP Server. Made anew on each reload. Pure.
  */
 #ifndef ROUTER_TABLES_H
 #define ROUTER_TABLES_H
@@ -9,8 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/host_port.h"
+#include "common/next_hop.h"
 #include "common/settings.h"
 #include "common/span.h"
+#include "router/domain_map.h"
 
 enum domain_kind { DOMAIN_LOCAL, DOMAIN_RELAY, DOMAIN_REMOTE };
 
@@ -34,11 +37,23 @@ struct entry {
 	bool open;     /* resolve.c: it is being followed now */
 };
 
+/* SMTP Server and the keys beside it. */
+struct smart_host {
+	bool there; /* else nothing else is set */
+	struct host_port at;
+	bool implicit_tls;
+	struct tls_rule tls;
+	char *user, *password; /* "": nobody logs in */
+	bool auth_without_tls;
+	char *from; /* Relay FROM User, "" without */
+};
+
 struct tables {
 	char *server, *local, *relay; /* Mail Server, and lists of patterns */
 	char *unknown;		      /* the mailbox, "" without */
-	char *smart_host;	      /* SMTP Server, "" without */
-	bool use_mta, relay_never;    /* Use MTA; Relay Delivery is never */
+	struct smart_host smart_host;
+	struct domain_map *routes, *tls_policy;
+	bool use_mta, relay_never; /* Use MTA; Relay Delivery is never */
 	unsigned max_depth;
 	bool trace;
 	struct entry **buckets;

@@ -122,6 +122,7 @@ static const struct {
     [ROUTER_TOO_BIG] = {"552 5.2.2", "Message is larger than the mailbox"},
     [ROUTER_LOOP] = {"550 5.4.6", "Aliases lead in a circle"},
     [ROUTER_LATER] = {"451 4.3.0", "Mailboxes do not answer; try again later"},
+    [ROUTER_NOWHERE] = {NULL, "it is at other hosts, and there is no way to them"},
 };
 
 static struct policy_decision
@@ -165,9 +166,9 @@ try_relay_delivery(const struct policy_question *q)
 static struct policy_decision
 try_way_out(const struct policy_question *q)
 {
-	if (q->settings->no_way_out)
+	if (q->verdict == ROUTER_NOWHERE)
 		return refuse("550 5.7.1", only_local);
-	return next("true, or there is an SMTP Server");
+	return next("true, or there is an SMTP Server, or [routes] has a host");
 }
 
 static struct policy_decision

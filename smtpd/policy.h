@@ -25,7 +25,6 @@ struct ip_list;
 struct policy_settings {
 	bool require_auth, restrict_relay, allow_any_from;
 	bool relay_never;	   /* Relay Delivery is never */
-	bool no_way_out;	   /* Use MTA is false and there is no SMTP Server */
 	struct ip_list *relay_ips; /* Restrict Relay IPs */
 	uint64_t recipients_max;
 };

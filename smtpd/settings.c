@@ -34,8 +34,6 @@ read_policy(struct policy_settings *out, const struct settings *s)
 	out->relay_ips = ip_list_new(span_of(settings_text(s, "smtpd", "Restrict Relay IPs")));
 	out->allow_any_from = settings_bool(s, "smtpd", "Allow Any FROM");
 	out->relay_never = strcmp(settings_text(s, "smtpd", "Relay Delivery"), "never") == 0;
-	out->no_way_out = !settings_bool(s, "smtpd", "Use MTA") &&
-			  settings_text(s, "common", "SMTP Server")[0] == '\0';
 	out->recipients_max = settings_u64(s, "smtpd", "Maximum Recipients");
 }
 

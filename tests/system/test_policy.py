@@ -27,6 +27,7 @@ NEAR, FAR, NEAR6 = "192.0.2.1", "198.51.100.7", "2001:db8::7"
 
 ANN, BOB, ALIAS = "ann@example.test", "bob@example.test", "ann.alias@example.test"
 AWAY, PEER = "x@far.test", "x@peer.test"
+ISP = "via smart host mail.isp.test, port 587, TLS dane, else may"
 
 # keys that differ from the default, then rows of: from, to, ip, user, listener, reply, rule that decides, route
 S, U, T = "SMTP", "Submission", "SMTPS"
@@ -42,48 +43,48 @@ TABLE = [
         ("s@far.test", "drop@example.test", FAR, "", S, OK, "local", "dropped"),
         ("s@far.test", "circle@example.test", FAR, "", S, "550 5.4.6 Aliases lead in a circle", "recipient", None),
         ("s@far.test", "team@example.test", FAR, "", S, OK, "local", "mailbox ann, mailbox bob"),
-        ("s@far.test", "half@example.test", FAR, "", S, OK, "local", "mailbox ann, relay to MX of far.test"),
+        ("s@far.test", "half@example.test", FAR, "", S, OK, "local", "mailbox ann, relay to MX of far.test, port 25, TLS dane, else may"),
         # so is mail for peers, and for addresses of ours that lead away
-        ("s@far.test", PEER, FAR, "", S, OK, "Relay Domains", "relay to MX of peer.test"),
-        ("", "x@a.peers.test", FAR, "", S, OK, "Relay Domains", "relay to MX of a.peers.test"),
+        ("s@far.test", PEER, FAR, "", S, OK, "Relay Domains", "relay to MX of peer.test, port 25, TLS dane, else may"),
+        ("", "x@a.peers.test", FAR, "", S, OK, "Relay Domains", "relay to MX of a.peers.test, port 25, TLS dane, else may"),
         ("s@far.test", "x@peers.test", FAR, "", S, NO_LOGIN, "Require AUTH", None),
-        ("s@far.test", "chuck@example.test", FAR, "", S, OK, "forward", "relay to MX of far.test"),
-        ("s@far.test", "topeer@example.test", FAR, "", S, OK, "forward", "relay to MX of peer.test"),
+        ("s@far.test", "chuck@example.test", FAR, "", S, OK, "forward", "relay to MX of far.test, port 25, TLS dane, else may"),
+        ("s@far.test", "topeer@example.test", FAR, "", S, OK, "forward", "relay to MX of peer.test, port 25, TLS dane, else may"),
         # all other mail: from those who have logged in ...
         ("s@far.test", AWAY, FAR, "", S, NO_LOGIN, "Require AUTH", None),
         (ANN, AWAY, FAR, "", S, NO_LOGIN, "Require AUTH", None),
         (ANN, AWAY, NEAR6, "", S, NO_LOGIN, "Require AUTH", None),
         (ANN, "x@[192.0.2.99]", FAR, "", S, NO_LOGIN, "Require AUTH", None),
         (ANN, "x%far.test@example.test", FAR, "", S, UNKNOWN, "recipient", None),
-        (ANN, AWAY, FAR, "ann", U, OK, "login", "relay to MX of far.test"),
-        (ANN, AWAY, FAR, "ann", S, OK, "login", "relay to MX of far.test"),
-        (ANN, "x@[192.0.2.99]", FAR, "ann", T, OK, "login", "relay to [192.0.2.99]"),
+        (ANN, AWAY, FAR, "ann", U, OK, "login", "relay to MX of far.test, port 25, TLS dane, else may"),
+        (ANN, AWAY, FAR, "ann", S, OK, "login", "relay to MX of far.test, port 25, TLS dane, else may"),
+        (ANN, "x@[192.0.2.99]", FAR, "ann", T, OK, "login", "relay to [192.0.2.99], port 25, TLS may"),
         # ... under their own addresses
-        ("ANN+x@Example.TEST", AWAY, NEAR, "ann", U, OK, "login", "relay to MX of far.test"),
-        ("ann@second.test", AWAY, NEAR, "ann", U, OK, "login", "relay to MX of far.test"),
+        ("ANN+x@Example.TEST", AWAY, NEAR, "ann", U, OK, "login", "relay to MX of far.test, port 25, TLS dane, else may"),
+        ("ann@second.test", AWAY, NEAR, "ann", U, OK, "login", "relay to MX of far.test, port 25, TLS dane, else may"),
         (ALIAS, BOB, NEAR6, "ann", U, OK, "local", "mailbox bob"),
-        ("team@example.test", AWAY, NEAR, "bob", U, OK, "login", "relay to MX of far.test"),
+        ("team@example.test", AWAY, NEAR, "bob", U, OK, "login", "relay to MX of far.test, port 25, TLS dane, else may"),
         ("team@example.test", AWAY, NEAR, "carl", U, NOT_YOURS, "sender", None),
         ("desk@example.test", AWAY, NEAR, "ann", U, NOT_YOURS, "sender", None),
-        ("sales@second.test", AWAY, NEAR, "bob", U, OK, "login", "relay to MX of far.test"),
-        ("ann@isp.test", AWAY, NEAR, "ann", U, OK, "login", "relay to MX of far.test"),
+        ("sales@second.test", AWAY, NEAR, "bob", U, OK, "login", "relay to MX of far.test, port 25, TLS dane, else may"),
+        ("ann@isp.test", AWAY, NEAR, "ann", U, OK, "login", "relay to MX of far.test, port 25, TLS dane, else may"),
         ("ann@isp.test", AWAY, NEAR, "bob", U, NOT_YOURS, "sender", None),
         ("gone@example.test", AWAY, NEAR, "ann", U, NOT_YOURS, "sender", None),
         (BOB, ANN, LOCAL, "ann", U, NOT_YOURS, "sender", None),
         ("ann@far.test", ANN, NEAR, "ann", S, NOT_YOURS, "sender", None),
         ("nobody@example.test", ANN, NEAR, "ann", S, NOT_YOURS, "sender", None),
         ("carl@example.test", ANN, NEAR, "carl", U, OK, "local", "mailbox ann"),
-        ("", AWAY, NEAR, "ann", U, OK, "login", "relay to MX of far.test"),
+        ("", AWAY, NEAR, "ann", U, OK, "login", "relay to MX of far.test, port 25, TLS dane, else may"),
         # ports for users demand a login, from everybody
         (ANN, BOB, FAR, "", T, LOGIN_FIRST, "port", None),
         (ANN, BOB, LOCAL, "", U, LOGIN_FIRST, "port", None),
         # this host
-        (ANN, AWAY, LOCAL, "", S, OK, "sender", "relay to MX of far.test"),
-        (ANN, AWAY, LOCAL6, "", S, OK, "sender", "relay to MX of far.test"),
-        (ALIAS, AWAY, LOCAL, "", S, OK, "sender", "relay to MX of far.test"),
-        ("drop@example.test", AWAY, LOCAL, "", S, OK, "sender", "relay to MX of far.test"),
-        ("gone@example.test", AWAY, LOCAL, "", S, OK, "sender", "relay to MX of far.test"),
-        ("", AWAY, LOCAL, "", S, OK, "sender", "relay to MX of far.test"),
+        (ANN, AWAY, LOCAL, "", S, OK, "sender", "relay to MX of far.test, port 25, TLS dane, else may"),
+        (ANN, AWAY, LOCAL6, "", S, OK, "sender", "relay to MX of far.test, port 25, TLS dane, else may"),
+        (ALIAS, AWAY, LOCAL, "", S, OK, "sender", "relay to MX of far.test, port 25, TLS dane, else may"),
+        ("drop@example.test", AWAY, LOCAL, "", S, OK, "sender", "relay to MX of far.test, port 25, TLS dane, else may"),
+        ("gone@example.test", AWAY, LOCAL, "", S, OK, "sender", "relay to MX of far.test, port 25, TLS dane, else may"),
+        ("", AWAY, LOCAL, "", S, OK, "sender", "relay to MX of far.test, port 25, TLS dane, else may"),
         ("nobody@example.test", AWAY, LOCAL, "", S, SENDER, "sender", None),
         ("s@far.test", AWAY, LOCAL, "", S, SENDER, "sender", None),
         ("ann@isp.test", AWAY, LOCAL, "", S, SENDER, "sender", None),
@@ -97,31 +98,31 @@ TABLE = [
         (ANN, AWAY, NEAR, "", S, NO_LOGIN, "Require AUTH", None),
         (ANN, AWAY, NEAR6, "", S, NO_LOGIN, "Require AUTH", None),
         (ANN, AWAY, LOCAL, "", S, NO_LOGIN, "Require AUTH", None),
-        (ANN, AWAY, LOCAL, "ann", U, OK, "login", "relay to MX of far.test"),
+        (ANN, AWAY, LOCAL, "ann", U, OK, "login", "relay to MX of far.test, port 25, TLS dane, else may"),
     ]),
     ({"Require AUTH": "false", "Restrict Relay IPs": "192.0.2.* 2001:db8::/64 127.0.0.2"}, [
-        (ANN, AWAY, NEAR, "", S, OK, "sender", "relay to MX of far.test"),
-        (ANN, AWAY, NEAR6, "", S, OK, "sender", "relay to MX of far.test"),
+        (ANN, AWAY, NEAR, "", S, OK, "sender", "relay to MX of far.test, port 25, TLS dane, else may"),
+        (ANN, AWAY, NEAR6, "", S, OK, "sender", "relay to MX of far.test, port 25, TLS dane, else may"),
         (ANN, AWAY, FAR, "", S, DENIED, "Restrict Relay IPs", None),
-        (ANN, AWAY, FAR, "ann", U, OK, "login", "relay to MX of far.test"),
+        (ANN, AWAY, FAR, "ann", U, OK, "login", "relay to MX of far.test, port 25, TLS dane, else may"),
         (ANN, AWAY, LOCAL, "", S, DENIED, "Restrict Relay IPs", None),
-        (ANN, AWAY, LOCAL2, "", S, OK, "sender", "relay to MX of far.test"),
+        (ANN, AWAY, LOCAL2, "", S, OK, "sender", "relay to MX of far.test, port 25, TLS dane, else may"),
         ("s@far.test", AWAY, NEAR, "", S, SENDER, "sender", None),
         ("", AWAY, NEAR, "", S, SENDER, "sender", None),
-        ("", AWAY, LOCAL2, "", S, OK, "sender", "relay to MX of far.test"),
+        ("", AWAY, LOCAL2, "", S, OK, "sender", "relay to MX of far.test, port 25, TLS dane, else may"),
         (ANN, BOB, NEAR, "", U, LOGIN_FIRST, "port", None),
     ]),
     ({"Require AUTH": "false", "Restrict Relay": "false", "Restrict Relay IPs": "none"}, [
-        ("s@far.test", AWAY, FAR, "", S, OK, "Restrict Relay", "relay to MX of far.test"),
-        ("", AWAY, NEAR6, "", S, OK, "Restrict Relay", "relay to MX of far.test"),
+        ("s@far.test", AWAY, FAR, "", S, OK, "Restrict Relay", "relay to MX of far.test, port 25, TLS dane, else may"),
+        ("", AWAY, NEAR6, "", S, OK, "Restrict Relay", "relay to MX of far.test, port 25, TLS dane, else may"),
         (BOB, AWAY, FAR, "ann", S, NOT_YOURS, "sender", None),
     ]),
     ({"Restrict Relay": "false"}, [
         ("s@far.test", AWAY, FAR, "", S, NO_LOGIN, "Require AUTH", None),
-        ("s@far.test", AWAY, LOCAL, "", S, OK, "Restrict Relay", "relay to MX of far.test"),
+        ("s@far.test", AWAY, LOCAL, "", S, OK, "Restrict Relay", "relay to MX of far.test, port 25, TLS dane, else may"),
     ]),
     ({"Allow Any FROM": "true"}, [
-        (BOB, AWAY, FAR, "ann", U, OK, "login", "relay to MX of far.test"),
+        (BOB, AWAY, FAR, "ann", U, OK, "login", "relay to MX of far.test, port 25, TLS dane, else may"),
         ("s@far.test", ANN, NEAR6, "ann", T, OK, "local", "mailbox ann"),
         ("s@far.test", AWAY, FAR, "", S, NO_LOGIN, "Require AUTH", None),
     ]),
@@ -140,9 +141,31 @@ TABLE = [
         (ANN, PEER, FAR, "", S, ONLY_LOCAL, "Use MTA", None),
     ]),
     ({"Use MTA": "false", "SMTP Server": "mail.isp.test:587"}, [
-        (ANN, AWAY, FAR, "ann", U, OK, "login", "via smart host mail.isp.test:587"),
-        (ANN, PEER, FAR, "", S, OK, "Relay Domains", "relay to MX of peer.test"),
+        (ANN, AWAY, FAR, "ann", U, OK, "login", ISP),
+        (ANN, PEER, FAR, "", S, OK, "Relay Domains", ISP),
+        (ANN, "x@[192.0.2.99]", FAR, "ann", U, OK, "login", ISP),
         (ANN, AWAY, FAR, "", S, NO_LOGIN, "Require AUTH", None),
+    ]),
+    ({"Use MTA": "false", "SMTP Server": "mail.isp.test", "SMTP Server User": "tod", "SMTP Server Password": "hunter2",
+      "SMTP Server TLS": "implicit"}, [
+        (ANN, AWAY, FAR, "ann", U, OK, "login", "via smart host mail.isp.test, port 465, implicit TLS verify mail.isp.test, with a login"),
+    ]),
+    # [routes] wins over Use MTA and the SMTP Server; it gives nobody a right to send
+    ({"Use MTA": "false", "[routes] far.test": "[2001:db8::25]:2525", "[routes] *.peers.test": "mx", "[routes] void.test": "smart host"}, [
+        (ANN, AWAY, FAR, "ann", U, OK, "login", "relay to host 2001:db8::25, port 2525, TLS may"),
+        (ANN, AWAY, FAR, "", S, NO_LOGIN, "Require AUTH", None),
+        (ANN, "x@a.peers.test", FAR, "", S, OK, "Relay Domains", "relay to MX of a.peers.test, port 25, TLS dane, else may"),
+        (ANN, PEER, FAR, "", S, ONLY_LOCAL, "Use MTA", None),
+        (ANN, "x@void.test", FAR, "ann", U, ONLY_LOCAL, "Use MTA", None),
+        ("s@far.test", "chuck@example.test", FAR, "", S, OK, "forward", "relay to host 2001:db8::25, port 2525, TLS may"),
+        ("s@far.test", "topeer@example.test", FAR, "", S, ONLY_LOCAL, "Use MTA", None),
+    ]),
+    ({"[routes] peer.test": "relay.peer.test", "[tls policy] *": "encrypt", "[tls policy] peer.test": "verify .peer.test"}, [
+        (ANN, PEER, FAR, "", S, OK, "Relay Domains", "relay to host relay.peer.test, port 25, TLS verify .peer.test"),
+        (ANN, AWAY, FAR, "ann", U, OK, "login", "relay to MX of far.test, port 25, TLS dane, else encrypt"),
+    ]),
+    ({"Relay Delivery": "never", "[routes] far.test": "h.test"}, [
+        (ANN, AWAY, FAR, "ann", U, ONLY_LOCAL, "Relay Delivery", None),
     ]),
     ({"Unknown Mailbox": "carl", "Maximum Recipients": "10"}, [
         ("s@far.test", "nobody@example.test", FAR, "", S, OK, "local", "mailbox carl"),
@@ -167,7 +190,7 @@ def house():
             for name, targets in entries.items():
                 one.ctl(kind, "set", name, *targets.split())
         one.start()
-        one.defaults = {key: one.ctl("config", "get", key).stdout.strip() for key in KEYS}
+        one.defaults = {key: one.ctl("config", "get", key).stdout.strip() for key in KEYS if key[0] != "["}
         one.elsewhere = address is not None
         yield one
         alarms = one.end()
@@ -198,12 +221,21 @@ def explain(one, sender, recipient, ip, user, listener):
     return one.json("explain", *words, *(["--user", user] if user else []))
 
 
+def set_keys(one, keys):
+    """These, and the default of all others; lines of [routes] and the like are removed."""
+    for key in KEYS:
+        if key not in keys and key[0] == "[":
+            one.ctl("config", "unset", key)
+            continue
+        wanted = keys.get(key, one.defaults.get(key))
+        told = one.ctl("config", "get", key, check=False)
+        if told.returncode != 0 or told.stdout.strip() != wanted:
+            one.configure(key, wanted)
+
+
 @pytest.mark.parametrize("keys, rows", TABLE, ids=[" ".join(f"{k}={v}" for k, v in keys.items()) or "default" for keys, _ in TABLE])
 def test_table(house, keys, rows):
-    for key in KEYS:
-        wanted = keys.get(key, house.defaults[key])
-        if house.ctl("config", "get", key).stdout.strip() != wanted:
-            house.configure(key, wanted)
+    set_keys(house, keys)
     wrong = []
     for sender, recipient, ip, user, listener, reply, rule, route in rows:
         told = explain(house, sender, recipient, ip, user, listener)
@@ -231,8 +263,7 @@ def test_the_table_is_run_from_elsewhere(house):
 
 def test_pipelined_replies_keep_their_order(house):
     """Router is asked for the sender in the midst of it."""
-    for key in KEYS:
-        house.configure(key, house.defaults[key])
+    set_keys(house, {})
     with house.smtp() as smtp:
         smtp.send(f"MAIL FROM:<s@far.test>\r\nRCPT TO:<{ANN}>\r\nRCPT TO:<{AWAY}>\r\nRCPT TO:<{BOB}>\r\n"
                   f"RCPT TO:<y@far.test>\r\nRCPT TO:<{PEER}>\r\nRSET\r\nMAIL FROM:<{ANN}>\r\nRCPT TO:<{AWAY}>\r\n")
@@ -256,8 +287,8 @@ def test_refusals_are_logged(house):
 def test_explain_in_words(house):
     told = house.ctl("explain", "--from", "team@example.test", "--to", "half@example.test", "--ip", FAR, "--user", "bob").stdout
     for line in (r"MAIL FROM:<team@example.test>", "Allow Any FROM  next", r"RCPT TO:<half@example.test>",
-                 "half: forward", "  ann: mailbox, mailbox ann", "  half@far.test: remote, relay to MX of far.test",
-                 "Accepted: 250 2.1.5 Ok", "Route: mailbox ann", "Route: relay to MX of far.test"):
+                 "half: forward", "  ann: mailbox, mailbox ann", "  half@far.test: remote, relay to MX of far.test, port 25, TLS dane, else may",
+                 "Accepted: 250 2.1.5 Ok", "Route: mailbox ann", "Route: relay to MX of far.test, port 25, TLS dane, else may"):
         assert line in told, (line, told)
     told = house.ctl("explain", "--from=", f"--to={AWAY}", "--ip", NEAR6).stdout
     assert "MAIL FROM:<>" in told and f"Refused because: {NO_LOGIN}" in told and "Route" not in told

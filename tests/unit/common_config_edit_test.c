@@ -218,6 +218,61 @@ test_entries(void **state)
 }
 
 static void
+set_line(const char *section, const char *name, const char *value)
+{
+	char *why = NULL;
+
+	if (config_set_entry(root, section, name, value, &why) == -1)
+		fail_msg("%s", why);
+}
+
+/* Two spellings of a domain are one line, and a pattern is another one. */
+static void
+test_domains(void **state)
+{
+	(void)state;
+	put_file("config/mail.ini", "[mail]\n\n# c\n[routes]\nX.Example = mx\n");
+	set_line("routes", "x.example.", "smart host");
+	set_line("routes", "*.x.example", "192.0.2.1:2525");
+	set_line("tls policy", "x.example", "verify");
+	expect_file("config/mail.ini",
+	    "[mail]\n\n# c\n[routes]\nX.Example = smart host\n*.x.example = 192.0.2.1:2525\n\n"
+	    "[tls policy]\nx.example = verify\n");
+	set_line("routes", "X.EXAMPLE", NULL);
+	set_line("tls policy", "*.x.example", NULL); /* it is not there */
+	expect_file("config/mail.ini", "[mail]\n\n# c\n[routes]\n*.x.example = 192.0.2.1:2525\n\n"
+				       "[tls policy]\nx.example = verify\n");
+}
+
+static void
+test_domains_refused(void **state)
+{
+	static const struct {
+		const char *section, *name, *value, *says;
+	} bad[] = {
+	    {"routes", "a b", "mx", "is no domain"},
+	    {"routes", "", "mx", "is no domain"},
+	    {"routes", "[192.0.2.1]", "mx", "is no domain"},
+	    {"routes", "x.example", "", "says nothing"},
+	    {"routes", "x.example", "h:99999", "is no host"},
+	    {"tls policy", "x.example", "dane!", "is no policy"},
+	    {"tls policy", "x.example", "may\n[mail]", "control character"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(bad); i++) {
+		char *why = NULL;
+
+		assert_int_equal(
+		    config_set_entry(root, bad[i].section, bad[i].name, bad[i].value, &why), -1);
+		if (strstr(why, bad[i].says) == NULL)
+			fail_msg("\"%s\" does not say \"%s\"", why, bad[i].says);
+		free(why);
+	}
+	expect_file("config/mail.ini", mail_ini);
+}
+
+static void
 test_entries_refused(void **state)
 {
 	static const struct {
@@ -286,6 +341,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_set_refused, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_entries, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_entries_refused, make_files, remove_root),
+	    cmocka_unit_test_setup_teardown(test_domains, make_files, remove_root),
+	    cmocka_unit_test_setup_teardown(test_domains_refused, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_link, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_no_file, make_files, remove_root),
 	};

@@ -77,6 +77,39 @@ static const struct row mistakes[] = {
     {"[aliases]\nTod = a\nstacia = b\ntod = c\n", 4, "tod is there twice, first in line 2"},
     {"[aliases]\ntod@X.example = a\nTod@x.Example. = b\n", 3, "is there twice, first in line 2"},
     {"[forward]\ntod = a\ntod = b\n", 3, "tod is there twice"},
+
+    {"[routes]\na..b = mx\n", 2, "a..b: is no domain (right is a domain or a pattern"},
+    {"[routes]\nann@x.example = mx\n", 2, "is no domain"},
+    {"[routes]\nx.example =\n", 2, "x.example: says nothing (right is mx, smart host, or"},
+    {"[routes]\nx.example = mx 5\n", 2, "x.example: \"5\" nothing may stand here"},
+    {"[routes]\nx.example = smart host now\n", 2, "\"now\" nothing may stand here"},
+    {"[routes]\nx.example = h.example smart host\n", 2, "\"smart\" is not \"implicit tls\""},
+    {"[routes]\nx.example = h.example implicit\n", 2, "wants \"tls\" behind it"},
+    {"[routes]\nx.example = h.example implicit tls verify\n", 2, "\"verify\" nothing may"},
+    {"[routes]\nx.example = h.example:0\n", 2, "\"h.example:0\" is no host and no host:port"},
+    {"[routes]\nx.example = h.example:65536\n", 2, "is no host and no host:port"},
+    {"[routes]\nx.example = 2001:db8::25:25:1:1:1:1:1\n", 2, "is no host and no host:port"},
+    {"[routes]\nx.example = [192.0.2.1]:25\n", 2, "is no host and no host:port"},
+    {"[routes]\nx.example = 192.0.2\n", 2, "is no host and no host:port"},
+    {"[routes]\nx.example = \"h.example\"\n", 2, "is no host and no host:port"},
+    {"[routes]\nX.example = mx\n*.x.example = mx\nx.Example. = mx\n", 4,
+	"x.example is there twice, first in line 2"},
+    {"[routes]\n*.X.example = mx\n*.x.example = mx\n", 3, "is there twice, first in line 2"},
+    {"[tls policy]\nx.example = always\n", 2,
+	"x.example: \"always\" is no policy (right is none, may, dane, encrypt, or verify"},
+    {"[tls policy]\nx.example =\n", 2, "x.example: says nothing"},
+    {"[tls policy]\nx.example = may be\n", 2, "\"be\" nothing may stand here"},
+    {"[tls policy]\nx.example = dane x.example\n", 2, "\"x.example\" nothing may stand here"},
+    {"[tls policy]\nx.example = verify *.x.example\n", 2, "is no host name, .domain or address"},
+    {"[tls policy]\nx.example = verify a.example:25\n", 2, "is no host name"},
+    {"[tls policy]\nx.example = verify .192.0.2.1\n", 2, "is no host name"},
+    {"[tls policy]\nx.example = verify a.example, b.example\n", 2, "\"a.example,\" is no host"},
+    {"[tls policy]\n*. = may\n", 0, NULL},
+    {"[tls policy]\n.x.example = may\n", 2, ".x.example: is no domain"},
+    {"[tls policy]\nx = may\n[TLS Policy]\n", 3, "section [tls policy] is there twice"},
+    {"[tls policies]\nx = may\n", 1, "the nearest is [tls policy]"},
+    {"[tls]\nx = may\n", 1, "[tls] belongs to config.ini"},
+    {"[aliases]\nx = ann\n[forward]\nx = ann\n[routes]\nx = mx\n[tls policy]\nx = may\n", 0, NULL},
 };
 
 static void
@@ -319,6 +352,92 @@ test_slice(void **state)
 	config_free(&c);
 }
 
+/* What router gets of each line, as written; sections in the file's order. */
+static void
+test_slice_of_routes(void **state)
+{
+	struct config_problems problems;
+	struct config *c = build("[common]\nSMTP Server Password = two  words # ;\n",
+	    "[tls policy]\n* = DANE\nBank.Example = Verify  BANK.example .bank.Example. ::1\n"
+	    "old.example=None\nb.example = may\nc.example = encrypt\nd.example = verify\n"
+	    "[routes]\n*.Net. = MX\nvia.example=Smart\tHost\nsmart.example = smart\n"
+	    "a.example = Relay.Example.:0025\nb.example = 192.0.2.1\n"
+	    "c.example = 2001:DB8:0::25 Implicit TLS\nd.example = [2001:db8::25]:465\n",
+	    &problems);
+	char *text = slice(c, ROLE_ROUTER);
+
+	(void)state;
+	assert_int_equal(problems.n, 0);
+	assert_non_null(
+	    strstr(text, "\n[tls policy] * = dane\n"
+			 "[tls policy] bank.example = verify bank.example .bank.example ::1\n"
+			 "[tls policy] old.example = none\n"
+			 "[tls policy] b.example = may\n"
+			 "[tls policy] c.example = encrypt\n"
+			 "[tls policy] d.example = verify\n"
+			 "[routes] *.net = mx\n"
+			 "[routes] via.example = smart host\n"
+			 "[routes] smart.example = smart\n"
+			 "[routes] a.example = relay.example:25\n"
+			 "[routes] b.example = 192.0.2.1\n"
+			 "[routes] c.example = [2001:db8::25] implicit tls\n"
+			 "[routes] d.example = [2001:db8::25]:465\n"));
+	assert_non_null(strstr(text, "[common] SMTP Server Password = two  words # ;\n"));
+	free(text);
+	for (unsigned role = 1; role < ROLE_MASTER << 1; role <<= 1) {
+		text = slice(c, role);
+		assert_true(role == ROLE_ROUTER || strstr(text, "Password") == NULL);
+		assert_true(role == ROLE_ROUTER || strstr(text, "[routes]") == NULL);
+		free(text);
+	}
+	config_free(&c);
+}
+
+/* One line of a section, however its name is spelled. */
+static void
+test_entry_value(void **state)
+{
+	struct config_problems problems;
+	struct config *c =
+	    build("", "[aliases]\nAll = tod ANN\n[routes]\nX.example = H.example\n", &problems);
+	const char *written, *normalized;
+
+	(void)state;
+	assert_int_equal(problems.n, 0);
+	assert_true(config_entry_value(c, "routes", "x.EXAMPLE.", &written, &normalized));
+	assert_string_equal(written, "H.example");
+	assert_string_equal(normalized, "h.example");
+	assert_true(config_entry_value(c, "aliases", "all", &written, &normalized));
+	assert_string_equal(written, "tod ANN");
+	assert_string_equal(normalized, "tod ann");
+	assert_false(config_entry_value(c, "tls policy", "x.example", &written, &normalized));
+	assert_false(config_entry_value(c, "routes", "all", &written, &normalized));
+	assert_false(config_entry_value(c, "routes", "a b", &written, &normalized));
+	assert_false(config_entry_value(c, "mail", "x.example", &written, &normalized));
+	assert_string_equal(config_entries_section("TLS Policy"), "tls policy");
+	assert_null(config_entries_section("mail"));
+	config_free(&c);
+}
+
+/* A password is in no message. */
+static void
+test_secret_is_not_told(void **state)
+{
+	char text[400] = "[common]\nSMTP Server Password = hunter2";
+	struct config_problems problems;
+	struct config *c;
+
+	(void)state;
+	for (size_t i = 0; i < 300; i++)
+		strlcat(text, "x", sizeof text);
+	c = build(text, "", &problems);
+	assert_int_equal(problems.n_errors, 1);
+	assert_string_equal(
+	    problems.items[0].text, "SMTP Server Password: it is not a text of up to 255 bytes");
+	config_free(&c);
+	config_problems_free(&problems);
+}
+
 static void
 print_entry(void *arg, const char *name, const char *targets)
 {
@@ -557,6 +676,9 @@ main(void)
 	    cmocka_unit_test(test_values),
 	    cmocka_unit_test(test_find),
 	    cmocka_unit_test(test_slice),
+	    cmocka_unit_test(test_slice_of_routes),
+	    cmocka_unit_test(test_entry_value),
+	    cmocka_unit_test(test_secret_is_not_told),
 	    cmocka_unit_test(test_entries),
 	    cmocka_unit_test_setup_teardown(test_files, make_root, remove_root),
 	    cmocka_unit_test_setup_teardown(test_warnings, make_root, remove_root),

@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include "common/memory.h"
-#include "router/route.h"
 #include "router/sender.h"
 
 static struct tables *tables;
@@ -55,15 +54,15 @@ static const char *const entries[][3] = {
 };
 
 static void
-load(const char *use_mta, const char *smart_host, const char *delivery)
+load(void)
 {
 	struct settings *s = settings_new();
 
 	settings_add(s, "mail", "Mail Server", "our.example");
 	settings_add(s, "mail", "Trace Router", "false");
-	settings_add(s, "common", "SMTP Server", smart_host);
-	settings_add(s, "smtpd", "Use MTA", use_mta);
-	settings_add(s, "smtpd", "Relay Delivery", delivery);
+	settings_add(s, "common", "SMTP Server", "");
+	settings_add(s, "smtpd", "Use MTA", "true");
+	settings_add(s, "smtpd", "Relay Delivery", "ondemand");
 	settings_add(s, "smtpd", "Local Domains", "shop.example two.example");
 	settings_add(s, "smtpd", "Relay Domains", "peer.example");
 	settings_add(s, "smtpd", "Unknown Mailbox", "ann");
@@ -80,7 +79,7 @@ setup(void **state)
 {
 	(void)state;
 	resolution_init(&work);
-	load("true", "", "ondemand");
+	load();
 	know_nothing = unclear = false;
 	return 0;
 }
@@ -217,41 +216,6 @@ long_addresses(void **state)
 	}
 }
 
-static void
-routes(void **state)
-{
-	static const struct {
-		const char *use_mta, *smart_host, *delivery, *address;
-		enum route_kind kind;
-		const char *host;
-	} rows[] = {
-	    {"true", "", "ondemand", "x@Far.example", ROUTE_MX, "far.example"},
-	    {"true", "isp.example:587", "daily", "x@far.example", ROUTE_MX, "far.example"},
-	    {"true", "", "ondemand", "x@[192.0.2.1]", ROUTE_MX, "[192.0.2.1]"},
-	    {"false", "isp.example:587", "hourly", "x@far.example", ROUTE_SMART_HOST,
-		"isp.example:587"},
-	    {"false", "isp.example", "ondemand", "x@peer.example", ROUTE_MX, "peer.example"},
-	    {"false", "", "ondemand", "x@peer.example", ROUTE_NONE,
-		"Use MTA is false and there is no SMTP Server"},
-	    {"true", "isp.example", "never", "x@far.example", ROUTE_NONE,
-		"Relay Delivery is never"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < nitems(rows); i++) {
-		char lower[64];
-		struct place p;
-		struct route route;
-
-		load(rows[i].use_mta, rows[i].smart_host, rows[i].delivery);
-		tables_place(tables, span_of(rows[i].address), lower, &p);
-		route = route_find(tables, &p);
-		if (route.kind != rows[i].kind || !span_is(route.host, rows[i].host))
-			fail_msg(
-			    "row %zu: %d %.*s", i, route.kind, (int)route.host.len, route.host.at);
-	}
-}
-
 int
 main(void)
 {
@@ -259,7 +223,6 @@ main(void)
 	    cmocka_unit_test_setup_teardown(of_a_user, setup, teardown),
 	    cmocka_unit_test_setup_teardown(of_any_account, setup, teardown),
 	    cmocka_unit_test_setup_teardown(long_addresses, setup, teardown),
-	    cmocka_unit_test_setup_teardown(routes, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

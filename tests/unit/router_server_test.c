@@ -289,6 +289,9 @@ make_settings(const char *in_hand)
 	settings_add(s, "aliases", "ghosts", "none1 ann");
 	settings_add(s, "forward", "away", "far@far.example ann");
 	settings_add(s, "forward", "faronly", "far@far.example");
+	settings_add(s, "aliases", "lost", "x@lost.example y@lost.example");
+	settings_add(s, "aliases", "half", "x@lost.example far@far.example");
+	settings_add(s, "routes", "lost.example", "smart host");
 	for (int i = 0; i < 1200; i++)
 		snprintf(all + strlen(all), sizeof all - strlen(all), "%su%d", i ? " " : "", i);
 	settings_add(s, "aliases", "all", all);
@@ -663,22 +666,30 @@ explanations(void **state)
 		"0@ two@our.example; 0a two; 1m ann=mailbox ann; 1m bob=mailbox bob; ",
 		ROUTER_LOCAL},
 	    {"away@our.example",
-		"0@ away@our.example; 0f away; 1r far@far.example=relay to MX of far.example; "
+		"0@ away@our.example; 0f away; 1r far@far.example=relay to MX of far.example, port "
+		"25, TLS dane, else may; "
 		"1m ann=mailbox ann; ",
 		ROUTER_LOCAL},
 	    {"faronly@our.example",
 		"0@ faronly@our.example; 0f faronly; "
-		"1r far@far.example=relay to MX of far.example; ",
+		"1r far@far.example=relay to MX of far.example, port 25, TLS dane, else may; ",
 		ROUTER_AWAY},
 	    {"drop@our.example", "0@ drop@our.example; 0a drop; 10 null=dropped; ", ROUTER_LOCAL},
+	    {"x@lost.example",
+		"0@ x@lost.example; 0r x@lost.example=nowhere: [routes] says smart host and there "
+		"is no SMTP Server; ",
+		ROUTER_NOWHERE},
 	    {"circle@our.example",
 		"0@ circle@our.example; 0a circle; 1a circle2; 2a circle; 2l circle; ",
 		ROUTER_LOOP},
 	    {"none@our.example", "0@ none@our.example; 0u none; ", ROUTER_UNKNOWN},
 	    {"what@our.example", "0@ what@our.example; 0w what; ", ROUTER_LATER},
-	    {"x@peer.example", "0@ x@peer.example; 0p x@peer.example=relay to MX of peer.example; ",
+	    {"x@peer.example",
+		"0@ x@peer.example; 0p x@peer.example=relay to MX of peer.example, port 25, TLS "
+		"dane, else may; ",
 		ROUTER_RELAY},
-	    {"x@[192.0.2.1]", "0@ x@[192.0.2.1]; 0r x@[192.0.2.1]=relay to [192.0.2.1]; ",
+	    {"x@[192.0.2.1]",
+		"0@ x@[192.0.2.1]; 0r x@[192.0.2.1]=relay to [192.0.2.1], port 25, TLS may; ",
 		ROUTER_REMOTE},
 	};
 
@@ -739,6 +750,9 @@ asks(void **state)
 	    {"faronly@our.example", 5000, ROUTER_AWAY, 1},
 	    {"x@far.example", 5000, ROUTER_REMOTE, 1},
 	    {"x@peer.example", 0, ROUTER_RELAY, 1},
+	    {"x@lost.example", 0, ROUTER_NOWHERE, 1},
+	    {"lost@our.example", 0, ROUTER_NOWHERE, 2},
+	    {"half@our.example", 0, ROUTER_AWAY, 2},
 	    {"circle@our.example", 0, ROUTER_LOOP, 0},
 	    {"what@our.example", 0, ROUTER_LATER, 0},
 	    {"", 0, ROUTER_UNKNOWN, 0},

@@ -36,7 +36,6 @@ read_keys(const char *keys)
 	    .restrict_relay = !has(keys, "!restrict"),
 	    .allow_any_from = has(keys, "anyfrom"),
 	    .relay_never = has(keys, "never"),
-	    .no_way_out = has(keys, "noway"),
 	    .recipients_max = 100};
 	const char *ips = strstr(keys, "ips=");
 
@@ -169,16 +168,18 @@ recipients(void **state)
 	    {"", STRANGER, true, "a@x", NOT_ASKED, ROUTER_LOCAL, 100, "ok", "local"},
 	    /* local mail is everybody's, whatever the keys */
 	    {"", STRANGER, false, "a@x", NOT_ASKED, ROUTER_LOCAL, 1, "ok", "local"},
-	    {"never noway", STRANGER, false, "", NOT_ASKED, ROUTER_LOCAL, 1, "ok", "local"},
+	    {"never", STRANGER, false, "", NOT_ASKED, ROUTER_LOCAL, 1, "ok", "local"},
 	    {"ips=none", STRANGER, false, "", NOT_ASKED, ROUTER_LOCAL, 0, "ok", "local"},
 	    /* only local mail */
 	    {"never", "::1", true, "a@x", NOT_ASKED, ROUTER_REMOTE, 1, ONLY, "Relay Delivery"},
 	    {"never", STRANGER, false, "a@x", NOT_ASKED, ROUTER_RELAY, 1, ONLY, "Relay Delivery"},
 	    {"never !auth !restrict", STRANGER, false, "a@x", NOT_ASKED, ROUTER_AWAY, 1, ONLY,
 		"Relay Delivery"},
-	    {"noway", "127.0.0.1", true, "a@x", NOT_ASKED, ROUTER_REMOTE, 1, ONLY, "Use MTA"},
-	    {"noway", STRANGER, false, "a@x", NOT_ASKED, ROUTER_RELAY, 1, ONLY, "Use MTA"},
-	    {"noway", STRANGER, false, "a@x", NOT_ASKED, ROUTER_AWAY, 1, ONLY, "Use MTA"},
+	    {"", "127.0.0.1", true, "a@x", NOT_ASKED, ROUTER_NOWHERE, 1, ONLY, "Use MTA"},
+	    {"!auth !restrict", STRANGER, false, "", NOT_ASKED, ROUTER_NOWHERE, 1, ONLY, "Use MTA"},
+	    {"never", STRANGER, false, "a@x", NOT_ASKED, ROUTER_NOWHERE, 1, ONLY, "Relay Delivery"},
+	    {"", STRANGER, true, "a@x", NOT_ASKED, ROUTER_NOWHERE, 101,
+		"550 5.5.3 Expands to too many recipients", "Maximum Recipients"},
 	    /* forwards and peers are everybody's */
 	    {"", STRANGER, false, "", NOT_ASKED, ROUTER_AWAY, 3, "ok", "forward"},
 	    {"", STRANGER, false, "", NOT_ASKED, ROUTER_RELAY, 1, "ok", "Relay Domains"},

@@ -1,0 +1,118 @@
+/*
+ * A host with a port, as the configuration names servers. Pure.
+ */
+#include "common/host_port.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/socket_address.h"
+
+enum { PORT_MAX = 65535 };
+
+bool
+host_port_is_address(struct span text, char out[HOST_SIZE])
+{
+	unsigned char binary[sizeof(struct in6_addr)];
+	static const int families[] = {AF_INET, AF_INET6};
+
+	if (!span_copy(text, out, HOST_SIZE))
+		return false;
+	for (size_t i = 0; i < 2; i++)
+		if (inet_pton(families[i], out, binary) == 1)
+			return inet_ntop(families[i], binary, out, HOST_SIZE) != NULL;
+	return false;
+}
+
+bool
+host_port_cut(struct span *text, unsigned *port)
+{
+	const char *colon = memrchr(text->at, ':', text->len);
+	struct span digits;
+	uint64_t number;
+
+	if (colon == NULL)
+		return false;
+	digits = (struct span){colon + 1, text->at + text->len - (colon + 1)};
+	text->len = colon - text->at;
+	if (!span_u64(digits, PORT_MAX, &number) || number == 0)
+		return false;
+	*port = number;
+	return true;
+}
+
+/* "192.0.2" and "300.1.1.1" are slips of an address, whatever DNS could make of them. */
+static bool
+ends_in_number(struct span name)
+{
+	const char *dot = memrchr(name.at, '.', name.len);
+	const char *last = dot != NULL ? dot + 1 : name.at;
+	uint64_t number;
+
+	return span_u64((struct span){last, name.at + name.len - last}, UINT64_MAX, &number);
+}
+
+static bool
+read_name(struct span name, char out[HOST_SIZE])
+{
+	if (name.len > 1 && name.at[name.len - 1] == '.')
+		name.len--;
+	if (!address_is_domain(name) || ends_in_number(name) || !span_copy(name, out, HOST_SIZE))
+		return false;
+	for (char *at = out; *at != '\0'; at++)
+		if (*at >= 'A' && *at <= 'Z')
+			*at += 'a' - 'A';
+	return true;
+}
+
+static bool
+is_bracketed(struct span text)
+{
+	return text.len > 2 && text.at[0] == '[' && text.at[text.len - 1] == ']';
+}
+
+/* Within brackets only an IPv6 address is one. */
+static bool
+read_bracketed(struct span text, char out[HOST_SIZE])
+{
+	text = (struct span){text.at + 1, text.len - 2};
+	return host_port_is_address(text, out) && strchr(out, ':') != NULL;
+}
+
+bool
+host_port_parse(struct span text, struct host_port *out)
+{
+	*out = (struct host_port){.is_address = true};
+	if (host_port_is_address(text, out->host))
+		return true;
+	if (text.len > 0 && !is_bracketed(text) && memchr(text.at, ':', text.len) != NULL &&
+	    !host_port_cut(&text, &out->port))
+		return false;
+	if (is_bracketed(text))
+		return read_bracketed(text, out->host);
+	if (host_port_is_address(text, out->host))
+		return strchr(out->host, ':') == NULL; /* where would the port begin? */
+	out->is_address = false;
+	return read_name(text, out->host);
+}
+
+void
+host_port_print(const char *host, unsigned port, char out[HOST_PORT_SIZE])
+{
+	bool brackets = strchr(host, ':') != NULL;
+
+	if (port == 0)
+		snprintf(out, HOST_PORT_SIZE, brackets ? "[%s]" : "%s", host);
+	else
+		snprintf(out, HOST_PORT_SIZE, brackets ? "[%s]:%u" : "%s:%u", host, port);
+}
+
+bool
+host_port_is_loopback(const struct host_port *at)
+{
+	struct sockaddr_storage address;
+
+	return at->is_address && socket_address_parse(at->host, &address) &&
+	       socket_address_is_loopback((const struct sockaddr *)&address);
+}
