@@ -12,7 +12,6 @@
 #define HOUR 3600
 #define DAY  (24 * HOUR)
 
-static const char relaying[] = "relaying to the internet";
 static const char webmail[] = "WebMail";
 static const char backups[] = "backups";
 
@@ -110,7 +109,7 @@ const struct config_key config_keys[] = {
 	{ "mail.ini", "mail", "Backup Mailboxes", CONFIG_BOOL, "false", NULL, 0, 0, 0, backups, "Back up all mailboxes daily, for a week." },
 
 	{ "mail.ini", "smtpd", "Relay Delivery", CONFIG_CHOICE, "ondemand", "ondemand never hourly daily", 0, 0, S | R, NULL, "When mail for other hosts is passed on; never: only local mail is accepted." },
-	{ "mail.ini", "smtpd", "Relay FROM User", CONFIG_MAIL_ADDRESS, NULL, NULL, 0, 0, R, relaying, "The reverse-path of all mail relayed to the SMTP Server." },
+	{ "mail.ini", "smtpd", "Relay FROM User", CONFIG_MAIL_ADDRESS, NULL, NULL, 0, 0, R, NULL, "The reverse-path of all mail relayed to the SMTP Server." },
 	{ "mail.ini", "smtpd", "Local Domains", CONFIG_DOMAINS, NULL, NULL, 0, 0, R | A, NULL, "Further domains whose mail is local." },
 	{ "mail.ini", "smtpd", "Relay Domains", CONFIG_DOMAINS, NULL, NULL, 0, 0, R, NULL, "Domains of peers: their mail is accepted and passed on." },
 	{ "mail.ini", "smtpd", "Maximum Message Size", CONFIG_SIZE, "25M", NULL, 64 * K, 2 * G, S, NULL, "The largest message that is accepted." },

@@ -99,6 +99,19 @@ warn_server(struct config *c, const struct host_port *at)
 	warn_login(c, at);
 }
 
+static void
+warn_local_routes(struct config *c)
+{
+	for (size_t i = 0; i < c->n_entries; i++) {
+		const struct config_entry *e = &c->entries[i];
+
+		if (e->section == ENTRIES_ROUTES && strchr(e->key, '*') == NULL &&
+		    config_is_local_domain(c, e->key))
+			config_problem(c->problems, true, "mail.ini", e->line,
+			    "%s: has no effect: the domain is local", e->key);
+	}
+}
+
 void
 config_warn_relaying(struct config *c)
 {
@@ -106,6 +119,7 @@ config_warn_relaying(struct config *c)
 	struct host_port at;
 
 	warn_relay_delivery(c);
+	warn_local_routes(c);
 	warn_readable_password(c);
 	if (host_port_parse(span_of(server), &at))
 		warn_server(c, &at);

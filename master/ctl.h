@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/sasl.h"
+
 struct ctl_command;
 
 struct ctl {
@@ -93,6 +95,10 @@ int ctl_restart(struct ctl *ctl, char **args, size_t n);
 int ctl_reload(struct ctl *ctl, char **args, size_t n);
 int ctl_status(struct ctl *ctl, char **args, size_t n);
 int ctl_check(struct ctl *ctl, char **args, size_t n);
+/* A password: asked for twice at a terminal, else the first line of standard input. 0, or the exit
+ * code of an error that was told; an empty one is an error. */
+int ctl_password(char password[SASL_PASSWORD_SIZE]);
+
 int ctl_user(struct ctl *ctl, char **args, size_t n);
 int ctl_alias(struct ctl *ctl, char **args, size_t n);
 int ctl_forward(struct ctl *ctl, char **args, size_t n);

@@ -12,6 +12,7 @@
 #include "common/config.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/sasl.h"
 #include "common/span.h"
 #include "master/ctl.h"
 #include "master/ctl_warnings.h"
@@ -185,13 +186,29 @@ change(const struct ctl *ctl, const struct item *item, const char *value)
 	    running ? "; the configuration was reloaded" : "");
 }
 
+/* Every user of the host can see an argument. */
+static int
+set_from_input(const struct ctl *ctl, const struct item *item)
+{
+	char password[SASL_PASSWORD_SIZE];
+	int code;
+
+	if (item->key == NULL || item->key->type != CONFIG_SECRET)
+		return ctl_fail(EX_USAGE, "config set: the value is missing");
+	if ((code = ctl_password(password)) == 0)
+		code = change(ctl, item, password);
+	explicit_bzero(password, sizeof password);
+	return code;
+}
+
 static int
 set(struct ctl *ctl, char **args, size_t n)
 {
 	struct item item;
 
-	(void)n;
-	return find(&item, args[0]) == -1 ? EX_DATAERR : change(ctl, &item, args[1]);
+	if (find(&item, args[0]) == -1)
+		return EX_DATAERR;
+	return n == 1 ? set_from_input(ctl, &item) : change(ctl, &item, args[1]);
 }
 
 /* True when it may be there, as in a file that cannot be read. */
@@ -251,7 +268,7 @@ int
 ctl_config(struct ctl *ctl, char **args, size_t n)
 {
 	static const struct ctl_verb verbs[] = {
-	    {"get", 1, 1, get}, {"set", 2, 2, set}, {"unset", 1, 1, unset}};
+	    {"get", 1, 1, get}, {"set", 1, 2, set}, {"unset", 1, 1, unset}};
 	char *joined;
 	int code;
 

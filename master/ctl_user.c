@@ -60,8 +60,8 @@ read_line(char password[SASL_PASSWORD_SIZE])
 	return 0;
 }
 
-static int
-get_password(char password[SASL_PASSWORD_SIZE])
+int
+ctl_password(char password[SASL_PASSWORD_SIZE])
 {
 	int code = isatty(STDIN_FILENO) ? prompt(password) : read_line(password);
 
@@ -93,7 +93,7 @@ add(struct ctl *ctl, char **args, size_t n)
 
 	if (n != 1)
 		return ctl_misuse(ctl, args, n, 1);
-	code = get_password(password);
+	code = ctl_password(password);
 	if (code == 0)
 		code = ctl_tell(ctl, true, words, nitems(words));
 	explicit_bzero(password, sizeof password);
@@ -126,7 +126,7 @@ passwd(struct ctl *ctl, char **args, size_t n)
 {
 	char password[SASL_PASSWORD_SIZE] = "";
 	const char *words[] = {"user", "passwd", args[0], password};
-	int code = get_password(password);
+	int code = ctl_password(password);
 
 	(void)n;
 	if (code == 0)

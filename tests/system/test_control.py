@@ -68,6 +68,36 @@ def test_misuse_says_what(instance, words, code, says):
     assert done.stderr.startswith("sambarctl: ")
 
 
+def test_config_of_lines_with_names_of_their_own(instance):
+    assert instance.ctl("config", "get", "[routes] far.test", check=False).returncode == EX_DATAERR
+    instance.ctl("config", "set", "[routes] Far.test", "mx")
+    instance.ctl("config", "set", "[Routes]", "*.far.test", "H.test:2525")
+    instance.ctl("config", "set", "[tls policy] far.test", "Verify .far.test")
+    assert instance.ctl("config", "get", "[routes] FAR.test.").stdout == "mx\n"
+    assert instance.json("config", "get", "[routes] *.far.test") == {
+        "file": "mail.ini", "section": "routes", "key": "*.far.test", "value": "H.test:2525", "normalized": "h.test:2525"}
+    done = instance.ctl("config", "set", "[routes] a.test", "h.test implict tls", check=False)
+    assert done.returncode == EX_DATAERR and '"implict" is not "implicit tls"' in done.stderr, done
+    assert "a.test" not in read(instance.path("config", "mail.ini")).decode()
+    for name in ("[routes] far.test", "[routes] *.far.test", "[tls policy] far.test"):
+        assert "was removed from config/mail.ini" in instance.ctl("config", "unset", name).stdout
+        assert "is not in config/mail.ini" in instance.ctl("config", "unset", name).stdout
+
+
+def test_a_password_is_not_shown(instance):
+    key = "SMTP Server Password"
+    done = instance.ctl("config", "set", key, text="hunter 2\n")
+    assert "hunter" not in done.stdout + done.stderr
+    assert f"{key} = hunter 2\n" in read(instance.path("config", "config.ini")).decode()
+    assert instance.ctl("config", "get", key).stdout == "********\n"
+    assert "hunter" not in instance.ctl("config", "get", key, "--json").stdout
+    assert "hunter" not in instance.ctl("check").stdout
+    done = instance.ctl("config", "set", "Use MTA", text="x\n", check=False)
+    assert done.returncode == EX_USAGE and "the value is missing" in done.stderr, done
+    instance.ctl("config", "unset", key)
+    assert instance.ctl("config", "get", key).stdout == "\n"
+
+
 def test_version_and_help_anywhere(instance):
     assert re.fullmatch(r"sambarctl \(Sambar Mail\) [\d.]+\n", instance.ctl("--version").stdout)
     assert "user add NAME" in instance.ctl("user", "add", "--help").stdout

@@ -621,6 +621,85 @@ test_relaying(void **state)
 	}
 }
 
+/* What belongs together is set one after the other, so what is missing is no error. */
+static void
+test_smart_host(void **state)
+{
+	static const struct {
+		const char *common, *mail;
+		unsigned line;	  /* of the warning in config.ini, 0: none */
+		const char *text; /* of the warning */
+	} cases[] = {
+	    {"SMTP Server = h.example\n", "", 0, NULL},
+	    {"SMTP Server = h.example\nSMTP Server User = tod\n", "", 3,
+		"SMTP Server User: needs SMTP Server User and SMTP Server Password, both"},
+	    {"SMTP Server = h.example\nSMTP Server Password = x\n", "", 3,
+		"SMTP Server Password: needs"},
+	    {"SMTP Server User = tod\n", "", 2, "has no effect without an SMTP Server"},
+	    {"SMTP Server = A.example\n", "", 2, "a.example is this server itself"},
+	    {"SMTP Server = a.example:25\n", "", 2, "a.example is this server itself"},
+	    {"SMTP Server = a.example:10025\n", "", 0, NULL},
+	    {"SMTP Server = h.example\nSMTP Server TLS = none\nSMTP Server User = tod\n"
+	     "SMTP Server Password = x\n",
+		"", 3, "no login is possible"},
+	    {"SMTP Server = 127.0.0.1\nSMTP Server TLS = none\nSMTP Server User = tod\n"
+	     "SMTP Server Password = x\n",
+		"", 0, NULL},
+	    {"SMTP Server = h.example\nSMTP Server TLS = none\nSMTP Server User = tod\n"
+	     "SMTP Server Password = x\nSMTP Server AUTH Without TLS = true\n",
+		"", 0, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(cases); i++) {
+		char text[400], where[64];
+		struct config_problems p;
+
+		snprintf(text, sizeof text, "[common]\n%s", cases[i].common);
+		put_file("config/config.ini", text);
+		put_file("config/mail.ini", "[mail]\nMail Server = a.example\n");
+		load_files(&p);
+		assert_int_equal(p.n_errors, 0);
+		snprintf(where, sizeof where, "config/config.ini:%u", cases[i].line);
+		if (cases[i].line != 0 && !warns(&p, where, cases[i].text))
+			fail_msg("%s does not warn", text);
+		for (size_t j = 0; j < p.n && cases[i].line == 0; j++)
+			if (strstr(p.items[j].text, "SMTP Server") != NULL &&
+			    strstr(p.items[j].text, "no effect yet") == NULL &&
+			    strstr(p.items[j].text, "can read it") == NULL)
+				fail_msg("%s warns: %s", text, p.items[j].text);
+		config_problems_free(&p);
+	}
+}
+
+static void
+test_readable_password(void **state)
+{
+	struct config_problems p;
+	char path[160];
+
+	(void)state;
+	put_file("config/config.ini", "[common]\nSMTP Server Password = hunter2\n");
+	put_file("config/mail.ini",
+	    "[routes]\nx.example = smart host\nb.example = mx\n*b.example = mx\n"
+	    "[smtpd]\nLocal Domains = *.example\n");
+	path_of(path, "config/config.ini");
+	assert_int_equal(chmod(path, 0644), 0);
+	load_files(&p);
+	assert_true(warns(&p, "config/config.ini:2", "every user of this host can read it"));
+	assert_true(warns(&p, "config/mail.ini:2", "x.example: there is no SMTP Server"));
+	assert_true(
+	    warns(&p, "config/mail.ini:3", "b.example: has no effect: the domain is local"));
+	assert_false(warns(&p, "config/mail.ini:4", ""));
+	for (size_t i = 0; i < p.n; i++)
+		assert_null(strstr(p.items[i].text, "hunter2"));
+	config_problems_free(&p);
+	assert_int_equal(chmod(path, 0640), 0);
+	load_files(&p);
+	assert_false(warns(&p, "config/config.ini:2", "can read it"));
+	config_problems_free(&p);
+}
+
 static void
 test_postmaster(void **state)
 {
@@ -683,6 +762,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_files, make_root, remove_root),
 	    cmocka_unit_test_setup_teardown(test_warnings, make_root, remove_root),
 	    cmocka_unit_test_setup_teardown(test_relaying, make_root, remove_root),
+	    cmocka_unit_test_setup_teardown(test_smart_host, make_root, remove_root),
+	    cmocka_unit_test_setup_teardown(test_readable_password, make_root, remove_root),
 	    cmocka_unit_test_setup_teardown(test_postmaster, make_root, remove_root),
 	    cmocka_unit_test_setup_teardown(test_long_chain, make_root, remove_root),
 	};
