@@ -211,8 +211,10 @@ on_trace(void *arg, enum smtp_trace what, struct span line)
 {
 	static const char *const marks[] = {"<<<", ">>>", "---"};
 	const struct carrier *c = arg;
+	char who[sizeof c->trace_who + sizeof " <<<"];
 
-	log_trace("%s %s %s", c->trace_who, marks[what], log_safe(line));
+	snprintf(who, sizeof who, "%s %s", c->trace_who, marks[what]);
+	log_trace_lines(who, line);
 }
 
 /* ---- TLS ---- */
