@@ -74,6 +74,7 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "limits", "Maximum Login Failures", CONFIG_NUMBER, "5", NULL, 1, 1000, S | P, NULL, "Failed logins in one connection before it is closed." },
 	{ "config.ini", "limits", "Maximum Alias Depth", CONFIG_NUMBER, "10", NULL, 1, 100, R, NULL, "Aliases of aliases that are followed." },
 	{ "config.ini", "limits", "Maximum Messages In Hand", CONFIG_NUMBER, "200", NULL, 1, 5000, R, NULL, "Messages that router works on at one time." },
+	{ "config.ini", "limits", "Maximum Connections To A Host", CONFIG_NUMBER, "20", NULL, 1, 1000, R, NULL, "Conversations at one time with one destination; they begin with few, and grow with success." },
 	{ "config.ini", "limits", "Spare Spool Files", CONFIG_NUMBER, "64", NULL, 1, 1000, S, NULL, "Spool files without a message that each smtpd keeps in hand." },
 
 	{ "config.ini", "timeouts", "SMTP Command", CONFIG_DURATION, "5m", NULL, 1, DAY, S, NULL, "Longest wait for the next SMTP command (RFC 5321 4.5.3.2)." },
@@ -91,6 +92,7 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "timeouts", "Shutdown", CONFIG_DURATION, "30s", NULL, 1, HOUR, SUP, NULL, "What a program may take to finish its work when it is stopped." },
 	{ "config.ini", "timeouts", "Remember Login", CONFIG_DURATION, "5m", NULL, 0, DAY, A, NULL, "How long a successful password is remembered (as a keyed hash in memory); 0: not at all." },
 	{ "config.ini", "timeouts", "Maximum Login Delay", CONFIG_DURATION, "15s", NULL, 0, 600, A, NULL, "The longest delay of a failed login; it doubles with each failure of an address or account." },
+	{ "config.ini", "timeouts", "Dead Destination", CONFIG_DURATION, "5m", NULL, 0, DAY, R, NULL, "How long nobody tries a destination of which no host could be reached; its mail is deferred at once." },
 	{ "config.ini", "timeouts", "Retry Intervals", CONFIG_DURATIONS, "5m 15m 30m 1h 2h 4h", NULL, 1, 30 * DAY, Q, NULL, "Waits before the second, third, ... attempt; the last one is repeated." },
 
 	{ "config.ini", "log", "Debug", CONFIG_BOOL, "false", NULL, 0, 0, S | P | Q | R | T | A | D | SUP, NULL, "Also log what only a developer wants to know." },
@@ -108,7 +110,7 @@ const struct config_key config_keys[] = {
 	{ "mail.ini", "mail", "Trace Fetcher", CONFIG_BOOL, "false", NULL, 0, 0, 0, "the Mail Fetcher", "Write POP3 and IMAP4 dialogues to log/fetcher.trace." },
 	{ "mail.ini", "mail", "Backup Mailboxes", CONFIG_BOOL, "false", NULL, 0, 0, 0, backups, "Back up all mailboxes daily, for a week." },
 
-	{ "mail.ini", "smtpd", "Relay Delivery", CONFIG_CHOICE, "ondemand", "ondemand never hourly daily", 0, 0, S | R, NULL, "When mail for other hosts is passed on; never: only local mail is accepted." },
+	{ "mail.ini", "smtpd", "Relay Delivery", CONFIG_CHOICE, "ondemand", "ondemand never hourly daily", 0, 0, S | R, NULL, "When mail for other hosts is passed on to the SMTP Server; never: only local mail is accepted." },
 	{ "mail.ini", "smtpd", "Relay FROM User", CONFIG_MAIL_ADDRESS, NULL, NULL, 0, 0, R, NULL, "The reverse-path of all mail relayed to the SMTP Server." },
 	{ "mail.ini", "smtpd", "Local Domains", CONFIG_DOMAINS, NULL, NULL, 0, 0, R | A, NULL, "Further domains whose mail is local." },
 	{ "mail.ini", "smtpd", "Relay Domains", CONFIG_DOMAINS, NULL, NULL, 0, 0, R, NULL, "Domains of peers: their mail is accepted and passed on." },

@@ -100,15 +100,15 @@ warn_client_certificate(struct config *c)
 	if (certificate[0] == '\0' && key[0] == '\0')
 		return;
 	if (certificate[0] == '\0' || key[0] == '\0') {
-		warn(c, "tls", certificate[0] ? "Client Certificate" : "Client Key",
+		config_warn_key(c, "tls", certificate[0] ? "Client Certificate" : "Client Key",
 		    "has no effect without %s",
 		    certificate[0] ? "Client Key" : "Client Certificate");
 		return;
 	}
 	config_tls_check(&check, certificate, key);
 	if (check.text[0] != '\0')
-		warn(c, "tls", check.key ? "Client Key" : "Client Certificate", "%s%s", check.text,
-		    check.unusable ? "; it is shown to nobody" : "");
+		config_warn_key(c, "tls", check.key ? "Client Key" : "Client Certificate", "%s%s",
+		    check.text, check.unusable ? "; it is shown to nobody" : "");
 }
 
 static void
@@ -119,7 +119,7 @@ warn_roots(struct config *c)
 	/* deliver says so itself when they are needed and not there. */
 	if (c->values[config_index("tls", "Trusted Roots")].written != NULL &&
 	    access(path, R_OK) == -1)
-		warn(c, "tls", "Trusted Roots",
+		config_warn_key(c, "tls", "Trusted Roots",
 		    "cannot read %s: %s; no other host's certificate can be verified",
 		    log_safe(span_of(path)), strerror(errno));
 }

@@ -25,16 +25,6 @@ is_set(const struct config *c, const char *key)
 	return common_text(c, key)[0] != '\0';
 }
 
-static void
-warn_relay_delivery(struct config *c)
-{
-	const char *delivery = config_text(c, "smtpd", "Relay Delivery");
-
-	if (strcmp(delivery, "hourly") == 0 || strcmp(delivery, "daily") == 0)
-		config_warn_key(c, "smtpd", "Relay Delivery",
-		    "%s has no effect yet; it comes with relaying to the internet", delivery);
-}
-
 /* ---- the login ---- */
 
 static void
@@ -118,7 +108,6 @@ config_warn_relaying(struct config *c)
 	const char *server = common_text(c, "SMTP Server");
 	struct host_port at;
 
-	warn_relay_delivery(c);
 	warn_local_routes(c);
 	warn_readable_password(c);
 	if (host_port_parse(span_of(server), &at))

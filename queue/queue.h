@@ -69,7 +69,7 @@ enum queue_message {
 	QUEUE_FLUSH,
 };
 
-enum { QUEUE_DESTINATION_MAX_BYTES = 1000 };
+enum { QUEUE_DESTINATION_MAX_BYTES = 1600 };
 
 enum delivery_end { END_DONE, END_DEFERRED, END_FAILED, END_LAST = END_FAILED };
 

@@ -14,13 +14,13 @@
 
 #include "common/ipc.h"
 #include "common/role.h"
+#include "common/wall_clock.h"
 #include "queue/chores.h"
 #include "queue/commit.h"
 #include "queue/notify.h"
 #include "queue/retry.h"
 #include "queue/schedule.h"
 #include "queue/spares.h"
-#include "common/wall_clock.h"
 
 struct feed;
 

@@ -198,7 +198,7 @@ _Static_assert((int)ROUTE_TEXT_SIZE <= (int)ROUTER_ROUTE_MAX_BYTES, "a route's t
 static void
 print_route(const struct telling *t, const struct place *p, char out[ROUTER_ROUTE_MAX_BYTES])
 {
-	struct route route = route_find(t->tables, p);
+	struct route route = route_find(t->tables, p, span_of(""));
 
 	route_describe(&route, out);
 }

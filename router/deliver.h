@@ -62,7 +62,7 @@ struct deliver_destination {
 	struct span name;
 	uint16_t port;
 	enum deliver_tls tls;
-	bool dane; /* MX, and MAY, ENCRYPT or VERIFY: TLSA records, where there are any, decide (RFC
+	bool dane; /* and MAY, ENCRYPT or VERIFY: TLSA records, where there are any, decide (RFC
 		      7672) */
 	/*
 	 * VERIFY: names of which one must be in the certificate, separated by blanks; with a period

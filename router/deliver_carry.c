@@ -288,9 +288,8 @@ policy_of(enum deliver_tls tls)
 static bool
 wants_dane(const struct deliver_destination *to)
 {
-	return to->dane && to->kind == DELIVER_MX &&
-	       (to->tls == DELIVER_TLS_MAY || to->tls == DELIVER_TLS_ENCRYPT ||
-		   to->tls == DELIVER_TLS_VERIFY);
+	return to->dane && (to->tls == DELIVER_TLS_MAY || to->tls == DELIVER_TLS_ENCRYPT ||
+			       to->tls == DELIVER_TLS_VERIFY);
 }
 
 /* False: the host is not to be used now. */

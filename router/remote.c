@@ -157,8 +157,7 @@ send_some(struct attempt *a, const struct route *route, const uint32_t *recipien
 		.name = span_of(route->host),
 		.port = route->port,
 		.tls = tls_of(route),
-		.dane = route->dane && route->kind == ROUTE_MX && !route->implicit_tls &&
-			route->tls != TLS_NEVER,
+		.dane = route->dane && !route->implicit_tls && route->tls != TLS_NEVER,
 		.tls_names = span_of(route->names),
 		.user = span_of(route->user),
 		.password = span_of(route->password),

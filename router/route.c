@@ -15,11 +15,15 @@ enum { SMTP_PORT = 25, SMTPS_PORT = 465 };
 
 /* False with *why: nowhere. */
 static bool
-choose(const struct tables *t, struct span domain, struct next_hop *hop, const char **why)
+choose(const struct tables *t, struct span domain, struct span override, struct next_hop *hop,
+    const char **why)
 {
 	const char *line;
 	struct span bad;
 
+	if (override.len > 0 && next_hop_parse(override, hop, &bad, why) &&
+	    (hop->kind != NEXT_HOP_SMART_HOST || t->smart_host.there))
+		return true;
 	if (t->relay_never) {
 		*why = "Relay Delivery is never";
 		return false;
@@ -188,7 +192,7 @@ go_to_smart_host(struct route *r, const struct smart_host *h)
 }
 
 struct route
-route_find(const struct tables *t, const struct place *p)
+route_find(const struct tables *t, const struct place *p, struct span override)
 {
 	struct route r = {
 	    .kind = ROUTE_NONE, .why = "", .user = "", .password = "", .reverse_path = ""};
@@ -197,7 +201,7 @@ route_find(const struct tables *t, const struct place *p)
 	struct tls_rule rule;
 	struct next_hop hop;
 
-	if (!choose(t, domain, &hop, &r.why))
+	if (!choose(t, domain, override, &hop, &r.why))
 		return r;
 	rule = rule_of(t, domain);
 	switch (hop.kind) {
@@ -222,7 +226,7 @@ route_is_there(const struct tables *t, const struct place *p)
 	struct next_hop hop;
 	const char *why;
 
-	return choose(t, domain_of(p, ascii), &hop, &why);
+	return choose(t, domain_of(p, ascii), span_of(""), &hop, &why);
 }
 
 /* ---- in words ---- */

@@ -2,10 +2,11 @@
  * Which way mail for an address of another host takes: the next hop, and what holds on the way to
  * it. Pure.
  *
- *  1. Relay Delivery = never: nowhere
- *  2. a line of [routes] for the domain: what it says
- *  3. Use MTA: by MX of the domain; an address literal to that address
- *  4. the SMTP Server, and without one nowhere
+ *  1. an administrator's order for this message
+ *  2. Relay Delivery = never: nowhere
+ *  3. a line of [routes] for the domain: what it says
+ *  4. Use MTA: by MX of the domain; an address literal to that address
+ *  5. the SMTP Server, and without one nowhere
  *
  * Relay Domains take the same ways. TLS is as [tls policy] has it for the recipient's domain,
  * whichever host takes its mail, but on the way to the SMTP Server as the keys beside that have it.
@@ -56,8 +57,9 @@ struct route {
 	char destination[ROUTE_DESTINATION_SIZE];
 };
 
-/* p is no local place. */
-struct route route_find(const struct tables *t, const struct place *p);
+/* p is no local place. override: what an administrator has ordered for this message, written as in
+ * [routes]; empty: nothing. */
+struct route route_find(const struct tables *t, const struct place *p, struct span override);
 /* Whether route_find() would find a way; cheap. */
 bool route_is_there(const struct tables *t, const struct place *p);
 

@@ -195,6 +195,9 @@ tables_new(const struct settings *settings)
 	t->routes = domain_map_new(settings, "routes");
 	t->tls_policy = domain_map_new(settings, "tls policy");
 	t->use_mta = settings_bool(settings, "smtpd", "Use MTA");
+	t->relay_scheduled =
+	    strcmp(settings_text(settings, "smtpd", "Relay Delivery"), "hourly") == 0 ||
+	    strcmp(settings_text(settings, "smtpd", "Relay Delivery"), "daily") == 0;
 	t->relay_never = strcmp(settings_text(settings, "smtpd", "Relay Delivery"), "never") == 0;
 	t->max_depth = settings_u64(settings, "limits", "Maximum Alias Depth");
 	t->trace = settings_bool(settings, "mail", "Trace Router");

@@ -54,6 +54,7 @@ struct tables {
 	struct smart_host smart_host;
 	struct domain_map *routes, *tls_policy;
 	bool use_mta, relay_never; /* Use MTA; Relay Delivery is never */
+	bool relay_scheduled;	   /* hourly or daily */
 	unsigned max_depth;
 	bool trace;
 	struct entry **buckets;

@@ -110,7 +110,7 @@ find(const struct tables *t, const char *address)
 	struct place p;
 
 	tables_place(t, span_of(address), lower, &p);
-	route = route_find(t, &p);
+	route = route_find(t, &p, span_of(""));
 	assert_int_equal(route_is_there(t, &p), route.kind != ROUTE_NONE);
 	return route;
 }

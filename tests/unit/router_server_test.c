@@ -320,7 +320,7 @@ setup(void **state)
 	queue = ipc_server_new(base, listen_at(path_of("queue.sock")), &queue_ops, NULL);
 	store = ipc_server_new(base, listen_at(path_of("store.sock")), &store_ops, NULL);
 	router = router_new(base, listen_at(path_of("router.sock")), path_of("queue.sock"),
-	    path_of("store.sock"), settings);
+	    path_of("store.sock"), path_of("deliver.sock"), settings);
 	settings_free(&settings);
 	smtpd = router_client_new(base, path_of("router.sock"), "smtpd");
 	while (feed == NULL)
