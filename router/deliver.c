@@ -198,6 +198,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	uint32_t type;
 	uint64_t tag;
 	int n = ipc_receive_now(fd, d->message, &type, &tag, &r);
+	size_t length = n == 1 ? r.at + r.left - d->message : 0;
 
 	(void)what;
 	if (n == 1 && type == DELIVER_JOB) {
@@ -211,7 +212,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (n == 1)
 		closefd(&r.fd);
-	explicit_bzero(d->message, sizeof d->message); /* there may be a password in it */
+	explicit_bzero(d->message, length); /* there may be a password in it */
 }
 
 static void
@@ -295,6 +296,5 @@ deliver_free(struct deliver **dp)
 	event_free(d->idle);
 	closefd(&d->fd);
 	carrier_free(&d->carrier);
-	explicit_bzero(d->message, sizeof d->message);
 	free(d);
 }

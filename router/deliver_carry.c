@@ -408,13 +408,14 @@ send_by(struct carriage *g, struct talk *t)
 		talk_free(&t);
 }
 
-/* Whoever has our name is we: mail would come back, and be sent again. */
+/* Whoever has our name is we: mail would come back, and be sent again. A name without a period, as
+ * localhost, many have. */
 static bool
 is_ourselves(const struct carriage *g, const struct talk *t)
 {
 	const char *name = smtp_info(t->session)->name;
 
-	return g->job->to.kind == DELIVER_MX && name[0] != '\0' &&
+	return g->job->to.kind == DELIVER_MX && strchr(name, '.') != NULL &&
 	       address_match_list(span_of(g->c->config->own_names), span_of(name));
 }
 

@@ -349,7 +349,7 @@ def test_aliases_and_forwards(make_instance):
 
 def test_reload_with_errors_changes_nothing(make_instance):
     one = make_instance()
-    pids = sorted(p["pid"] for p in one.status()["programs"])
+    pids = sorted(p["pid"] for p in one.status()["programs"] if p["pid"])
     good = read(one.path("config", "mail.ini"))
     with open(one.path("config", "mail.ini"), "ab") as f:
         f.write(b"\n[smtpd]\nMaximum Message Size = huge\n")
@@ -361,7 +361,7 @@ def test_reload_with_errors_changes_nothing(make_instance):
         f.write(good)
     one.configure("Maximum Message Size", "100K")
     one.ctl("reload")
-    assert sorted(p["pid"] for p in one.status()["programs"]) == pids
+    assert sorted(p["pid"] for p in one.status()["programs"] if p["pid"]) == pids
     with one.smtp() as smtp:
         assert smtp.extensions["SIZE"] == [str(100 * 1024)]
 

@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -17,7 +18,7 @@ from sink import Sink
 
 CONFIG = {"Debug": "true", "Maximum MTA Routers": "2"}      # starts on demand are told
 JOB, RESULT, DONE, RETIRE = 1, 100, 101, 102
-HOST = 1
+MX, HOST = 0, 1
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -182,6 +183,42 @@ def test_one_that_keeps_dying(make_instance):
         one.ctl("restart", "deliver")       # does not wait
         one.wait_log("master", r"deliver\[\d+\] runs", after=at)
         assert deliver_state(one) == ["running"]
+
+
+class Nameserver:
+    """Says for each name that its mail goes to mx.NAME, and that each host is 127.0.0.1."""
+
+    def __init__(self):
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.port = self.sock.getsockname()[1]
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self):
+        while True:
+            query, client = self.sock.recvfrom(4096)
+            end = query.index(b"\0", 12) + 5
+            kind = struct.unpack(">H", query[end - 4:end - 2])[0]
+            data = {15: b"\0\x0a\2mx\xc0\x0c", 1: b"\x7f\0\0\1"}.get(kind)
+            answer = b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(data)) + data if data else b""
+            self.sock.sendto(query[:2] + struct.pack(">HHHHH", 0x8180, 1, bool(data), 0, 0) + query[12:end] + answer, client)
+
+
+def test_dns_servers_of_the_configuration(make_instance, spooled):
+    dns = Nameserver()
+    one = make_instance(users=(), config={"DNS Primary": f"127.0.0.1:{dns.port}"})
+    with Sink() as sink:
+        with Child(one, spooled) as child:      # by default no MX can mean this host
+            child.job(sink.port, [0], name="remote.test", kind=MX)
+            results, done = child.results()
+            assert results[0][0] == 2 and results[0][1].startswith("550 5.4.4 ") and done == (0, 2)
+        one.configure("Unusable Addresses", "none")
+        one.ctl("reload")
+        with Child(one, spooled) as child:
+            child.job(sink.port, [0], name="remote.test", kind=MX)
+            assert child.results() == ({0: (0, "250 2.0.0 taken")}, (1, 0))
+    one.wait_log("deliver", r" sent to=<ann@example.test> host=mx.remote.test address=127.0.0.1:")
 
 
 # ---- reload, restart, stop ----

@@ -577,6 +577,34 @@ test_warnings(void **state)
 	config_problems_free(&p);
 }
 
+static void
+test_client_certificates(void **state)
+{
+	static const struct {
+		const char *text, *where, *says;
+	} rows[] = {
+	    {"[tls]\nClient Certificate = a.crt\n", "config/config.ini:2",
+		"Client Certificate: has no effect without Client Key"},
+	    {"[tls]\nClient Key = a.key\n", "config/config.ini:2",
+		"Client Key: has no effect without Client Certificate"},
+	    {"[tls]\nClient Certificate = a.crt\nClient Key = a.key\n", "config/config.ini:2",
+		"a.crt: No such file or directory; it is shown to nobody"},
+	    {"[tls]\nTrusted Roots = roots.pem\n", "config/config.ini:2",
+		"roots.pem: No such file or directory; no other host's certificate can be "
+		"verified"},
+	};
+	struct config_problems p;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		put_file("config/config.ini", rows[i].text);
+		load_files(&p);
+		assert_int_equal(p.n_errors, 0);
+		assert_true(warns(&p, rows[i].where, rows[i].says));
+		config_problems_free(&p);
+	}
+}
+
 /* ---- who may send ---- */
 
 static void
@@ -761,6 +789,7 @@ main(void)
 	    cmocka_unit_test(test_entries),
 	    cmocka_unit_test_setup_teardown(test_files, make_root, remove_root),
 	    cmocka_unit_test_setup_teardown(test_warnings, make_root, remove_root),
+	    cmocka_unit_test_setup_teardown(test_client_certificates, make_root, remove_root),
 	    cmocka_unit_test_setup_teardown(test_relaying, make_root, remove_root),
 	    cmocka_unit_test_setup_teardown(test_smart_host, make_root, remove_root),
 	    cmocka_unit_test_setup_teardown(test_readable_password, make_root, remove_root),
