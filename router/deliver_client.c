@@ -21,27 +21,15 @@ struct deliver_child {
 	bool busy, retires;
 	uint32_t *left; /* its recipients without a result */
 	size_t n_left;
-	unsigned depth; /* callbacks on the stack */
+	bool in_event; /* something of ours is on the stack, and frees it at its end */
 	bool freed;
 };
 
 static void
-enter(struct deliver_child *c)
+destroy(struct deliver_child *c)
 {
-	c->depth++;
-}
-
-/* False: it was freed meanwhile. */
-static bool
-leave(struct deliver_child *c)
-{
-	bool freed = c->freed;
-
-	if (--c->depth == 0 && freed) {
-		free(c->left);
-		free(c);
-	}
-	return !freed;
+	free(c->left);
+	free(c);
 }
 
 void
@@ -54,8 +42,8 @@ deliver_child_free(struct deliver_child **cp)
 	*cp = NULL;
 	ipc_channel_free(&c->channel);
 	c->freed = true;
-	enter(c);
-	leave(c);
+	if (!c->in_event)
+		destroy(c);
 }
 
 /* ---- the end ---- */
@@ -64,15 +52,7 @@ static void
 end(struct deliver_child *c)
 {
 	ipc_channel_free(&c->channel);
-	enter(c);
 	c->ops->on_close(c->arg, c->left, c->busy ? c->n_left : 0);
-	leave(c);
-}
-
-static void
-on_channel_close(void *arg)
-{
-	end(arg);
 }
 
 /* It does not keep to what was agreed. */
@@ -116,17 +96,15 @@ read_result(struct reader *r, struct deliver_result *result)
 static void
 on_result(struct deliver_child *c, struct reader *r)
 {
-	enter(c);
 	while (!c->freed && get_more(r)) {
 		struct deliver_result result;
 
 		if (!read_result(r, &result) || !c->busy || !take_out(c, result.recipient)) {
 			refuse(c, "RESULT");
-			break;
+			return;
 		}
 		c->ops->on_result(c->arg, &result);
 	}
-	leave(c);
 }
 
 static void
@@ -147,11 +125,9 @@ on_done(struct deliver_child *c, struct reader *r)
 	done.kept_open = open;
 	done.end = ended;
 	c->busy = false;
-	enter(c);
 	c->ops->on_done(c->arg, &done);
-	if (!c->freed && c->retires && !c->busy)
+	if (!c->freed && c->retires)
 		end(c);
-	leave(c);
 }
 
 static void
@@ -167,11 +143,8 @@ on_retire(struct deliver_child *c, struct reader *r)
 }
 
 static void
-on_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
+dispatch(struct deliver_child *c, uint32_t type, struct reader *r)
 {
-	struct deliver_child *c = arg;
-
-	(void)tag;
 	switch (type) {
 	case DELIVER_RESULT:
 		on_result(c, r);
@@ -185,6 +158,35 @@ on_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
 	default:
 		refuse(c, "message");
 	}
+}
+
+static void
+leave(struct deliver_child *c)
+{
+	c->in_event = false;
+	if (c->freed)
+		destroy(c);
+}
+
+static void
+on_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
+{
+	struct deliver_child *c = arg;
+
+	(void)tag;
+	c->in_event = true;
+	dispatch(c, type, r);
+	leave(c);
+}
+
+static void
+on_channel_close(void *arg)
+{
+	struct deliver_child *c = arg;
+
+	c->in_event = true;
+	end(c);
+	leave(c);
 }
 
 /* ---- jobs ---- */
