@@ -243,13 +243,15 @@ lab_start(const struct setting_line *more, size_t n_more, const struct server *l
 	int listen_fd;
 
 	make_directory(lab);
-	dns_server_start(&lab->dns, dns_rules, nitems(dns_rules));
+	dns_server_bind(&lab->dns, dns_rules, nitems(dns_rules));
 	lab->dns.secure_absence = true;
 	listen_fd = listen_at(lab->path);
 	lab->log = memfd_create("log", MFD_CLOEXEC);
 	s = child_settings(lab, more, n_more);
+	/* Before any thread is there: what one holds locked stays locked in the child. */
 	if ((lab->pid = fork()) == 0)
 		run_child(lab, listen_fd, s);
+	dns_server_run(&lab->dns);
 	settings_free(&s);
 	closefd(&listen_fd);
 	start_servers(lab, like, n);

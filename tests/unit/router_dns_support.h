@@ -438,8 +438,9 @@ bind_to(int type, struct sockaddr_storage *address)
 	return fd;
 }
 
+/* Its address is known then, and no thread runs yet. */
 static void
-dns_server_start(struct dns_server *s, const struct dns_rule *rules, size_t n_rules)
+dns_server_bind(struct dns_server *s, const struct dns_rule *rules, size_t n_rules)
 {
 	struct sockaddr_storage other = {0};
 
@@ -455,7 +456,19 @@ dns_server_start(struct dns_server *s, const struct dns_rule *rules, size_t n_ru
 	} while (s->tcp_fd == -1);
 	s->other_fd = bind_to(SOCK_DGRAM, &other);
 	assert_int_equal(pipe(s->stop), 0);
+}
+
+static void
+dns_server_run(struct dns_server *s)
+{
 	assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
+}
+
+static inline void
+dns_server_start(struct dns_server *s, const struct dns_rule *rules, size_t n_rules)
+{
+	dns_server_bind(s, rules, n_rules);
+	dns_server_run(s);
 }
 
 static void
