@@ -48,6 +48,7 @@ struct heard {
 struct lab {
 	struct dns_server dns;
 	struct server *v[SERVERS_MAX];
+	bool halted[SERVERS_MAX];
 	size_t n_servers;
 	in_port_t port;
 	char directory[64], path[128];
@@ -281,14 +282,20 @@ lab_join(struct lab *lab)
 	lab->pid = -1;
 }
 
-static void
-stop_server(struct lab *lab, size_t i)
+/* What a server has counted and heard is settled then. Nobody talks to it any more, or soon. */
+static struct server *
+halt_server(struct lab *lab, size_t i)
 {
-	if (lab->v[i] == NULL)
-		return;
-	server_stop(lab->v[i]);
-	free(lab->v[i]);
-	lab->v[i] = NULL;
+	if (!lab->halted[i])
+		server_stop(lab->v[i]);
+	lab->halted[i] = true;
+	return lab->v[i];
+}
+
+static void
+expect_heard(const struct server *v, const char *text)
+{
+	assert_non_null(memmem(v->heard, v->heard_len, text, strlen(text)));
 }
 
 static void
@@ -299,8 +306,10 @@ lab_free(struct lab **labp)
 	*labp = NULL;
 	if (lab->pid != -1)
 		lab_join(lab);
-	for (size_t i = 0; i < lab->n_servers; i++)
-		stop_server(lab, i);
+	for (size_t i = 0; i < lab->n_servers; i++) {
+		halt_server(lab, i);
+		free(lab->v[i]);
+	}
 	dns_server_stop(&lab->dns);
 	event_base_free(lab->base);
 	closefd(&lab->log);
@@ -431,16 +440,12 @@ test_sessions(void **state)
 	host.tls = DELIVER_TLS_NONE; /* and a third */
 	do_job(lab, &host, 1004);
 	lab_join(lab);
-	server_stop(lab->v[0]);
+	halt_server(lab, 0);
 	assert_int_equal(lab->v[0]->n_connections, 3);
 	assert_int_equal(lab->v[0]->n_messages, 5);
 	expect_log(lab, " sent to=<bob@one.example> host=mx1.example address=127.0.0.1:");
 	expect_log(lab, " tls=none cipher=none verified=no reply=250 2.0.0 taken delay=");
-	assert_non_null(memmem(lab->v[0]->heard, lab->v[0]->heard_len,
-	    "QUIT\r\nEHLO us.example\r\nMAIL FROM:<ann@us.example>",
-	    strlen("QUIT\r\nEHLO us.example\r\nMAIL FROM:<ann@us.example>")));
-	free(lab->v[0]);
-	lab->v[0] = NULL;
+	expect_heard(lab->v[0], "QUIT\r\nEHLO us.example\r\nMAIL FROM:<ann@us.example>");
 	lab_free(&lab);
 }
 
@@ -453,17 +458,13 @@ test_reverse_path(void **state)
 	    .reverse_path = span_of("isp-user@isp.example"),
 	    .recipients = numbers,
 	    .n = 1};
-	static const char wanted[] = "MAIL FROM:<isp-user@isp.example>";
 
 	(void)state;
 	deliver_child_send(lab->child, &job, spool_file(5, bob, 1));
 	wait_done(lab);
 	expect(lab, 0, END_DONE, "250");
 	lab_join(lab);
-	server_stop(lab->v[0]);
-	assert_non_null(memmem(lab->v[0]->heard, lab->v[0]->heard_len, wanted, strlen(wanted)));
-	free(lab->v[0]);
-	lab->v[0] = NULL;
+	expect_heard(halt_server(lab, 0), "MAIL FROM:<isp-user@isp.example>");
 	lab_free(&lab);
 }
 
@@ -477,10 +478,7 @@ test_idle_session_is_closed(void **state)
 	(void)state;
 	do_job(lab, &to, 7);
 	assert_true(lab->done.kept_open);
-	server_stop(lab->v[0]); /* returns when the session has ended */
-	assert_non_null(memmem(lab->v[0]->heard, lab->v[0]->heard_len, "QUIT\r\n", 6));
-	free(lab->v[0]);
-	lab->v[0] = NULL;
+	expect_heard(halt_server(lab, 0), "QUIT\r\n");	/* returns when the session has ended */
 	assert_true(deliver_child_is_free(lab->child)); /* the process stays */
 	do_job(lab, &to, 8);
 	expect(lab, 0, END_DEFERRED, "451 4.4.1");
@@ -556,7 +554,7 @@ test_next_host(void **state)
 		assert_int_equal(lab->results[0].result.flags, rows[i].flags);
 		assert_int_equal(lab->done.end, DELIVER_REACHED);
 		lab_join(lab);
-		assert_int_equal(lab->v[1]->n_connections, rows[i].second);
+		assert_int_equal(halt_server(lab, 1)->n_connections, rows[i].second);
 		lab_free(&lab);
 	}
 }
@@ -621,7 +619,7 @@ test_session_that_died(void **state)
 		assert_int_equal(lab->done.end, DELIVER_REACHED);
 	}
 	lab_join(lab);
-	assert_int_equal(lab->v[0]->n_connections, 4);
+	assert_int_equal(halt_server(lab, 0)->n_connections, 4);
 	lab_free(&lab);
 }
 
@@ -641,7 +639,7 @@ test_login_refused(void **state)
 	assert_int_equal(lab->results[0].result.end, END_DEFERRED);
 	assert_int_equal(lab->done.end, DELIVER_NOT_NOW);
 	lab_join(lab);
-	assert_int_equal(lab->v[1]->n_connections, 0);
+	assert_int_equal(halt_server(lab, 1)->n_connections, 0);
 	assert_null(strstr(log_text(lab), "isp-secret"));
 	lab_free(&lab);
 }
@@ -745,8 +743,8 @@ test_verify(void **state)
 		do_job(lab, &to, 50);
 		if (lab->results[0].result.end != rows[i].end)
 			fail_msg("row %zu: %s", i, lab->results[0].reply);
-		assert_int_equal(lab->v[0]->n_messages, rows[i].end == END_DONE);
 		lab_join(lab);
+		assert_int_equal(halt_server(lab, 0)->n_messages, rows[i].end == END_DONE);
 		if (rows[i].end == END_DONE)
 			expect_log(lab, " verified=name reply=250");
 		if (!rows[i].roots)
@@ -806,8 +804,9 @@ test_bad_spool_files(void **state)
 	deliver_child_send(lab->child, &job, spool_file(70, bob, 1));
 	wait_done(lab);
 	expect(lab, 2, END_DEFERRED, "451 4.3.0 the message in the spool: it is not");
-	assert_int_equal(lab->v[0]->n_connections, 0);
 	assert_int_equal(lab->done.end, DELIVER_REACHED);
+	lab_join(lab);
+	assert_int_equal(halt_server(lab, 0)->n_connections, 0);
 	lab_free(&lab);
 }
 
@@ -895,10 +894,7 @@ test_retire(void **state)
 	expect(lab, 0, END_DONE, "250");
 	assert_int_equal(lab->n_left, 0);
 	lab_join(lab);
-	server_stop(lab->v[0]);
-	assert_non_null(memmem(lab->v[0]->heard, lab->v[0]->heard_len, "QUIT\r\n", 6));
-	free(lab->v[0]);
-	lab->v[0] = NULL;
+	expect_heard(halt_server(lab, 0), "QUIT\r\n");
 	lab_free(&lab);
 }
 
@@ -937,9 +933,9 @@ test_router_goes(void **state)
 	while (__atomic_load_n(&lab->v[0]->n_connections, __ATOMIC_ACQUIRE) == 0)
 		event_base_loop(lab->base, EVLOOP_NONBLOCK);
 	deliver_child_free(&lab->child);
-	stop_server(lab, 0); /* the host hangs up */
+	halt_server(lab, 0); /* the host hangs up */
 	lab_join(lab);
-	assert_int_equal(lab->v[1]->n_connections, 0);
+	assert_int_equal(halt_server(lab, 1)->n_connections, 0);
 	expect_log(lab, " router has gone");
 	lab_free(&lab);
 }
