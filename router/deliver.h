@@ -16,7 +16,7 @@
  * One job at a time: the next JOB after DONE. Each recipient of a job has had a RESULT before its
  * DONE, also when no host was reached. A JOB for the same destination as the last one uses the
  * session that is still open; for another one the child says QUIT first. An idle session is closed
- * by the child after a while (Idle SMTP Session), and the process stays.
+ * by the child after a while (Outgoing Idle), and the process stays.
  *
  * When the connection is lost during a job, recipients without a RESULT may have their mail or not.
  */
