@@ -9,7 +9,7 @@
 #include "common/address.h"
 #include "common/memory.h"
 
-static const double first_limit = 5;
+enum { FIRST_LIMIT = 5 };
 
 static int
 compare(const struct destination *a, const struct destination *b)
@@ -28,6 +28,18 @@ destinations_init(struct destinations *all)
 {
 	RB_INIT(&all->tree);
 	all->n = 0;
+	all->limit_max = FIRST_LIMIT;
+}
+
+void
+destinations_limit(struct destinations *all, unsigned max)
+{
+	struct destination *d = NULL;
+
+	all->limit_max = max;
+	while ((d = destinations_next(all, d)) != NULL)
+		if (d->limit > max)
+			d->limit = max;
 }
 
 struct destination *
@@ -50,7 +62,7 @@ destinations_get(struct destinations *all, struct span name)
 	copy = xmalloc(name.len + 1);
 	span_copy(name, copy, name.len + 1);
 	d->name = (struct span){copy, name.len};
-	d->limit = first_limit;
+	d->limit = all->limit_max < FIRST_LIMIT ? all->limit_max : FIRST_LIMIT;
 	TAILQ_INIT(&d->waiting);
 	RB_INSERT(destination_tree, &all->tree, d);
 	all->n++;
@@ -105,11 +117,11 @@ destination_revives(struct destination *d)
 }
 
 void
-destination_grow(struct destination *d, unsigned max)
+destination_grow(struct destination *d, const struct destinations *all)
 {
 	d->limit += 1 / d->limit;
-	if (d->limit > max)
-		d->limit = max;
+	if (d->limit > all->limit_max)
+		d->limit = all->limit_max;
 }
 
 void
@@ -128,14 +140,12 @@ destination_can_send(const struct destination *d, uint64_t now_us)
 bool
 destination_matches(const struct destination *d, struct span pattern)
 {
-	struct span rest = d->name, part;
+	struct span rest = d->name, kind, domain;
 
 	if (pattern.len == 0)
 		return true;
-	/* "mx:example.org", "host:mail.example.org:25": a pattern of no port fits the host, too. */
-	span_take(&rest, ':', &part);
-	if (address_match_list(pattern, rest))
-		return true;
-	span_take(&rest, ':', &part);
-	return address_match_list(pattern, part);
+	/* "mx:example.org,tls=encrypt" */
+	span_take(&rest, ':', &kind);
+	span_take(&rest, ',', &domain);
+	return !span_is(kind, "mx") || address_match_list(pattern, domain);
 }

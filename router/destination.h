@@ -39,9 +39,12 @@ RB_HEAD(destination_tree, destination);
 struct destinations {
 	struct destination_tree tree;
 	size_t n;
+	unsigned limit_max; /* of each */
 };
 
 void destinations_init(struct destinations *all);
+/* At least 1. Holds for those that are there, and for those to come. */
+void destinations_limit(struct destinations *all, unsigned max);
 /* NULL without one. */
 struct destination *destinations_find(const struct destinations *all, struct span name);
 struct destination *destinations_get(struct destinations *all, struct span name);
@@ -57,12 +60,13 @@ bool destination_is_dead(const struct destination *d, uint64_t now_us);
 void destination_dies(struct destination *d, uint64_t until_us, struct span reply);
 void destination_revives(struct destination *d);
 /* A conversation went well: one more may be held when about as many as now have; or badly. */
-void destination_grow(struct destination *d, unsigned max);
+void destination_grow(struct destination *d, const struct destinations *all);
 void destination_shrink(struct destination *d);
 /* A child would find work here. */
 bool destination_can_send(const struct destination *d, uint64_t now_us);
 
-/* Whether the domain or host in its name fits a pattern of domains; an empty pattern fits all. */
+/* Whether mail for domains of this pattern may go there: by MX only that of the domain in its name,
+ * to a host of the configuration any. An empty pattern fits all. */
 bool destination_matches(const struct destination *d, struct span pattern);
 
 #endif

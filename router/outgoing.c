@@ -25,6 +25,7 @@ enum {
 	FETCH_MAX = 50,	   /* parked messages brought back at one time */
 	JOBS_MAX = 1000,   /* in all, with what was asked for */
 	SWEEP_S = 60,
+	FLUSH_S = 60, /* after a flush nothing waits for its time: what it brings comes as due */
 	REPLY_SIZE = REPLY_MAX_BYTES + 1
 };
 
@@ -46,7 +47,7 @@ struct child {
 	struct outgoing *outgoing;
 	struct deliver_child *handle;
 	struct destination *last; /* of its last job; NULL: of none that is known */
-	struct outgoing_job *job; /* NULL: none, or it was cancelled */
+	struct outgoing_job *job; /* in hand; NULL: none is */
 	unsigned in_turn;	  /* jobs for `last` in a row */
 	struct event idle;
 };
@@ -58,10 +59,10 @@ struct outgoing {
 	struct destinations all;
 	struct destination_list turns, fetches;
 	TAILQ_HEAD(, child) children;
-	unsigned n_children, children_max, host_max;
+	unsigned n_children, children_max;
 	bool draining;
 	size_t n_jobs, n_asked, n_active;
-	uint64_t dead_us;
+	uint64_t dead_us, flushed_until_us;
 	struct relay_times *times;
 	struct event retry, sweep, turn;
 	char reply[REPLY_SIZE];
@@ -121,6 +122,16 @@ wake(struct outgoing *o)
 	event_active(&o->turn, EV_TIMEOUT, 0);
 }
 
+/* When there are many jobs, each destination has what it can soon send: slow ones do not take the
+ * room of the others. */
+static size_t
+waiting_max(const struct outgoing *o, const struct destination *d)
+{
+	if (o->n_jobs >= JOBS_MAX)
+		return 0;
+	return o->n_jobs < JOBS_MAX / 2 ? WAITING_MAX : (size_t)d->limit;
+}
+
 /* ---- jobs ---- */
 
 static void
@@ -148,10 +159,13 @@ job_end(struct outgoing_job *job)
 }
 
 static void
-defer(struct outgoing_job *job, uint32_t recipient, struct span reply)
+defer(struct outgoing_job *job, uint32_t recipient, struct span reply, unsigned flags)
 {
-	const struct deliver_result r = {
-	    .recipient = recipient, .end = END_DEFERRED, .reply = reply, .route = span_of("smtp")};
+	const struct deliver_result r = {.recipient = recipient,
+	    .end = END_DEFERRED,
+	    .flags = flags,
+	    .reply = reply,
+	    .route = span_of("smtp")};
 
 	job->ops->on_result(job->arg, &r, false);
 }
@@ -160,7 +174,7 @@ static void
 defer_all(struct outgoing_job *job, struct span reply)
 {
 	for (size_t i = 0; i < job->job.n; i++)
-		defer(job, job->job.recipients[i], reply);
+		defer(job, job->job.recipients[i], reply, 0);
 	job_end(job);
 }
 
@@ -190,8 +204,6 @@ on_result(void *arg, const struct deliver_result *r)
 {
 	struct child *c = arg;
 
-	if (c->job == NULL)
-		return;
 	c->job->n_results++;
 	c->job->n_deferred += r->end == END_DEFERRED;
 	c->job->ops->on_result(c->job->arg, r, true);
@@ -202,8 +214,7 @@ static void
 learn(struct outgoing *o, struct child *c, const struct deliver_done *done)
 {
 	struct destination *d = c->last;
-	bool all_deferred =
-	    c->job != NULL && c->job->n_results > 0 && c->job->n_deferred == c->job->n_results;
+	bool all_deferred = c->job->n_deferred == c->job->n_results;
 
 	if (done->end == DELIVER_NOT_NOW) {
 		log_info("destination dead name=%s seconds=%llu reason=%s", log_safe(d->name),
@@ -216,7 +227,7 @@ learn(struct outgoing *o, struct child *c, const struct deliver_done *done)
 		if (all_deferred && !done->kept_open)
 			destination_shrink(d);
 		else
-			destination_grow(d, o->host_max);
+			destination_grow(d, &o->all);
 	}
 }
 
@@ -239,8 +250,7 @@ on_done(void *arg, const struct deliver_done *done)
 
 	give_back(o, c);
 	learn(o, c, done);
-	if (c->job != NULL)
-		job_end(c->job);
+	job_end(c->job);
 	look_at(o, d);
 	wake(o);
 }
@@ -252,17 +262,17 @@ on_close(void *arg, const uint32_t *left, size_t n_left)
 	struct child *c = arg;
 	struct outgoing *o = c->outgoing;
 	struct outgoing_job *job = c->job;
-	struct destination *d = n_left > 0 ? c->last : NULL;
+	struct destination *d = c->last;
 
-	if (d != NULL)
+	for (size_t i = 0; i < n_left; i++)
+		defer(job, left[i], span_of("451 4.3.0 the conversation was broken off here"),
+		    DELIVER_MAYBE_SENT);
+	if (job != NULL) {
 		give_back(o, c);
-	for (size_t i = 0; job != NULL && i < n_left; i++)
-		defer(job, left[i], span_of("451 4.3.0 the conversation was broken off here"));
-	if (job != NULL)
 		job_end(job);
-	child_free(c);
-	if (d != NULL)
 		look_at(o, d);
+	}
+	child_free(c);
 	wake(o);
 }
 
@@ -279,9 +289,12 @@ on_child_idle(evutil_socket_t fd, short what, void *arg)
 static struct child *
 child_new(struct outgoing *o)
 {
-	const struct timeval again = {RETRY_S, 0};
-	struct child *c = xcalloc(1, sizeof *c);
+	const struct timeval again = {RETRY_S, 0}, wait = {IDLE_S, 0};
+	struct child *c;
 
+	if (evtimer_pending(&o->retry, NULL))
+		return NULL;
+	c = xcalloc(1, sizeof *c);
 	if ((c->handle = deliver_child_new(o->base, o->path, &deliver_ops, c)) == NULL) {
 		log_warn("no conversation can be begun: %s", strerror(errno));
 		free(c);
@@ -290,6 +303,7 @@ child_new(struct outgoing *o)
 	}
 	c->outgoing = o;
 	evtimer_assign(&c->idle, o->base, on_child_idle, c);
+	evtimer_add(&c->idle, &wait);
 	TAILQ_INSERT_TAIL(&o->children, c, link);
 	o->n_children++;
 	return c;
@@ -300,7 +314,7 @@ child_new(struct outgoing *o)
 static struct child *
 choose(struct outgoing *o, const struct destination *d)
 {
-	struct child *c, *any = NULL, *unused = NULL;
+	struct child *c, *any = NULL, *unused = NULL, *new;
 
 	TAILQ_FOREACH (c, &o->children, link) {
 		if (!deliver_child_is_free(c->handle))
@@ -313,8 +327,8 @@ choose(struct outgoing *o, const struct destination *d)
 	}
 	if (unused != NULL)
 		return unused;
-	if (o->n_children < o->children_max)
-		return child_new(o);
+	if (o->n_children < o->children_max && (new = child_new(o)) != NULL)
+		return new;
 	return any;
 }
 
@@ -343,6 +357,20 @@ give(struct outgoing *o, struct child *c, struct destination *d)
 }
 
 /* ---- the turn of the loop ---- */
+
+/* After a reload there may be more than there should be. */
+static void
+close_surplus(struct outgoing *o)
+{
+	struct child *c, *next;
+
+	for (c = TAILQ_FIRST(&o->children); c != NULL && o->n_children > o->children_max;
+	     c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (c->job == NULL)
+			child_free(c);
+	}
+}
 
 /* Who has a session goes on with it, for a while. */
 static void
@@ -374,6 +402,14 @@ give_turns(struct outgoing *o)
 	}
 }
 
+static unsigned
+fetch_size(const struct outgoing *o, const struct destination *d)
+{
+	size_t most = waiting_max(o, d) < FETCH_MAX ? waiting_max(o, d) : FETCH_MAX;
+
+	return d->n_parked < most ? d->n_parked : most;
+}
+
 static void
 fetch(struct outgoing *o)
 {
@@ -381,7 +417,7 @@ fetch(struct outgoing *o)
 
 	while (!o->draining && o->n_jobs + o->n_asked < JOBS_MAX &&
 	       (d = TAILQ_FIRST(&o->fetches)) != NULL) {
-		d->n_asked = d->n_parked < FETCH_MAX ? d->n_parked : FETCH_MAX;
+		d->n_asked = fetch_size(o, d);
 		d->n_parked_since = 0;
 		o->n_asked += d->n_asked;
 		queue_fetch(o->feed, d->name, d->n_asked);
@@ -395,6 +431,7 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	struct outgoing *o = arg;
 
 	(void)fd, (void)what;
+	close_surplus(o);
 	continue_sessions(o);
 	give_turns(o);
 	fetch(o);
@@ -450,8 +487,7 @@ outgoing_look(
 	struct destination *d = destination_of(o, destination);
 
 	d->scheduled = scheduled;
-	if (!scheduled)
-		d->released = false;
+	d->released = scheduled && (d->released || now_us() < o->flushed_until_us);
 	if (destination_is_dead(d, now_us())) {
 		strlcpy(o->reply, d->dead_reply, sizeof o->reply);
 		*reply = span_of(o->reply);
@@ -459,8 +495,8 @@ outgoing_look(
 	}
 	if (fetched && !o->draining)
 		return OUTGOING_READY;
-	if (o->draining || scheduled || d->n_parked > 0 || d->n_waiting >= WAITING_MAX ||
-	    o->n_jobs >= JOBS_MAX)
+	if (o->draining || (scheduled && !d->released) || d->n_parked > 0 ||
+	    d->n_waiting >= waiting_max(o, d))
 		return OUTGOING_BUSY;
 	return OUTGOING_READY;
 }
@@ -517,13 +553,19 @@ outgoing_cancel(struct outgoing_job **jobp)
 	struct outgoing_job *job = *jobp;
 	struct destination *d;
 	struct outgoing *o;
+	struct child *c;
 
 	if (job == NULL)
 		return;
 	*jobp = NULL;
 	d = job->destination;
 	o = job->outgoing;
+	c = job->child;
 	job_free(job);
+	if (c != NULL) {
+		give_back(o, c);
+		child_free(c);
+	}
 	look_at(o, d);
 	wake(o);
 }
@@ -589,6 +631,7 @@ outgoing_flush(struct outgoing *o, struct span pattern)
 {
 	struct destination *d = NULL;
 
+	o->flushed_until_us = now_us() + (uint64_t)FLUSH_S * 1000000;
 	while ((d = destinations_next(&o->all, d)) != NULL)
 		if (destination_matches(d, pattern)) {
 			destination_revives(d);
@@ -642,10 +685,21 @@ outgoing_set_feed(struct outgoing *o, struct queue_feed *feed)
 void
 outgoing_settings(struct outgoing *o, const struct settings *settings)
 {
+	const char *delivery = settings_text(settings, "smtpd", "Relay Delivery");
+	struct destination *d = NULL;
+
 	o->children_max = settings_u64(settings, "mail", "Maximum MTA Routers");
-	o->host_max = settings_u64(settings, "limits", "Maximum Connections To A Host");
 	o->dead_us = settings_u64(settings, "timeouts", "Dead Destination") * 1000000;
-	relay_times_set(o->times, settings_text(settings, "smtpd", "Relay Delivery"));
+	destinations_limit(
+	    &o->all, settings_u64(settings, "limits", "Maximum Connections To A Host"));
+	relay_times_set(o->times, delivery);
+	while ((d = destinations_next(&o->all, d)) != NULL) {
+		/* Nobody else would send what has waited for its time. */
+		if (!relay_times_is_scheduled(delivery))
+			d->scheduled = d->released = false;
+		look_at(o, d);
+	}
+	wake(o);
 }
 
 void

@@ -56,7 +56,8 @@ struct outgoing_ops {
  * ops is not copied. on_end is called later, never from here. */
 struct outgoing_job *outgoing_add(struct outgoing *o, struct span destination,
     const struct deliver_job *job, int fd, const struct outgoing_ops *ops, void *arg);
-/* Nothing is called any more; a conversation under way goes on. Clears the pointer. */
+/* Nothing is called any more. A conversation under way is broken off: nobody would hear what became
+ * of it. Clears the pointer. */
 void outgoing_cancel(struct outgoing_job **job);
 /* True while it waits for a child. */
 bool outgoing_waits(const struct outgoing_job *job);
@@ -67,8 +68,8 @@ void outgoing_parked(struct outgoing *o, struct span destination);
 void outgoing_left(struct outgoing *o, struct span destination, uint64_t left);
 /* queue has forgotten all that was parked. */
 void outgoing_forget_parked(struct outgoing *o);
-/* Dead destinations are tried again, and what waits for its time goes: all, or those of a domain
- * (a pattern). */
+/* Dead destinations are tried again, and what waits for its time goes, parked or soon due: all, or
+ * those that a domain (a pattern) may go to. */
 void outgoing_flush(struct outgoing *o, struct span pattern);
 
 /* Nothing more is taken: all is BUSY, nothing is fetched. What is under way goes on. */

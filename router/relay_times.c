@@ -20,6 +20,12 @@ struct relay_times {
 	void *arg;
 };
 
+bool
+relay_times_is_scheduled(const char *delivery)
+{
+	return strcmp(delivery, "hourly") == 0 || strcmp(delivery, "daily") == 0;
+}
+
 uint64_t
 relay_times_after(const char *delivery, uint64_t now_s)
 {
@@ -84,6 +90,8 @@ relay_times_free(struct relay_times **tp)
 void
 relay_times_set(struct relay_times *t, const char *delivery)
 {
+	if (strcmp(t->delivery, delivery) == 0)
+		return;
 	strlcpy(t->delivery, delivery, sizeof t->delivery);
 	set_alarm(t);
 }

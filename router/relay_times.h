@@ -6,6 +6,7 @@
 #define ROUTER_RELAY_TIMES_H
 
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct relay_times;
@@ -13,9 +14,11 @@ struct relay_times;
 /* cb: now is such a time. The time zone must be known (tzset) when files can no longer be read. */
 struct relay_times *relay_times_new(struct event_base *base, void (*cb)(void *arg), void *arg);
 void relay_times_free(struct relay_times **t);
-/* "hourly", "daily"; anything else: never. */
+/* "hourly", "daily"; anything else: never. A time that has just come is not lost. */
 void relay_times_set(struct relay_times *t, const char *delivery);
 
+/* Whether there are such times. */
+bool relay_times_is_scheduled(const char *delivery);
 /* The first such time after now, in seconds since 1970; 0: never. */
 uint64_t relay_times_after(const char *delivery, uint64_t now_s);
 

@@ -4,6 +4,7 @@
  */
 #include "router/remote.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,26 +99,38 @@ sorting_clear(struct sorting *s)
 	free(s->next);
 }
 
-static struct route
-route_of(const struct attempt *a, uint32_t i)
+/* False: a reload, while store was asked, has made the domain one of ours. */
+static bool
+route_of(const struct attempt *a, uint32_t i, struct route *route)
 {
 	char lower[ADDRESS_TEXT_SIZE];
 	struct place place;
 
 	tables_place(a->router->tables, a->e.recipients[i].address, lower, &place);
-	return route_find(a->router->tables, &place, a->e.route_override);
+	if (place.kind == DOMAIN_LOCAL)
+		return false;
+	*route = route_find(a->router->tables, &place, a->e.route_override);
+	return true;
 }
 
 static void
 sort_recipient(struct attempt *a, struct sorting *s, uint32_t i)
 {
-	struct route route = route_of(a, i);
-	struct deliver_result nowhere = {.end = END_FAILED};
+	struct deliver_result none = {.end = END_FAILED};
+	struct route route;
+	char why[REPLY_MAX_BYTES];
 	size_t which;
 
+	if (!route_of(a, i, &route)) {
+		none.end = END_DEFERRED;
+		none.reply = span_of("451 4.3.5 the configuration has changed");
+		set_end(a, i, &none, false);
+		return;
+	}
 	if (route.kind == ROUTE_NONE) {
-		nowhere.reply = span_of(route.why);
-		set_end(a, i, &nowhere, false);
+		snprintf(why, sizeof why, "550 5.4.4 %s", route.why);
+		none.reply = span_of(why);
+		set_end(a, i, &none, false);
 		return;
 	}
 	which = name_set_add(&s->destinations, span_of(route.destination));
@@ -211,11 +224,12 @@ park(struct attempt *a, struct span destination)
 static void
 send_destination(struct attempt *a, const struct sorting *s, size_t which)
 {
-	struct route route = route_of(a, s->first[which]);
 	struct span name = s->destinations.names[which], reply;
-	bool fetched = span_equal(name, a->fetched);
-	bool scheduled = route.smart_host && a->router->tables->relay_scheduled;
+	bool fetched = span_equal(name, a->fetched), scheduled;
+	struct route route;
 
+	(void)route_of(a, s->first[which], &route); /* as when it was sorted */
+	scheduled = route.smart_host && a->router->tables->relay_scheduled;
 	switch (outgoing_look(a->router->outgoing, name, scheduled, fetched, &reply)) {
 	case OUTGOING_READY:
 		send_all(a, s, which, &route);

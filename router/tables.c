@@ -9,6 +9,7 @@
 #include "common/address.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "router/relay_times.h"
 
 /* ---- addresses ---- */
 
@@ -196,8 +197,7 @@ tables_new(const struct settings *settings)
 	t->tls_policy = domain_map_new(settings, "tls policy");
 	t->use_mta = settings_bool(settings, "smtpd", "Use MTA");
 	t->relay_scheduled =
-	    strcmp(settings_text(settings, "smtpd", "Relay Delivery"), "hourly") == 0 ||
-	    strcmp(settings_text(settings, "smtpd", "Relay Delivery"), "daily") == 0;
+	    relay_times_is_scheduled(settings_text(settings, "smtpd", "Relay Delivery"));
 	t->relay_never = strcmp(settings_text(settings, "smtpd", "Relay Delivery"), "never") == 0;
 	t->max_depth = settings_u64(settings, "limits", "Maximum Alias Depth");
 	t->trace = settings_bool(settings, "mail", "Trace Router");
