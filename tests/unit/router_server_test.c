@@ -1,6 +1,6 @@
 /*
- * router as its peers see it: a queue and a store of the test's own give it messages and mailboxes,
- * and what it reports is compared as text.
+ * router as its peers see it: a queue, a store and a deliver of the test's own give it messages and
+ * mailboxes and carry its mail, and what it reports is compared as text.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,13 +16,16 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <cmocka.h>
 
 #include "common/ipc.h"
 #include "common/memory.h"
+#include "queue/journal.h"
 #include "router/router.h"
 #include "router/server.h"
+#include "router_children_support.h"
 #include "store/store.h"
 
 enum { PATIENCE_S = 20 };
@@ -36,8 +39,12 @@ static struct ipc_server *queue, *store;
 static struct ipc_peer *feed, *delivering;
 static bool waiting, store_is_silent;
 static uint64_t window, n_lookups, n_delivers, room, limit;
-static char reported[8192], stored[8192];
+static char reported[8192], stored[8192], carried[8192];
+static char fetched[QUEUE_DESTINATION_MAX_BYTES + 1]; /* by the last FETCH */
+static uint64_t n_fetched, n_results;
 static bool finished;
+/* of the messages that follow */
+static const char *reverse_path, *route_override;
 
 /* ---- waiting ---- */
 
@@ -107,8 +114,11 @@ on_results(struct ipc_peer *p, uint64_t tag, struct reader *r)
 		struct span reply = get_str(r, REPLY_MAX_BYTES), route = get_str(r, 100);
 
 		assert_true(end <= END_LAST && flags <= RESULT_FLAGS_ALL);
+		n_results++;
 		add(reported, "%d %s via=%.*s %.*s; ", (int)recipient, ends[end], (int)route.len,
 		    route.at, reply.len < 9 ? (int)reply.len : 9, reply.at);
+		if (flags != 0)
+			add(reported, "flags=%d ", (int)flags);
 	}
 	assert_int_equal(get_end(r), 0);
 	add(reported, "%s%s", durable ? "durable " : "", finished ? "finished" : "more ");
@@ -136,10 +146,37 @@ on_expand(struct ipc_peer *p, uint64_t tag, struct reader *r)
 	add(reported, "; ");
 }
 
+/* It ends the attempt. */
+static void
+on_park(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	struct span destination;
+
+	(void)p, (void)tag;
+	get_u64(r);
+	destination = get_str(r, QUEUE_DESTINATION_MAX_BYTES);
+	assert_int_equal(get_end(r), 0);
+	add(reported, "parked for %.*s", (int)destination.len, destination.at);
+	finished = true;
+	go_on();
+}
+
+static void
+on_fetch(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	(void)p, (void)tag;
+	get_text(r, fetched, sizeof fetched);
+	n_fetched = get_u64(r);
+	assert_int_equal(get_end(r), 0);
+	go_on();
+}
+
 static const struct ipc_handler queue_handlers[] = {
     {QUEUE_WINDOW, ROLE_ROUTER, on_window},
     {QUEUE_RESULTS, ROLE_ROUTER, on_results},
     {QUEUE_EXPAND, ROLE_ROUTER, on_expand},
+    {QUEUE_PARK, ROLE_ROUTER, on_park},
+    {QUEUE_FETCH, ROLE_ROUTER, on_fetch},
 };
 
 static void
@@ -237,6 +274,32 @@ send_forget(const char *name)
 	}
 }
 
+/* ---- deliver: names begin with what happens there ---- */
+
+static void
+carry(struct fake_child *c)
+{
+	struct span name = span_of(c->name);
+	const char *path = c->reverse_path;
+
+	add(carried, "%s n=%zu%s%s; ", c->name, c->n, path[0] != '\0' ? " from=" : "", path);
+	if (starts(name, "slow"))
+		go_on(); /* the test ends it */
+	else if (starts(name, "no"))
+		fake_finish(c, END_FAILED, "550 5.1.1 nobody");
+	else if (starts(name, "later"))
+		fake_finish(c, END_DEFERRED, "450 4.2.0 not now");
+	else if (starts(name, "dead"))
+		fake_is_dead(c);
+	else if (starts(name, "some")) {
+		for (size_t i = 0; i < c->n; i++)
+			fake_result(c, i, i % 2 ? END_FAILED : END_DONE, i % 2 ? 0 : DSN_PASSED_ON,
+			    i % 2 ? "550 5.7.1 no" : "250 2.1.5 yes");
+		fake_done(c, true, DELIVER_REACHED, "");
+	} else
+		fake_finish(c, END_DONE, "250 2.0.0 taken");
+}
+
 /* ---- the house ---- */
 
 static const char *
@@ -250,21 +313,10 @@ path_of(const char *name)
 	return path[turn % 4];
 }
 
-static int
-listen_at(const char *path)
-{
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	unlink(path);
-	strlcpy(un.sun_path, path, sizeof un.sun_path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
-	assert_int_equal(listen(fd, 5), 0);
-	return fd;
-}
-
+/* in_hand: Maximum Messages In Hand. delivery: Relay Delivery. server: SMTP Server, by which mail
+ * for isp.example goes. */
 static struct settings *
-make_settings(const char *in_hand)
+make_settings(const char *in_hand, const char *delivery, const char *server)
 {
 	struct settings *s = settings_new();
 	char all[8000] = "", wide[30000] = "";
@@ -274,9 +326,19 @@ make_settings(const char *in_hand)
 	settings_add(s, "smtpd", "Local Domains", "");
 	settings_add(s, "smtpd", "Relay Domains", "peer.example");
 	settings_add(s, "smtpd", "Unknown Mailbox", "");
-	settings_add(s, "common", "SMTP Server", "");
+	settings_add(s, "common", "SMTP Server", server);
+	settings_add(s, "common", "SMTP Server User", "");
+	settings_add(s, "common", "SMTP Server Password", "");
+	settings_add(s, "common", "SMTP Server TLS", "opportunistic");
+	settings_add(s, "common", "SMTP Server Verify", "true");
+	settings_add(s, "common", "SMTP Server AUTH Without TLS", "false");
+	settings_add(s, "smtpd", "Relay FROM User", "relay@our.example");
 	settings_add(s, "smtpd", "Use MTA", "true");
-	settings_add(s, "smtpd", "Relay Delivery", "ondemand");
+	settings_add(s, "smtpd", "Relay Delivery", delivery);
+	settings_add(s, "mail", "Maximum MTA Routers", "1");
+	settings_add(s, "limits", "Maximum Connections To A Host", "20");
+	settings_add(s, "timeouts", "Dead Destination", "5000");
+	settings_add(s, "routes", "isp.example", "smart host");
 	settings_add(s, "limits", "Maximum Alias Depth", "10");
 	settings_add(s, "limits", "Maximum Messages In Hand", in_hand);
 	settings_add(s, "aliases", "two", "ann bob");
@@ -306,7 +368,7 @@ make_settings(const char *in_hand)
 static int
 setup(void **state)
 {
-	struct settings *settings = make_settings("20");
+	struct settings *settings = make_settings("20", "ondemand", "");
 
 	(void)state;
 	strlcpy(root, "/tmp/router-test-XXXXXX", sizeof root);
@@ -315,11 +377,16 @@ setup(void **state)
 	store_is_silent = false;
 	room = limit = STORE_NO_LIMIT;
 	n_lookups = n_delivers = window = 0;
+	n_results = n_fetched = 0;
 	feed = delivering = NULL;
-	reported[0] = stored[0] = '\0';
-	queue = ipc_server_new(base, listen_at(path_of("queue.sock")), &queue_ops, NULL);
-	store = ipc_server_new(base, listen_at(path_of("store.sock")), &store_ops, NULL);
-	router = router_new(base, listen_at(path_of("router.sock")), path_of("queue.sock"),
+	reported[0] = stored[0] = carried[0] = fetched[0] = '\0';
+	reverse_path = "from@far.example";
+	route_override = "";
+	fake_start(base, path_of("deliver.sock"));
+	fake.on_job = carry;
+	queue = ipc_server_new(base, fake_listen_at(path_of("queue.sock")), &queue_ops, NULL);
+	store = ipc_server_new(base, fake_listen_at(path_of("store.sock")), &store_ops, NULL);
+	router = router_new(base, fake_listen_at(path_of("router.sock")), path_of("queue.sock"),
 	    path_of("store.sock"), path_of("deliver.sock"), settings);
 	settings_free(&settings);
 	smtpd = router_client_new(base, path_of("router.sock"), "smtpd");
@@ -337,7 +404,9 @@ teardown(void **state)
 	router_free(&router);
 	ipc_server_free(&queue);
 	ipc_server_free(&store);
+	fake_stop();
 	event_base_free(base);
+	unlink(path_of("deliver.sock"));
 	unlink(path_of("queue.sock"));
 	unlink(path_of("store.sock"));
 	unlink(path_of("router.sock"));
@@ -346,50 +415,86 @@ teardown(void **state)
 
 /* ---- messages ---- */
 
+static void
+write_all(int fd, const void *bytes, size_t size)
+{
+	assert_int_equal(write(fd, bytes, size), size);
+}
+
+/* An administrator's order, as queue appends it. */
+static void
+append_route(int fd)
+{
+	uint32_t len = strlen(route_override), head[3] = {4 + len, JOURNAL_ROUTE, 0};
+	uLong sum = crc32(0, (const Bytef *)head, 8);
+
+	sum = crc32(sum, (const Bytef *)&len, sizeof len);
+	head[2] = crc32(sum, (const Bytef *)route_override, len);
+	write_all(fd, head, sizeof head);
+	write_all(fd, &len, sizeof len);
+	write_all(fd, route_override, len);
+}
+
 /* A spool file for blank-separated recipients; "text" is its message. */
 static int
 spool_file(uint64_t id, const char *recipients)
 {
-	struct recipient list[64];
+	struct recipient *list = xcalloc(strlen(recipients) / 2 + 1, sizeof *list);
 	struct span rest = span_of(recipients);
 	struct envelope e = {.id = id,
 	    .arrival_us = first_id,
 	    .message_size = 4,
-	    .reverse_path = span_of("from@far.example"),
+	    .reverse_path = span_of(reverse_path),
 	    .program = span_of("smtpd"),
 	    .recipients = list};
-	unsigned char bytes[8192];
 	int fd = open(root, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	unsigned char *bytes;
 	size_t size;
 
-	memset(list, 0, sizeof list);
 	while (rest.len > 0)
 		span_take(&rest, ' ', &list[e.n_recipients++].address);
 	size = envelope_size(&e);
-	assert_true(size < sizeof bytes);
+	bytes = xmalloc(size);
 	envelope_encode(&e, bytes);
-	assert_int_equal(write(fd, bytes, size), size);
-	assert_int_equal(write(fd, "text", 4), 4);
+	write_all(fd, bytes, size);
+	write_all(fd, "text", 4);
+	if (route_override[0] != '\0')
+		append_route(fd);
+	free(bytes);
+	free(list);
 	return fd;
 }
 
+/* destination: that it was parked for, or "". */
 static void
-send_due(uint64_t id, int fd)
+send_due_of(uint64_t id, const char *destination, int fd)
 {
 	struct writer w;
 
 	ipc_write(&w, QUEUE_DUE, 0);
 	put_u64(&w, id);
 	put_u64(&w, 0);
-	put_text(&w, "");
+	put_text(&w, destination);
 	ipc_peer_send(feed, &w, fd);
+}
+
+static void
+send_due(uint64_t id, int fd)
+{
+	send_due_of(id, "", fd);
+}
+
+static void
+expect_end(void)
+{
+	reported[0] = stored[0] = carried[0] = '\0';
+	finished = false;
 }
 
 static const char *
 attempt(uint64_t id, const char *recipients)
 {
-	reported[0] = stored[0] = '\0';
-	finished = false;
+	expect_end();
 	send_due(id, spool_file(id, recipients));
 	while (!finished)
 		wait_here();
@@ -411,9 +516,9 @@ attempts(void **state)
 	    {"drop@our.example", "0 done via=null ; durable finished", ""},
 	    {"none@our.example", "0 failed via= 550 5.1.1; durable finished", ""},
 	    {"circle@our.example", "0 failed via= 550 5.4.6; durable finished", ""},
-	    {"x@far.example", "0 deferred via=remote 451 4.4.0; durable finished", ""},
+	    {"x@far.example", "0 done via=smtp:peer 250 2.0.0; durable finished", ""},
 	    {"x@peer.example ann@our.example",
-		"0 deferred via=remote 451 4.4.0; 1 done via=store ; finished",
+		"0 done via=smtp:peer 250 2.0.0; 1 done via=store ; finished",
 		"Return-Path: <from@far.example> text: ann"},
 	    {"full@our.example", "0 deferred via=store 452 4.2.2; durable finished",
 		"Return-Path: <from@far.example> text: full"},
@@ -497,12 +602,12 @@ queue_is_lost(void **state)
 	while (router->n_attempts > 0)
 		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
 	feed = NULL;
-	queue = ipc_server_new(base, listen_at(path_of("queue.sock")), &queue_ops, NULL);
+	queue = ipc_server_new(base, fake_listen_at(path_of("queue.sock")), &queue_ops, NULL);
 	while (feed == NULL)
 		wait_here();
 	store_is_silent = false;
 	ipc_server_free(&store);
-	store = ipc_server_new(base, listen_at(path_of("store.sock")), &store_ops, NULL);
+	store = ipc_server_new(base, fake_listen_at(path_of("store.sock")), &store_ops, NULL);
 	assert_string_equal(attempt(first_id, "ann@our.example"), "0 done via=store ; finished");
 }
 
@@ -520,7 +625,7 @@ store_is_lost(void **state)
 	store_is_silent = false;
 	finished = false;
 	reported[0] = '\0';
-	store = ipc_server_new(base, listen_at(path_of("store.sock")), &store_ops, NULL);
+	store = ipc_server_new(base, fake_listen_at(path_of("store.sock")), &store_ops, NULL);
 	while (!finished)
 		wait_here();
 	assert_string_equal(reported, "0 done via=store ; finished");
@@ -540,7 +645,7 @@ on_idle(void *arg)
 static void
 drains(void **state)
 {
-	struct settings *settings = make_settings("7");
+	struct settings *settings = make_settings("7", "ondemand", "");
 
 	(void)state;
 	router_settings(router, settings);
@@ -559,9 +664,340 @@ drains(void **state)
 	assert_false(idle);
 	ipc_server_free(&store);
 	store_is_silent = false;
-	store = ipc_server_new(base, listen_at(path_of("store.sock")), &store_ops, NULL);
+	store = ipc_server_new(base, fake_listen_at(path_of("store.sock")), &store_ops, NULL);
 	while (!idle)
 		wait_here();
+}
+
+/* ---- other hosts ---- */
+
+static void
+remote_attempts(void **state)
+{
+	static const struct {
+		const char *recipients, *report, *carried;
+	} rows[] = {
+	    {"x@far.example", "0 done via=smtp:peer 250 2.0.0; durable finished",
+		"far.example n=1; "},
+	    {"x@no.example", "0 failed via=smtp:peer 550 5.1.1; durable finished",
+		"no.example n=1; "},
+	    {"x@later.example", "0 deferred via=smtp:peer 450 4.2.0; durable finished",
+		"later.example n=1; "},
+	    {"x@some.example y@some.example z@some.example",
+		"0 done via=smtp:peer 250 2.1.5; flags=1 1 failed via=smtp:peer 550 5.7.1; "
+		"2 done via=smtp:peer 250 2.1.5; flags=1 durable finished",
+		"some.example n=3; "},
+	    /* destinations, each with all of its recipients, and mailboxes before them */
+	    {"x@far.example ann@our.example y@no.example z@FAR.example full@our.example",
+		"0 done via=smtp:peer 250 2.0.0; 1 done via=store ; "
+		"2 failed via=smtp:peer 550 5.1.1; 3 done via=smtp:peer 250 2.0.0; "
+		"4 deferred via=store 452 4.2.2; finished",
+		"far.example n=2; no.example n=1; "},
+	    {"x@[192.0.2.1]", "0 done via=smtp:peer 250 2.0.0; durable finished",
+		"[192.0.2.1] n=1; "},
+	    /* nowhere to go */
+	    {"x@lost.example y@far.example",
+		"0 failed via= 550 5.4.4; 1 done via=smtp:peer 250 2.0.0; durable finished",
+		"far.example n=1; "},
+	    /* dead: the second message is not tried */
+	    {"x@dead.example y@dead.example",
+		"0 deferred via=smtp:peer 451 4.4.1; 1 deferred via=smtp:peer 451 4.4.1; "
+		"durable finished",
+		"dead.example n=2; "},
+	    {"x@dead.example y@far.example",
+		"0 deferred via=smtp 451 4.4.1; 1 done via=smtp:peer 250 2.0.0; durable finished",
+		"far.example n=1; "},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		attempt(first_id + i, rows[i].recipients);
+		if (strcmp(reported, rows[i].report) != 0 || strcmp(carried, rows[i].carried) != 0)
+			fail_msg(
+			    "%s: reported %s, carried %s", rows[i].recipients, reported, carried);
+	}
+	assert_int_equal(fake.most, 1);
+}
+
+static void
+many_recipients_of_one_destination(void **state)
+{
+	char *recipients = xcalloc(1500, 32), *at = recipients;
+
+	(void)state;
+	for (int i = 0; i < 1500; i++)
+		at += sprintf(at, "%sx%d@far.example", i ? " " : "", i);
+	attempt(first_id, recipients);
+	assert_string_equal(carried, "far.example n=1000; far.example n=500; ");
+	assert_int_equal(n_results, 1500);
+	/* the host dies with the first of them: so does the second */
+	n_results = 0;
+	for (at = recipients; (at = strstr(at, "far.example")) != NULL; at++)
+		memcpy(at, "die", 3);
+	fake.on_job = fake_is_dead;
+	attempt(first_id + 1, recipients);
+	assert_int_equal(n_results, 1500);
+	assert_int_equal(fake.n_jobs, 3);
+	free(recipients);
+}
+
+static void
+ordered_route(void **state)
+{
+	(void)state;
+	route_override = "slow.example:2525";
+	send_due(first_id, spool_file(first_id, "x@no.example y@lost.example ann@our.example"));
+	while (fake_busy("slow.example") == NULL)
+		wait_here();
+	assert_int_equal(fake_busy(NULL)->kind, DELIVER_HOST);
+	expect_end();
+	fake_finish(fake_busy(NULL), END_DONE, "250 2.0.0 ok");
+	while (!finished)
+		wait_here();
+	assert_string_equal(reported, "0 done via=smtp:peer 250 2.0.0; 1 done via=smtp:peer 250 "
+				      "2.0.0; 2 done via=store ; finished");
+}
+
+static void
+set_relay(const char *delivery, const char *server)
+{
+	struct settings *settings = make_settings("20", delivery, server);
+
+	router_settings(router, settings);
+	settings_free(&settings);
+}
+
+/* Relay FROM User takes the sender's place on the way to the SMTP Server, but not that of nobody.
+ */
+static void
+relay_from_user(void **state)
+{
+	(void)state;
+	set_relay("ondemand", "smart.example");
+	attempt(first_id, "x@isp.example y@far.example");
+	assert_string_equal(carried, "far.example n=1; smart.example n=1 from=relay@our.example; ");
+	reverse_path = "";
+	attempt(first_id + 1, "x@isp.example");
+	assert_string_equal(carried, "smart.example n=1; ");
+}
+
+/* ---- parked ---- */
+
+static void
+tell_left(const char *destination, uint64_t left)
+{
+	struct writer w;
+
+	ipc_write(&w, QUEUE_PARKED, 0);
+	put_text(&w, destination);
+	put_u64(&w, left);
+	ipc_peer_send(feed, &w, -1);
+}
+
+static void
+scheduled_mail_is_parked(void **state)
+{
+	static const char smart[] = "smart:smart.example:25";
+	struct writer w;
+
+	(void)state;
+	set_relay("daily", "smart.example");
+	assert_string_equal(
+	    attempt(first_id, "x@isp.example"), "parked for smart:smart.example:25");
+	/* with what became of the others */
+	assert_string_equal(attempt(first_id + 1, "x@isp.example ann@our.example y@no.example"),
+	    "1 done via=store ; 2 failed via=smtp:peer 550 5.1.1; more parked for "
+	    "smart:smart.example:25");
+	assert_string_equal(carried, "no.example n=1; ");
+	/* a flush: it is fetched, and goes */
+	ipc_write(&w, QUEUE_FLUSH, 0);
+	put_text(&w, "isp.example");
+	ipc_peer_send(feed, &w, -1);
+	while (fetched[0] == '\0')
+		wait_here();
+	assert_string_equal(fetched, smart);
+	assert_int_equal(n_fetched, 2);
+	expect_end();
+	send_due_of(first_id, smart, spool_file(first_id, "x@isp.example"));
+	tell_left(smart, 1);
+	while (!finished)
+		wait_here();
+	assert_string_equal(reported, "0 done via=smtp:peer 250 2.0.0; durable finished");
+	while (n_fetched != 1)
+		wait_here();
+	tell_left(smart, 0);
+}
+
+/* What was parked for one destination has another that is busy. */
+static void
+parked_again_for_another(void **state)
+{
+	(void)state;
+	set_relay("daily", "smart.example");
+	expect_end();
+	send_due_of(
+	    first_id, "mx:far.example", spool_file(first_id, "x@far.example y@isp.example"));
+	while (!finished)
+		wait_here();
+	assert_string_equal(reported,
+	    "0 done via=smtp:peer 250 2.0.0; durable more parked for smart:smart.example:25");
+}
+
+/* A hundred wait for one conversation: the next one is parked, and fetched when there is room. */
+static void
+busy_destination(void **state)
+{
+	uint64_t id = first_id;
+
+	(void)state;
+	for (; id < first_id + 101; id++)
+		send_due(id, spool_file(id, "x@slow.example"));
+	while (fake_busy(NULL) == NULL || router->n_attempts < 101)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	assert_string_equal(attempt(id++, "x@slow.example ann@our.example"),
+	    "1 done via=store ; more parked for mx:slow.example");
+	fake.on_job = NULL;
+	while (fetched[0] == '\0') {
+		struct fake_child *c = fake_busy(NULL);
+
+		if (c != NULL)
+			fake_finish(c, END_DONE, "250 2.0.0 ok");
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	}
+	assert_string_equal(fetched, "mx:slow.example");
+	assert_int_equal(n_fetched, 1);
+}
+
+/* ---- lost on the way ---- */
+
+static void
+child_crashes(void **state)
+{
+	struct fake_child *c;
+
+	(void)state;
+	send_due(first_id, spool_file(first_id, "x@slow.example y@slow.example z@slow.example"));
+	while ((c = fake_busy(NULL)) == NULL)
+		wait_here();
+	expect_end();
+	fake_result(c, 1, END_DONE, 0, "250 2.0.0 ok");
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_NONBLOCK), -1);
+	fake_child_end(c);
+	while (!finished)
+		wait_here();
+	assert_string_equal(reported,
+	    "0 deferred via=smtp 451 4.3.0; flags=2 1 done via=smtp:peer 250 2.0.0; "
+	    "2 deferred via=smtp 451 4.3.0; flags=2 durable finished");
+	assert_string_equal(
+	    attempt(first_id, "x@far.example"), "0 done via=smtp:peer 250 2.0.0; durable finished");
+}
+
+/* The conversation is broken off: its message comes again, and nobody would hear of it. */
+static void
+queue_is_lost_during_a_conversation(void **state)
+{
+	(void)state;
+	send_due(first_id, spool_file(first_id, "x@slow.example"));
+	send_due(first_id + 1, spool_file(first_id + 1, "x@slow.example"));
+	while (fake_busy(NULL) == NULL || router->n_attempts < 2)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	ipc_server_free(&queue);
+	while (router->n_attempts > 0 || fake.n > 0)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	feed = NULL;
+	queue = ipc_server_new(base, fake_listen_at(path_of("queue.sock")), &queue_ops, NULL);
+	while (feed == NULL)
+		wait_here();
+	assert_string_equal(
+	    attempt(first_id, "x@far.example"), "0 done via=smtp:peer 250 2.0.0; durable finished");
+}
+
+static void
+deliver_is_missing_at_first(void **state)
+{
+	(void)state;
+	fake_stop();
+	unlink(path_of("deliver.sock"));
+	expect_end();
+	send_due(first_id, spool_file(first_id, "x@far.example"));
+	while (router->n_attempts == 0)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	fake_start(base, path_of("deliver.sock"));
+	fake.on_job = carry;
+	while (!finished)
+		wait_here();
+	assert_string_equal(reported, "0 done via=smtp:peer 250 2.0.0; durable finished");
+}
+
+static void
+child_retires(void **state)
+{
+	(void)state;
+	attempt(first_id, "x@far.example");
+	fake_retire(TAILQ_FIRST(&fake.children));
+	while (fake.n > 0)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	assert_string_equal(attempt(first_id + 1, "x@far.example"),
+	    "0 done via=smtp:peer 250 2.0.0; durable finished");
+}
+
+/* What waits is parked, and with it what is fetched just now; what is under way ends. */
+static void
+drains_during_a_conversation(void **state)
+{
+	(void)state;
+	send_due(first_id, spool_file(first_id, "x@slow.example"));
+	send_due(first_id + 1, spool_file(first_id + 1, "x@slow.example y@lost.example"));
+	while (fake_busy(NULL) == NULL || router->n_attempts < 2)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	expect_end();
+	idle = false;
+	router_drain(router, on_idle, NULL);
+	while (!finished)
+		wait_here();
+	assert_string_equal(
+	    reported, "1 failed via= 550 5.4.4; durable more parked for mx:slow.example");
+	expect_end();
+	send_due_of(first_id + 2, "mx:slow.example", spool_file(first_id + 2, "x@slow.example"));
+	while (!finished)
+		wait_here();
+	assert_string_equal(reported, "parked for mx:slow.example");
+	assert_false(idle);
+	expect_end();
+	fake_finish(fake_busy(NULL), END_DONE, "250 2.0.0 ok");
+	while (!finished || !idle)
+		wait_here();
+	assert_string_equal(reported, "0 done via=smtp:peer 250 2.0.0; durable finished");
+	assert_int_equal(fetched[0], '\0');
+	assert_int_equal(fake.n_jobs, 1);
+}
+
+/* A reload, while store is asked, makes a remote domain ours. */
+static void
+domain_becomes_ours(void **state)
+{
+	struct settings *settings = make_settings("20", "ondemand", "");
+
+	(void)state;
+	store_is_silent = true;
+	send_due(first_id, spool_file(first_id, "x@far.example what@our.example"));
+	while (n_lookups == 0)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	for (size_t i = 0; i < settings->n; i++)
+		if (strcmp(settings->items[i].key, "Local Domains") == 0) {
+			free(settings->items[i].value);
+			settings->items[i].value = xstrdup("far.example");
+		}
+	router_settings(router, settings);
+	settings_free(&settings);
+	expect_end();
+	store_is_silent = false;
+	ipc_server_free(&store);
+	store = ipc_server_new(base, fake_listen_at(path_of("store.sock")), &store_ops, NULL);
+	while (!finished)
+		wait_here();
+	assert_string_equal(reported, "0 deferred via= 451 4.3.5; 1 done via=store ; finished");
 }
 
 /* ---- ASK ---- */
@@ -886,6 +1322,19 @@ main(void)
 	    WITH(queue_is_lost),
 	    WITH(store_is_lost),
 	    WITH(drains),
+	    WITH(remote_attempts),
+	    WITH(many_recipients_of_one_destination),
+	    WITH(ordered_route),
+	    WITH(relay_from_user),
+	    WITH(scheduled_mail_is_parked),
+	    WITH(parked_again_for_another),
+	    WITH(busy_destination),
+	    WITH(child_crashes),
+	    WITH(queue_is_lost_during_a_conversation),
+	    WITH(deliver_is_missing_at_first),
+	    WITH(child_retires),
+	    WITH(drains_during_a_conversation),
+	    WITH(domain_becomes_ours),
 	    WITH(asks),
 	    WITH(senders),
 	    WITH(explanations),
