@@ -80,6 +80,8 @@ state_word(const struct message *m)
 		return "waiting";
 	case MESSAGE_HELD:
 		return "held";
+	case MESSAGE_PARKED:
+		return "parked";
 	case MESSAGE_LOADING:
 	case MESSAGE_IN_HAND:
 		return "in hand";

@@ -302,16 +302,48 @@ on_feed_close(void *arg)
 }
 
 static void
+hear_due(struct queue_feed *f, struct reader *r)
+{
+	uint64_t id = get_u64(r), attempts = get_u64(r);
+	struct span destination = get_str(r, QUEUE_DESTINATION_MAX_BYTES);
+	int fd = get_fd(r);
+
+	if (get_end(r) == -1)
+		closefd(&fd);
+	else
+		f->due->on_due(f->arg, id, attempts, destination, fd);
+}
+
+static void
+hear_parked(struct queue_feed *f, struct reader *r)
+{
+	struct span destination = get_str(r, QUEUE_DESTINATION_MAX_BYTES);
+	uint64_t left = get_u64(r);
+
+	if (get_end(r) == 0 && f->due->on_parked != NULL)
+		f->due->on_parked(f->arg, destination, left);
+}
+
+static void
+hear_flush(struct queue_feed *f, struct reader *r)
+{
+	struct span pattern = get_str(r, IPC_MESSAGE_MAX_BYTES);
+
+	if (get_end(r) == 0 && f->due->on_flush != NULL)
+		f->due->on_flush(f->arg, pattern);
+}
+
+static void
 on_feed_notice(void *arg, uint32_t type, struct reader *r)
 {
 	struct queue_feed *f = arg;
-	uint64_t id = get_u64(r), attempts = get_u64(r);
-	int fd = get_fd(r);
 
-	if (get_end(r) == -1 || type != QUEUE_DUE)
-		closefd(&fd);
-	else
-		f->due->on_due(f->arg, id, attempts, fd);
+	if (type == QUEUE_DUE)
+		hear_due(f, r);
+	else if (type == QUEUE_PARKED)
+		hear_parked(f, r);
+	else if (type == QUEUE_FLUSH)
+		hear_flush(f, r);
 }
 
 struct queue_feed *
@@ -355,14 +387,14 @@ cut_to(struct span text, size_t max)
 }
 
 /* Room that one result takes at most. */
-enum { RESULT_MAX_BYTES = 2 * 8 + 2 * (4 + REPLY_MAX_BYTES) };
+enum { RESULT_MAX_BYTES = 3 * 8 + 2 * (4 + REPLY_MAX_BYTES) };
 
 /* Where the results that fit into room, from at on, end. */
 static size_t
 fitting(const struct queue_result *results, size_t n, size_t at, size_t room)
 {
 	while (at < n && room >= RESULT_MAX_BYTES) {
-		room -= 2 * 8 + 2 * 4 + cut_to(results[at].reply, REPLY_MAX_BYTES).len +
+		room -= 3 * 8 + 2 * 4 + cut_to(results[at].reply, REPLY_MAX_BYTES).len +
 			cut_to(results[at].route, REPLY_MAX_BYTES).len;
 		at++;
 	}
@@ -385,6 +417,7 @@ queue_results(struct queue_feed *f, uint64_t id, bool finished, bool durable,
 		for (; at < last; at++) {
 			put_u64(&w, results[at].recipient);
 			put_u64(&w, results[at].end);
+			put_u64(&w, results[at].flags);
 			put_str(&w, cut_to(results[at].reply, REPLY_MAX_BYTES));
 			put_str(&w, cut_to(results[at].route, REPLY_MAX_BYTES));
 		}
@@ -415,4 +448,26 @@ queue_expand(
 		if (at < n && addresses[at].len > PART_BYTES)
 			return; /* no address: queue forgets what has no end */
 	} while (at < n);
+}
+
+void
+queue_park(struct queue_feed *f, uint64_t id, struct span destination)
+{
+	struct writer w;
+
+	ipc_write(&w, QUEUE_PARK, 0);
+	put_u64(&w, id);
+	put_str(&w, cut_to(destination, QUEUE_DESTINATION_MAX_BYTES));
+	ipc_client_send(f->ipc, &w, -1);
+}
+
+void
+queue_fetch(struct queue_feed *f, struct span destination, unsigned n)
+{
+	struct writer w;
+
+	ipc_write(&w, QUEUE_FETCH, 0);
+	put_str(&w, cut_to(destination, QUEUE_DESTINATION_MAX_BYTES));
+	put_u64(&w, n);
+	ipc_client_send(f->ipc, &w, -1);
 }

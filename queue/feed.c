@@ -16,6 +16,7 @@
 #include "common/queue_id.h"
 #include "queue/conclude.h"
 #include "queue/hand.h"
+#include "queue/parking.h"
 #include "queue/queue.h"
 
 enum { HAND_MAX = 5000 };
@@ -25,7 +26,9 @@ struct feed {
 	struct ipc_peer *router; /* NULL: not there */
 	uint64_t generation;	 /* of the router's connection */
 	uint64_t window;
-	size_t n_in_hand, n_loading;
+	size_t n_in_hand, n_loading; /* of what takes a place in the window */
+	size_t n_fetched;	     /* the others, both */
+	struct parking parking;
 	struct hand_list in_hand;
 	struct event *turn;
 	struct wall_clock *clock;
@@ -37,6 +40,7 @@ struct load {
 	struct queue *queue;
 	struct message *message;
 	uint64_t generation;
+	struct lot *lot; /* it was fetched from; while the generation lasts */
 	int fd;
 	struct hand *hand;
 	int error;
@@ -71,6 +75,30 @@ drop_bad(struct queue *q, struct message *m, const char *why, int error, bool as
 		retry_later(q, m);
 }
 
+/* ---- destinations ---- */
+
+static void serve(struct feed *f, struct lot *lot);
+
+/* Where it is to be parked, or NULL. */
+static struct lot *
+lot_of_hand(const struct feed *f, const struct hand *h)
+{
+	return h != NULL && h->lot != NULL && h->generation == f->generation ? h->lot : NULL;
+}
+
+/* It has been parked, or will not be. */
+static void
+lot_done(struct feed *f, struct hand *h)
+{
+	struct lot *lot = lot_of_hand(f, h);
+
+	if (lot == NULL)
+		return;
+	h->lot = NULL;
+	lot->coming--;
+	serve(f, lot);
+}
+
 /* ---- the end of an attempt ---- */
 
 /* Those that router failed are in its own log. */
@@ -101,6 +129,20 @@ log_again(const struct conclusion *c)
 		    (unsigned long long)c->due_s);
 }
 
+/* Parked, if that is what router wanted and it is still there. */
+static void
+wait_again(struct feed *f, struct conclusion *c)
+{
+	struct lot *lot = lot_of_hand(f, c->hand);
+
+	if (lot == NULL || c->error != 0) {
+		server_schedule(f->queue, c->message, c->due_s * 1000000);
+		return;
+	}
+	c->message->state = MESSAGE_PARKED;
+	parking_put(&f->parking, lot, c->message);
+}
+
 static void
 on_concluded(struct job *job)
 {
@@ -114,7 +156,7 @@ on_concluded(struct job *job)
 		log_again(c);
 		m->name = c->name;
 		m->n_recipients = 0;
-		server_schedule(q, m, c->due_s * 1000000);
+		wait_again(q->feed, c);
 		commit_want_sync(q->commit);
 		break;
 	case CONCLUDE_GONE:
@@ -125,6 +167,7 @@ on_concluded(struct job *job)
 		drop_bad(q, m, c->why, c->error, c->aside);
 		break;
 	}
+	lot_done(q->feed, c->hand);
 	conclude_clear(c);
 	hand_free(&c->hand);
 	free(c);
@@ -170,6 +213,7 @@ end_hand(struct queue *q, struct hand *h)
 		return;
 	}
 	m->hand = NULL;
+	lot_done(q->feed, h);
 	hand_free(&h);
 	server_remove(q, m);
 }
@@ -188,7 +232,15 @@ on_covered(struct covered *item, bool ok)
 	log_warn(
 	    "%s deferred: its delivery could not be synced", queue_id_text(h->message->node.id));
 	retry_later(q, h->message);
+	lot_done(q->feed, h);
 	hand_free(&h);
+}
+
+static void
+leave_hand(struct feed *f, struct hand *h)
+{
+	TAILQ_REMOVE(&f->in_hand, h, entry);
+	*(h->fetched ? &f->n_fetched : &f->n_in_hand) -= 1;
 }
 
 /* Out of router's hands. */
@@ -197,8 +249,7 @@ finish_hand(struct feed *f, struct hand *h)
 {
 	struct queue *q = f->queue;
 
-	TAILQ_REMOVE(&f->in_hand, h, entry);
-	f->n_in_hand--;
+	leave_hand(f, h);
 	h->message->state = MESSAGE_CONCLUDING;
 	hand_drop_open(h);
 	if (h->is_volatile && h->has_results) {
@@ -214,18 +265,20 @@ finish_hand(struct feed *f, struct hand *h)
 /* ---- handing out ---- */
 
 static void
-send_due(struct feed *f, struct message *m, struct hand *h, int fd)
+send_due(struct feed *f, struct message *m, struct hand *h, const struct lot *lot, int fd)
 {
 	struct writer w;
 
 	h->queue = f->queue;
+	h->fetched = lot != NULL;
 	m->hand = h;
 	m->state = MESSAGE_IN_HAND;
 	TAILQ_INSERT_TAIL(&f->in_hand, h, entry);
-	f->n_in_hand++;
+	*(h->fetched ? &f->n_fetched : &f->n_in_hand) += 1;
 	ipc_write(&w, QUEUE_DUE, 0);
 	put_u64(&w, m->node.id);
 	put_u64(&w, m->name.attempts);
+	put_str(&w, lot != NULL ? lot_name(lot) : span_of(""));
 	ipc_peer_send(f->router, &w, fd);
 }
 
@@ -258,23 +311,28 @@ on_loaded(struct job *job)
 	struct load *l = (struct load *)job;
 	struct queue *q = l->queue;
 	struct feed *f = q->feed;
+	struct lot *lot = f->generation == l->generation ? l->lot : NULL;
 
-	f->n_loading--;
+	*(l->lot != NULL ? &f->n_fetched : &f->n_loading) -= 1;
 	if (l->error != 0) {
 		load_failed(q, l);
 	} else if (l->hand->n_pending == 0) {
 		conclude_loaded(q, l->message, l->hand);
 		l->hand = NULL;
 	} else if (f->router == NULL || f->generation != l->generation) {
-		server_schedule(q, l->message, l->message->due_us);
+		server_schedule(q, l->message, l->message->due_us); /* it was due */
 	} else {
-		send_due(f, l->message, l->hand, l->fd);
+		send_due(f, l->message, l->hand, lot, l->fd);
 		l->hand = NULL;
 		l->fd = -1;
 	}
 	hand_free(&l->hand);
 	closefd(&l->fd);
 	free(l);
+	if (lot != NULL) {
+		lot->loading--;
+		serve(f, lot);
+	}
 	feed_wake(f);
 }
 
@@ -305,7 +363,7 @@ load_work(struct job *job)
 }
 
 static void
-start_load(struct feed *f, struct message *m)
+start_load(struct feed *f, struct message *m, struct lot *lot)
 {
 	struct load *l = xmalloc(sizeof *l);
 
@@ -313,9 +371,15 @@ start_load(struct feed *f, struct message *m)
 	    .queue = f->queue,
 	    .message = m,
 	    .generation = f->generation,
+	    .lot = lot,
 	    .fd = -1};
 	m->state = MESSAGE_LOADING;
-	f->n_loading++;
+	if (lot != NULL) {
+		lot->loading++;
+		f->n_fetched++;
+	} else {
+		f->n_loading++;
+	}
 	worker_push(chores_worker(f->queue->chores), &l->job, false);
 }
 
@@ -334,20 +398,46 @@ open_reader(struct queue *q, const struct message *m)
 
 /* A message of this run: its envelope was checked at its COMMIT, and all recipients are pending. */
 static void
-hand_out(struct feed *f, struct message *m)
+hand_out(struct feed *f, struct message *m, struct lot *lot)
 {
+	struct hand *h;
 	int fd;
 
 	if (m->n_recipients == 0) {
-		start_load(f, m);
+		start_load(f, m, lot);
 		return;
 	}
 	fd = open_reader(f->queue, m);
 	if (fd == -1) {
-		start_load(f, m); /* which finds out what is wrong */
+		start_load(f, m, lot); /* which finds out what is wrong */
 		return;
 	}
-	send_due(f, m, hand_new(m, m->n_recipients), fd);
+	h = hand_new(m, m->n_recipients);
+	h->wants_success = m->wants_success;
+	send_due(f, m, h, lot, fd);
+}
+
+/* Brings what was fetched, as far as it is here; when that is all, router hears what is left. */
+static void
+serve(struct feed *f, struct lot *lot)
+{
+	struct message *m;
+	struct writer w;
+
+	while (lot->wanted > 0 && (m = lot->first) != NULL) {
+		parking_remove(&f->parking, m);
+		lot->wanted--;
+		hand_out(f, m, lot);
+	}
+	if (lot->asked && lot->loading == 0 && (lot->wanted == 0 || lot->coming == 0)) {
+		ipc_write(&w, QUEUE_PARKED, 0);
+		put_str(&w, lot_name(lot));
+		put_u64(&w, lot->n + lot->coming);
+		ipc_peer_send(f->router, &w, -1);
+		lot->asked = false;
+		lot->wanted = 0;
+	}
+	parking_settle(&f->parking, lot);
 }
 
 static void
@@ -365,7 +455,7 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 		if (f->n_in_hand + f->n_loading >= f->window)
 			return;
 		schedule_remove(schedule, m);
-		hand_out(f, m);
+		hand_out(f, m, NULL);
 	}
 	if (m != NULL)
 		wall_clock_set(f->clock, m->due_us);
@@ -394,6 +484,21 @@ feed_wake(struct feed *f)
 
 /* ---- router's messages ---- */
 
+static void
+empty_lots(struct feed *f, uint64_t now_us)
+{
+	struct message *m;
+	struct lot *lot;
+
+	while ((lot = parking_any(&f->parking)) != NULL) {
+		while ((m = lot->first) != NULL) {
+			parking_remove(&f->parking, m);
+			server_schedule(f->queue, m, now_us);
+		}
+		parking_forget(&f->parking, lot);
+	}
+}
+
 /* All is due again, at once; what is known of results is kept. */
 static void
 take_back(struct feed *f)
@@ -408,11 +513,11 @@ take_back(struct feed *f)
 			finish_hand(f, h);
 			continue;
 		}
-		TAILQ_REMOVE(&f->in_hand, h, entry);
-		f->n_in_hand--;
+		leave_hand(f, h);
 		server_schedule(f->queue, h->message, now_us);
 		hand_free(&h);
 	}
+	empty_lots(f, now_us);
 	server_settled(f->queue);
 }
 
@@ -462,14 +567,14 @@ static bool
 read_results(struct reader *r, struct hand *h)
 {
 	while (get_more(r)) {
-		uint64_t recipient = get_u64(r), end = get_u64(r);
+		uint64_t recipient = get_u64(r), end = get_u64(r), flags = get_u64(r);
 		struct span reply = get_str(r, REPLY_MAX_BYTES),
 			    route = get_str(r, REPLY_MAX_BYTES);
+		struct queue_result one = {recipient, (enum delivery_end)end, reply, route, flags};
 
-		if (end > END_LAST)
+		if (end > END_LAST || flags > RESULT_FLAGS_ALL || recipient > UINT32_MAX)
 			return false;
-		if (!r->bad && h != NULL &&
-		    hand_result(h, recipient, (enum delivery_end)end, reply, route) == -1)
+		if (!r->bad && h != NULL && hand_result(h, &one) == -1)
 			return false;
 	}
 	return get_end(r) == 0;
@@ -519,6 +624,97 @@ feed_on_expand(struct ipc_peer *p, uint64_t tag, struct reader *r)
 		ipc_peer_refuse(p, "EXPAND");
 }
 
+/* Without results nothing need be written. */
+static void
+park(struct feed *f, struct hand *h, struct lot *lot)
+{
+	struct message *m = h->message;
+
+	if (h->has_results) {
+		h->interrupted = true;
+		h->lot = lot;
+		h->generation = f->generation;
+		lot->coming++;
+		finish_hand(f, h);
+		return;
+	}
+	leave_hand(f, h);
+	hand_free(&h);
+	server_close_kept(f->queue, m); /* it may wait for long */
+	m->state = MESSAGE_PARKED;
+	parking_put(&f->parking, lot, m);
+	serve(f, lot);
+	feed_wake(f);
+	server_settled(f->queue);
+}
+
+void
+feed_on_park(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	struct feed *f = ((struct queue *)p->arg)->feed;
+	uint64_t id = get_u64(r);
+	struct span destination = get_str(r, QUEUE_DESTINATION_MAX_BYTES);
+	struct hand *h = hand_of(p, id);
+
+	(void)tag;
+	if (get_end(r) == -1 || destination.len == 0)
+		ipc_peer_refuse(p, "PARK");
+	else if (h != NULL)
+		park(f, h, parking_lot(&f->parking, destination));
+}
+
+void
+feed_on_fetch(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	struct queue *q = p->arg;
+	struct feed *f = q->feed;
+	struct span destination = get_str(r, QUEUE_DESTINATION_MAX_BYTES);
+	uint64_t n = get_u64(r);
+	struct lot *lot;
+
+	(void)tag;
+	if (get_end(r) == -1 || destination.len == 0) {
+		ipc_peer_refuse(p, "FETCH");
+		return;
+	}
+	if (f->router != p || q->draining)
+		return; /* it will ask our successor */
+	lot = parking_lot(&f->parking, destination);
+	lot->asked = true;
+	lot->wanted += n < HAND_MAX ? n : HAND_MAX;
+	if (lot->wanted > HAND_MAX)
+		lot->wanted = HAND_MAX;
+	serve(f, lot);
+}
+
+void
+feed_unpark(struct feed *f, struct message *m)
+{
+	struct lot *lot = parking_lot_of(&f->parking, m);
+
+	parking_remove(&f->parking, m);
+	m->state = MESSAGE_CONCLUDING;
+	serve(f, lot);
+}
+
+size_t
+feed_parked(const struct feed *f)
+{
+	return f->parking.n_messages;
+}
+
+void
+feed_flush(struct feed *f, struct span pattern)
+{
+	struct writer w;
+
+	if (f->router == NULL)
+		return;
+	ipc_write(&w, QUEUE_FLUSH, 0);
+	put_str(&w, pattern);
+	ipc_peer_send(f->router, &w, -1);
+}
+
 /* ---- life ---- */
 
 struct feed *
@@ -546,6 +742,7 @@ feed_free(struct feed **fp)
 		TAILQ_REMOVE(&f->in_hand, h, entry);
 		hand_free(&h);
 	}
+	parking_clear(&f->parking);
 	wall_clock_free(&f->clock);
 	event_free(f->turn);
 	free(f);
@@ -555,5 +752,5 @@ feed_free(struct feed **fp)
 size_t
 feed_in_hand(const struct feed *f)
 {
-	return f->n_in_hand + f->n_loading;
+	return f->n_in_hand + f->n_loading + f->n_fetched;
 }

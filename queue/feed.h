@@ -21,5 +21,13 @@ size_t feed_in_hand(const struct feed *f);
 void feed_on_window(struct ipc_peer *p, uint64_t tag, struct reader *r);
 void feed_on_results(struct ipc_peer *p, uint64_t tag, struct reader *r);
 void feed_on_expand(struct ipc_peer *p, uint64_t tag, struct reader *r);
+void feed_on_park(struct ipc_peer *p, uint64_t tag, struct reader *r);
+void feed_on_fetch(struct ipc_peer *p, uint64_t tag, struct reader *r);
+
+/* Takes a parked message out; it is the caller's to schedule or to remove. */
+void feed_unpark(struct feed *f, struct message *m);
+size_t feed_parked(const struct feed *f);
+/* Tells router that an administrator wants mail to go out. */
+void feed_flush(struct feed *f, struct span pattern);
 
 #endif

@@ -54,14 +54,13 @@ cut_reply(struct span text)
 }
 
 static void
-add_reply(struct hand *h, uint32_t recipient, struct span reply, struct span route)
+add_reply(struct hand *h, const struct queue_result *result)
 {
-	struct hand_reply *r;
+	struct span reply = cut_reply(result->reply), route = cut_reply(result->route);
+	struct hand_reply *r = xmalloc(sizeof *r + reply.len + route.len);
 
-	reply = cut_reply(reply);
-	route = cut_reply(route);
-	r = xmalloc(sizeof *r + reply.len + route.len);
-	r->recipient = recipient;
+	r->recipient = result->recipient;
+	r->flags = result->flags;
 	r->reply_len = reply.len;
 	r->route_len = route.len;
 	if (reply.len)
@@ -72,21 +71,20 @@ add_reply(struct hand *h, uint32_t recipient, struct span reply, struct span rou
 }
 
 int
-hand_result(
-    struct hand *h, uint64_t recipient, enum delivery_end end, struct span reply, struct span route)
+hand_result(struct hand *h, const struct queue_result *r)
 {
-	if (recipient >= h->n)
+	if (r->recipient >= h->n)
 		return -1;
-	if (h->status[recipient] != RECIPIENT_PENDING)
+	if (h->status[r->recipient] != RECIPIENT_PENDING)
 		return 0;
 	h->has_results = true;
-	if (end != END_DONE)
-		add_reply(h, recipient, reply, route);
-	if (end == END_DEFERRED)
+	if (r->end != END_DONE || h->wants_success)
+		add_reply(h, r);
+	if (r->end == END_DEFERRED)
 		return 0;
-	h->status[recipient] = end == END_DONE ? RECIPIENT_DONE : RECIPIENT_FAILED;
+	h->status[r->recipient] = r->end == END_DONE ? RECIPIENT_DONE : RECIPIENT_FAILED;
 	h->n_pending--;
-	h->has_failed |= end == END_FAILED;
+	h->has_failed |= r->end == END_FAILED;
 	return 0;
 }
 
@@ -117,6 +115,17 @@ end_expansion(struct hand *h, struct hand_expansion *x)
 	h->has_results = h->has_expanded = true;
 }
 
+static int
+fail_expansion(struct hand *h, uint32_t recipient)
+{
+	const struct queue_result failed = {.recipient = recipient,
+	    .end = END_FAILED,
+	    .reply = span_of("5.4.6 it expands to too many recipients"),
+	    .route = span_of("")};
+
+	return hand_result(h, &failed);
+}
+
 int
 hand_expand(struct hand *h, uint64_t recipient, const struct span *address)
 {
@@ -137,8 +146,7 @@ hand_expand(struct hand *h, uint64_t recipient, const struct span *address)
 	if (h->n + h->n_added >= ENVELOPE_RECIPIENTS_MAX) {
 		h->n_added -= x->count;
 		free_expansion(h, x);
-		return hand_result(h, recipient, END_FAILED,
-		    span_of("5.4.6 it expands to too many recipients"), span_of(""));
+		return fail_expansion(h, recipient);
 	}
 	journal_string(&x->addresses, *address);
 	x->count++;

@@ -15,6 +15,7 @@
 struct hand_reply {
 	STAILQ_ENTRY(hand_reply) link;
 	uint32_t recipient;
+	unsigned flags; /* enum result_flags */
 	uint16_t reply_len, route_len;
 	char text[];
 };
@@ -37,6 +38,10 @@ struct hand {
 	uint32_t n_added;
 	bool is_volatile; /* a result depends on a later sync */
 	bool has_results, has_failed, has_expanded, interrupted;
+	bool wants_success;  /* replies of what is done are kept, too */
+	bool fetched;	     /* it takes no place in the window */
+	struct lot *lot;     /* where it is to be parked, while that connection of router lasts */
+	uint64_t generation; /* of it */
 	STAILQ_HEAD(, hand_reply) replies;
 	STAILQ_HEAD(, hand_expansion) expansions;
 	unsigned char status[]; /* enum recipient_status */
@@ -48,8 +53,7 @@ struct hand *hand_new(struct message *m, uint32_t n);
 void hand_free(struct hand **h);
 
 /* -1: there is no such recipient. What is no longer pending stays as it is. */
-int hand_result(struct hand *h, uint64_t recipient, enum delivery_end end, struct span reply,
-    struct span route);
+int hand_result(struct hand *h, const struct queue_result *r);
 /*
  * One address, or the end (NULL), of a recipient's expansion. -1: no such recipient, no address, or
  * another expansion has not ended. The recipient fails when there would be too many.

@@ -10,11 +10,19 @@
  *                 Answer: DURABLE id | REFUSED errno
  * ABANDON         id (submitters). No answer: the file is removed
  * WINDOW          messages (router). No answer: so many DUE without their finishing RESULTS
- * DUE             id, attempts so far, descriptor, read only (notice to router)
- * RESULTS         id, finished, durable, { recipient, end, reply, route }* (router). No answer
+ * DUE             id, attempts so far, destination, descriptor, read only (notice to router)
+ * RESULTS         id, finished, durable, { recipient, end, flags, reply, route }* (router). No
+ *                 answer
  * EXPAND          id, recipient, more, address* (router). No answer: the recipient is replaced by
  *                 these once RESULTS finished the attempt; more 1: the list goes on in another
  *                 EXPAND of this recipient
+ * PARK            id, destination (router). No answer: ends the attempt of a message that was not
+ *                 tried for its remaining recipients, because its destination is busy
+ * FETCH           destination, n (router). Brings up to n parked messages of it as DUE with their
+ *                 destination, and then PARKED
+ * PARKED          destination, left (notice to router)
+ * FLUSH           pattern (notice to router): an administrator wants mail to go out now: all (""),
+ *                 or that of a domain. Router forgets that destinations are dead
  *
  * A descriptor from TAKE is open for reading and writing; what the file holds is an earlier message
  * of this submitter, or nothing. The submitter writes the message at envelope_size() over it and
@@ -25,7 +33,14 @@
  * RESULTS: durable 0 says that what was delivered is visible but may not survive a power cut yet,
  * and that a sync of the spool's file system covers it: queue forgets the message only after such a
  * sync. finished 1 ends the attempt and frees one place in the window; recipients still pending are
- * tried again when their time has come.
+ * tried again when their time has come. A result's flags are enum result_flags.
+ *
+ * PARK frees the place, too. It is no attempt, and costs no disk write when nothing was reported;
+ * what was reported is kept. The message waits until FETCH names its destination, an administrator
+ * wants it, or router's connection ends, when it is due at once. What FETCH brings takes no place
+ * in the window; its DUE names the destination, which is empty otherwise. PARKED says that no FETCH
+ * of this destination is unanswered (so it may stand for several), and how many are left; more may
+ * have been asked for than there were.
  */
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
@@ -43,13 +58,25 @@ enum queue_message {
 	QUEUE_WINDOW,
 	QUEUE_RESULTS,
 	QUEUE_EXPAND,
+	QUEUE_PARK,
+	QUEUE_FETCH,
 	QUEUE_TAKEN = 100,
 	QUEUE_DURABLE,
 	QUEUE_REFUSED,
 	QUEUE_DUE,
+	QUEUE_PARKED,
+	QUEUE_FLUSH,
 };
 
+enum { QUEUE_DESTINATION_MAX_BYTES = 1000 };
+
 enum delivery_end { END_DONE, END_DEFERRED, END_FAILED, END_LAST = END_FAILED };
+
+enum result_flags {
+	DSN_PASSED_ON = 1, /* the peer tells the sender what becomes of it (RFC 3461 5.2.2) */
+	MAYBE_SENT = 2,	   /* the reply to the message's end was never heard */
+	RESULT_FLAGS_ALL = DSN_PASSED_ON | MAYBE_SENT
+};
 
 /* ---- the submitter's side ---- */
 
@@ -93,12 +120,17 @@ void queue_call_cancel(struct queue_call **call);
 /* ---- the router's side ---- */
 
 struct queue_due_ops {
-	/* A message is due. fd (read only) is the callee's. Repeated after a lost connection when
-	 * not finished. */
-	void (*on_due)(void *arg, uint64_t id, unsigned attempts, int fd);
+	/* A message is due. fd (read only) is the callee's. destination: of its PARK, or empty.
+	 * Repeated after a lost connection when not finished. */
+	void (*on_due)(void *arg, uint64_t id, unsigned attempts, struct span destination, int fd);
 	/* The connection is lost: forget all messages in hand, they will be given again. May be
 	 * NULL. */
 	void (*on_lost)(void *arg);
+	/* All that was fetched of a destination has come as due; so many are left. May be NULL when
+	 * nothing is parked. */
+	void (*on_parked)(void *arg, struct span destination, uint64_t left);
+	/* An administrator's flush: empty, or a domain's pattern. May be NULL. */
+	void (*on_flush)(void *arg, struct span pattern);
 };
 
 struct queue_feed;
@@ -112,11 +144,15 @@ struct queue_result {
 	uint32_t recipient;
 	enum delivery_end end;
 	struct span reply, route;
+	unsigned flags; /* enum result_flags */
 };
 /* Splits long lists over several messages. */
 void queue_results(struct queue_feed *f, uint64_t id, bool finished, bool durable,
     const struct queue_result *results, size_t n);
 void queue_expand(
     struct queue_feed *f, uint64_t id, uint32_t recipient, const struct span *addresses, size_t n);
+/* A destination has at most QUEUE_DESTINATION_MAX_BYTES. */
+void queue_park(struct queue_feed *f, uint64_t id, struct span destination);
+void queue_fetch(struct queue_feed *f, struct span destination, unsigned n);
 
 #endif

@@ -63,13 +63,19 @@ take_kept(struct queue *q, uint64_t id)
 }
 
 void
-server_unkeep(struct queue *q, struct message *m)
+server_close_kept(struct queue *q, struct message *m)
 {
 	struct slot *s = take_kept(q, m->node.id);
 
-	m->origin = 0;
 	q->n_kept -= s != NULL;
 	slot_free(&s);
+}
+
+void
+server_unkeep(struct queue *q, struct message *m)
+{
+	m->origin = 0;
+	server_close_kept(q, m);
 }
 
 void
@@ -557,6 +563,8 @@ static const struct ipc_handler handlers[] = {
     {QUEUE_WINDOW, ROLE_ROUTER, feed_on_window},
     {QUEUE_RESULTS, ROLE_ROUTER, feed_on_results},
     {QUEUE_EXPAND, ROLE_ROUTER, feed_on_expand},
+    {QUEUE_PARK, ROLE_ROUTER, feed_on_park},
+    {QUEUE_FETCH, ROLE_ROUTER, feed_on_fetch},
 };
 static const struct ipc_server_ops server_ops = {
     .handlers = handlers, .n_handlers = nitems(handlers), .on_open = on_open, .on_close = on_close};
@@ -673,6 +681,7 @@ server_status(struct queue *q, json_t *counters)
 	    {"due", schedule_due(&q->schedule, wall_clock_now())},
 	    {"in_hand", feed_in_hand(q->feed)},
 	    {"held", q->n_held},
+	    {"parked", feed_parked(q->feed)},
 	    {"commits", c->commits},
 	    {"batches", c->batches},
 	    {"failed_commits", c->failed},

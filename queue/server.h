@@ -3,9 +3,9 @@
  * together. Private to the folder.
  *
  *   spares   slots in store            server   submitters: TAKE, COMMIT, ABANDON
- *   commit   group commit              feed     the router: WINDOW, DUE, RESULTS, EXPAND
+ *   commit   group commit              feed     the router: WINDOW, DUE, RESULTS, PARK...
  *   chores   removing, other jobs      admin    sambarctl queue ...
- *   schedule what waits
+ *   schedule what waits                parking  what waits for its destination
  */
 #ifndef QUEUE_SERVER_H
 #define QUEUE_SERVER_H
@@ -66,6 +66,8 @@ void server_status(struct queue *q, json_t *counters);
 struct message *server_message(const struct queue *q, uint64_t id);
 /* The slot that was kept with a message, or NULL. */
 struct slot *server_kept(const struct queue *q, uint64_t id);
+/* Closes the slot that was kept; the file may still be recycled. */
+void server_close_kept(struct queue *q, struct message *m);
 /* Its file will not be recycled: its slot is given up. */
 void server_unkeep(struct queue *q, struct message *m);
 /* Takes a message out of the table; it must not be in the schedule. Frees it. */

@@ -90,6 +90,7 @@ TAILQ_HEAD(peer_slots, slot);
 enum message_state {
 	MESSAGE_WAITING,   /* in the schedule */
 	MESSAGE_HELD,	   /* an administrator's word is needed */
+	MESSAGE_PARKED,	   /* until router fetches those of its destination */
 	MESSAGE_LOADING,   /* its envelope is being read */
 	MESSAGE_IN_HAND,   /* router has it */
 	MESSAGE_CONCLUDING /* its results are being written, or it is being removed */
@@ -99,12 +100,22 @@ enum message_state {
 struct message {
 	struct id_node node;
 	struct spool_name name;
-	uint64_t due_us;
-	struct hand *hand; /* while in hand or concluding */
-	uint32_t heap_index;
+	union {
+		uint64_t due_us;
+		struct message *parked_before; /* MESSAGE_PARKED; see parking.h */
+	};
+	union {
+		struct hand *hand;	       /* while in hand or concluding */
+		struct message *parked_behind; /* MESSAGE_PARKED */
+	};
+	union {
+		uint32_t heap_index; /* MESSAGE_WAITING */
+		uint32_t lot;	     /* MESSAGE_PARKED */
+	};
 	uint32_t origin;	    /* the connection that its file may go back to; 0: none */
 	uint32_t n_recipients : 24; /* 0: must be read; else all of them are pending */
-	uint32_t state : 8;
+	uint32_t state : 4;
+	uint32_t wants_success : 1; /* a sender wants to hear of deliveries, too */
 };
 
 struct slot *slot_new(uint64_t id, int fd);

@@ -95,7 +95,8 @@ static void
 add_result(
     struct conclusion *c, size_t i, enum delivery_end end, const char *reply, const char *route)
 {
-	c->results[c->n++] = (struct queue_result){i, end, span_of(reply), span_of(route)};
+	c->results[c->n++] = (struct queue_result){
+	    .recipient = i, .end = end, .reply = span_of(reply), .route = span_of(route)};
 }
 
 /* Mailboxes are named where it went to any: all ended alike. */

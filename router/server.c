@@ -13,9 +13,9 @@
 /* ---- queue's side ---- */
 
 static void
-on_due(void *arg, uint64_t id, unsigned attempts, int fd)
+on_due(void *arg, uint64_t id, unsigned attempts, struct span destination, int fd)
 {
-	(void)attempts;
+	(void)attempts, (void)destination; /* nothing is parked */
 	attempt_start(arg, id, fd);
 }
 
@@ -25,7 +25,7 @@ on_lost(void *arg)
 	attempt_forget_all(arg);
 }
 
-static const struct queue_due_ops due_ops = {on_due, on_lost};
+static const struct queue_due_ops due_ops = {.on_due = on_due, .on_lost = on_lost};
 
 void
 router_attempt_ended(struct router *r)

@@ -190,14 +190,14 @@ on_slot(void *arg, const struct queue_slot *given, int error)
 
 /* One recipient: delivered. Two: the second is deferred. Three: the first fails. */
 static void
-on_due(void *arg, uint64_t id, unsigned attempts, int fd)
+on_due(void *arg, uint64_t id, unsigned attempts, struct span destination, int fd)
 {
 	struct queue_result r[3] = {{0}, {.recipient = 1}, {.recipient = 2}};
 	unsigned char *storage;
 	struct envelope e;
 	const char *why;
 
-	(void)arg, (void)attempts;
+	(void)arg, (void)attempts, (void)destination;
 	if (envelope_read(&e, fd, &storage, &why) == 0) {
 		if (e.n_recipients == 1)
 			tell(DELIVERED, id, 1);
@@ -213,7 +213,7 @@ on_due(void *arg, uint64_t id, unsigned attempts, int fd)
 	close(fd);
 }
 
-static const struct queue_due_ops due_ops = {on_due, NULL};
+static const struct queue_due_ops due_ops = {.on_due = on_due};
 
 static bool
 is_quiet(void)

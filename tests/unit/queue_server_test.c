@@ -25,8 +25,12 @@ static struct {
 	struct {
 		uint64_t id;
 		unsigned attempts;
+		char destination[64];
 		int fd;
 	} due[DUES_MAX];
+	size_t n_parked;
+	char parked[64], flushed[64];
+	uint64_t left;
 } t;
 
 static void
@@ -51,12 +55,13 @@ on_durable(void *arg, uint64_t id, int error)
 }
 
 static void
-on_due(void *arg, uint64_t id, unsigned attempts, int fd)
+on_due(void *arg, uint64_t id, unsigned attempts, struct span destination, int fd)
 {
 	(void)arg;
 	assert_true(t.n_due < DUES_MAX);
 	t.due[t.n_due].id = id;
 	t.due[t.n_due].attempts = attempts;
+	assert_true(span_copy(destination, t.due[t.n_due].destination, 64));
 	t.due[t.n_due++].fd = fd;
 }
 
@@ -67,7 +72,23 @@ on_lost(void *arg)
 	t.n_lost++;
 }
 
-static const struct queue_due_ops due_ops = {on_due, on_lost};
+static void
+on_parked(void *arg, struct span destination, uint64_t left)
+{
+	(void)arg;
+	assert_true(span_copy(destination, t.parked, sizeof t.parked));
+	t.left = left;
+	t.n_parked++;
+}
+
+static void
+on_flush(void *arg, struct span pattern)
+{
+	(void)arg;
+	assert_true(span_copy(pattern, t.flushed, sizeof t.flushed));
+}
+
+static const struct queue_due_ops due_ops = {on_due, on_lost, on_parked, on_flush};
 
 /* Turns of the loop until the expression holds; a test that waits for ever is ended by its alarm.
  */
@@ -166,7 +187,7 @@ accepted(size_t n)
 static void
 result(uint64_t id, uint32_t recipient, enum delivery_end end, bool durable, bool finished)
 {
-	struct queue_result r = {recipient, end, span_of("some reply"), span_of("store")};
+	struct queue_result r = {recipient, end, span_of("some reply"), span_of("store"), 0};
 
 	queue_results(t.feed, id, finished, durable, &r, 1);
 }
@@ -1123,6 +1144,183 @@ status_counts(void **state)
 	json_decref(counters);
 }
 
+/* ---- parked messages ---- */
+
+static void
+park(uint64_t id, const char *destination)
+{
+	queue_park(t.feed, id, span_of(destination));
+}
+
+static void
+expect_parked(const char *destination, uint64_t left, size_t n_due)
+{
+	until(t.n_parked == 1);
+	t.n_parked = 0;
+	assert_string_equal(t.parked, destination);
+	assert_int_equal(t.left, left);
+	assert_int_equal(t.n_due, n_due);
+}
+
+/* The oldest first, beyond the window, and without a write. */
+static void
+parked_until_fetched(void **state)
+{
+	uint64_t ids[5], batches;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(ids); i++)
+		ids[i] = accepted(1);
+	batches = commit_counters(t.f.q.commit)->batches;
+	start_router(1);
+	for (size_t i = 0; i < nitems(ids); i++) {
+		until(t.n_due == i + 1);
+		assert_int_equal(t.due[i].id, ids[i]);
+		assert_string_equal(t.due[i].destination, "");
+		park(ids[i], i < 4 ? "a.example" : "b.example");
+	}
+	until(feed_parked(t.f.q.feed) == 5);
+	assert_int_equal(feed_in_hand(t.f.q.feed), 0);
+	forget_dues();
+	queue_fetch(t.feed, span_of("a.example"), 3);
+	expect_parked("a.example", 1, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(t.due[i].id, ids[i]);
+		assert_int_equal(t.due[i].attempts, 0);
+		assert_string_equal(t.due[i].destination, "a.example");
+		result(ids[i], 0, END_DONE, true, true);
+	}
+	until(t.f.q.messages.n == 2);
+	queue_fetch(t.feed, span_of("a.example"), 5);
+	expect_parked("a.example", 0, 4);
+	queue_fetch(t.feed, span_of("a.example"), 5);
+	expect_parked("a.example", 0, 4);
+	result(ids[3], 0, END_DONE, true, true);
+	until(t.f.q.messages.n == 1);
+	queue_fetch(t.feed, span_of("b.example"), 1);
+	expect_parked("b.example", 0, 5);
+	result(ids[4], 0, END_DONE, true, true);
+	until(t.f.q.messages.n == 0);
+	assert_int_equal(commit_counters(t.f.q.commit)->batches, batches);
+	assert_int_equal(support_count(t.f.spool, "cur"), 0);
+}
+
+/* What was reported is kept, and no attempt is counted. A FETCH that comes meanwhile waits. */
+static void
+parked_with_results(void **state)
+{
+	uint64_t id = accepted(3);
+	char name[256];
+	unsigned char *storage;
+	struct envelope e;
+	const char *why;
+
+	(void)state;
+	start_router(1);
+	until(t.n_due == 1);
+	result(id, 1, END_DONE, true, false);
+	park(id, "a.example");
+	queue_fetch(t.feed, span_of("a.example"), 1);
+	expect_parked("a.example", 0, 2);
+	assert_int_equal(t.due[1].attempts, 0);
+	assert_int_equal(envelope_read(&e, t.due[1].fd, &storage, &why), 0);
+	assert_int_equal(e.recipients[0].status, RECIPIENT_PENDING);
+	assert_int_equal(e.recipients[1].status, RECIPIENT_DONE);
+	envelope_clear(&e);
+	free(storage);
+	result(id, 0, END_DONE, true, false);
+	park(id, "b.example");
+	until(feed_parked(t.f.q.feed) == 1);
+	support_only(t.f.spool, "cur", name);
+	assert_non_null(strstr(name, ",A=0,"));
+	queue_fetch(t.feed, span_of("b.example"), 1);
+	expect_parked("b.example", 0, 3);
+	result(id, 2, END_DONE, true, true);
+	until(t.f.q.messages.n == 0);
+}
+
+/* All its recipients were reported on: nothing is left to be parked. */
+static void
+parked_when_complete(void **state)
+{
+	uint64_t id = accepted(1);
+
+	(void)state;
+	start_router(1);
+	until(t.n_due == 1);
+	result(id, 0, END_DONE, true, false);
+	park(id, "a.example");
+	until(t.f.q.messages.n == 0);
+	queue_fetch(t.feed, span_of("a.example"), 1);
+	expect_parked("a.example", 0, 1);
+}
+
+/* With router's connection all are due again; with a result that is under way, too. */
+static void
+parked_router_goes(void **state)
+{
+	uint64_t a = accepted(1), b = accepted(2);
+
+	(void)state;
+	start_router(5);
+	until(t.n_due == 2);
+	park(a, "a.example");
+	result(b, 0, END_DONE, true, false);
+	park(b, "a.example");
+	until(feed_parked(t.f.q.feed) == 2 || t.f.q.messages.n < 2);
+	queue_feed_free(&t.feed);
+	until(feed_parked(t.f.q.feed) == 0);
+	forget_dues();
+	start_router(5);
+	until(t.n_due == 2);
+	assert_string_equal(t.due[0].destination, "");
+	for (size_t i = 0; i < 2; i++)
+		result(t.due[i].id, t.due[i].id == b, END_DONE, true, true);
+	until(t.f.q.messages.n == 0);
+}
+
+/* A parked one in the middle is taken out for an administrator. */
+static void
+parked_taken_out(void **state)
+{
+	uint64_t ids[3];
+
+	(void)state;
+	for (size_t i = 0; i < nitems(ids); i++)
+		ids[i] = accepted(1);
+	start_router(5);
+	until(t.n_due == 3);
+	for (size_t i = 0; i < nitems(ids); i++)
+		park(ids[i], "a.example");
+	until(feed_parked(t.f.q.feed) == 3);
+	feed_unpark(t.f.q.feed, server_message(&t.f.q, ids[1]));
+	assert_int_equal(feed_parked(t.f.q.feed), 2);
+	server_schedule(&t.f.q, server_message(&t.f.q, ids[1]), wall_clock_now());
+	until(t.n_due == 4);
+	assert_int_equal(t.due[3].id, ids[1]);
+	assert_string_equal(t.due[3].destination, "");
+	forget_dues();
+	queue_fetch(t.feed, span_of("a.example"), 9);
+	expect_parked("a.example", 0, 2);
+	assert_int_equal(t.due[0].id, ids[0]);
+	assert_int_equal(t.due[1].id, ids[2]);
+	for (size_t i = 0; i < nitems(ids); i++)
+		result(ids[i], 0, END_DONE, true, true);
+	until(t.f.q.messages.n == 0);
+}
+
+static void
+hears_a_flush(void **state)
+{
+	(void)state;
+	accepted(1);
+	start_router(1);
+	until(t.n_due == 1);
+	feed_flush(t.f.q.feed, span_of("*.example"));
+	until(t.flushed[0] != '\0');
+	assert_string_equal(t.flushed, "*.example");
+}
+
 #define row(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int
@@ -1161,6 +1359,12 @@ main(void)
 	    row(release_waits),
 	    row(cancelled_calls),
 	    row(status_counts),
+	    row(parked_until_fetched),
+	    row(parked_with_results),
+	    row(parked_when_complete),
+	    row(parked_router_goes),
+	    row(parked_taken_out),
+	    row(hears_a_flush),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

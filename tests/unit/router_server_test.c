@@ -103,10 +103,10 @@ on_results(struct ipc_peer *p, uint64_t tag, struct reader *r)
 	finished = get_u64(r);
 	durable = get_u64(r);
 	while (get_more(r)) {
-		uint64_t recipient = get_u64(r), end = get_u64(r);
+		uint64_t recipient = get_u64(r), end = get_u64(r), flags = get_u64(r);
 		struct span reply = get_str(r, REPLY_MAX_BYTES), route = get_str(r, 100);
 
-		assert_true(end <= END_LAST);
+		assert_true(end <= END_LAST && flags <= RESULT_FLAGS_ALL);
 		add(reported, "%d %s via=%.*s %.*s; ", (int)recipient, ends[end], (int)route.len,
 		    route.at, reply.len < 9 ? (int)reply.len : 9, reply.at);
 	}
@@ -378,6 +378,7 @@ send_due(uint64_t id, int fd)
 	ipc_write(&w, QUEUE_DUE, 0);
 	put_u64(&w, id);
 	put_u64(&w, 0);
+	put_text(&w, "");
 	ipc_peer_send(feed, &w, fd);
 }
 
