@@ -103,6 +103,9 @@ const struct config_key config_keys[] = {
 	{ "mail.ini", "smtpd", "Unknown Mailbox", CONFIG_MAILBOX, NULL, NULL, 0, 0, R, NULL, "The mailbox for mail to unknown local addresses; without it they are refused." },
 	{ "mail.ini", "smtpd", "Maximum Recipients", CONFIG_NUMBER, "1000", NULL, 1, 100000, S, NULL, "Recipients of one message, after alias expansion." },
 	{ "mail.ini", "smtpd", "Maximum Received Hops", CONFIG_NUMBER, "30", NULL, 1, 1000, S, NULL, "Received: lines before a message counts as looping." },
+	{ "mail.ini", "smtpd", "Delay Notice", CONFIG_DURATION, "4h", NULL, 0, 30 * DAY, Q, NULL, "When the sender of a message that still waits is told so, once; 0: never." },
+	{ "mail.ini", "smtpd", "Maximum Bounces", CONFIG_NUMBER, "100", NULL, 0, 1000000, Q, NULL, "Notifications of delivery to one address in an hour; 0: no limit." },
+	{ "mail.ini", "smtpd", "Maximum Bounce Size", CONFIG_SIZE, "100K", NULL, 0, 2 * G, Q, NULL, "The largest message that is returned whole to its sender; of a larger one the header is." },
 	{ "mail.ini", "smtpd", "Maximum Retry", CONFIG_NUMBER, "12", NULL, 0, 1000, Q, NULL, "4 hour intervals in which delivery is tried again." },
     /* clang-format on */
 };

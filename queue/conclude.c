@@ -69,6 +69,10 @@ read_file(struct conclusion *c)
 
 	if (fd == -1)
 		return -1;
+	if (c->hand == NULL) {
+		c->hand = hand_from_envelope(c->message, &c->envelope);
+		c->hand->interrupted = true; /* no attempt */
+	}
 	if (c->hand->n == c->envelope.n_recipients)
 		return fd;
 	c->why = "the number of recipients has changed";
@@ -156,8 +160,28 @@ add_replies(struct conclusion *c, struct journal *j)
 		struct span reply = {r->text, r->reply_len};
 		struct span route = {r->text + r->reply_len, r->route_len};
 
+		if (c->hand->status[r->recipient] == RECIPIENT_DONE)
+			continue;
 		if (!span_equal(was->reply, reply) || !span_equal(was->route, route))
 			journal_reply(j, r->recipient, reply, route);
+	}
+}
+
+/* Of deliveries that the sender wants to hear of: or, perhaps, of one to which such a recipient was
+ * expanded. */
+static void
+add_deliveries(struct conclusion *c, struct journal *j)
+{
+	struct hand_reply *r;
+
+	STAILQ_FOREACH (r, &c->hand->replies, link) {
+		const struct recipient *was = &c->envelope.recipients[r->recipient];
+
+		if (c->hand->status[r->recipient] == RECIPIENT_DONE &&
+		    (was->parent != -1 || (was->notify & NOTIFY_SUCCESS)))
+			journal_done(j, r->recipient, r->flags,
+			    (struct span){r->text, r->reply_len},
+			    (struct span){r->text + r->reply_len, r->route_len});
 	}
 }
 
@@ -181,12 +205,13 @@ record(struct conclusion *c, int fd)
 
 	if (roomy)
 		add_replies(c, &j);
+	add_deliveries(c, &j);
 	add_expansions(c, &j);
 	if (!c->hand->interrupted)
 		journal_attempt(&j, c->name.attempts, c->name.next_s,
 		    roomy ? hand_last_reply(c->hand) : span_of(""));
-	rv = write_status(c, fd, c->hand->status);
-	if (append(c, fd, &j) == -1)
+	rv = append(c, fd, &j);
+	if (write_status(c, fd, c->hand->status) == -1)
 		rv = -1;
 	if (rv == 0 && c->hand->has_expanded && fdatasync(fd) == -1)
 		rv = -1;
@@ -201,8 +226,13 @@ add_given_up(struct conclusion *c, struct journal *j, uint32_t i)
 {
 	struct span last = c->envelope.recipients[i].reply;
 	char text[GIVEN_UP_BYTES];
-	int n = snprintf(text, sizeof text, "given up after %u attempts%s%.*s", c->name.attempts,
-	    last.len ? ": " : "", (int)last.len, last.len ? last.at : "");
+	int n;
+
+	if (c->reason != NULL)
+		n = snprintf(text, sizeof text, "5.0.0 given up by %s", c->reason);
+	else
+		n = snprintf(text, sizeof text, "given up after %u attempts%s%.*s",
+		    c->name.attempts, last.len ? ": " : "", (int)last.len, last.len ? last.at : "");
 
 	if ((size_t)n >= sizeof text)
 		n = sizeof text - 1;
@@ -246,11 +276,43 @@ count(const struct envelope *e, enum recipient_status status)
 	return n;
 }
 
+struct recording {
+	struct conclusion *conclusion;
+	int fd;
+};
+
+static int
+record_told(void *arg, const struct journal *j)
+{
+	struct recording *r = arg;
+
+	return append(r->conclusion, r->fd, j);
+}
+
+static int
+tell(struct conclusion *c, int fd)
+{
+	struct recording recording = {c, fd};
+	struct notify n = {.spool = c->spool,
+	    .limit = c->limit,
+	    .rules = &c->rules,
+	    .retry = &c->retry,
+	    .envelope = &c->envelope,
+	    .fd = fd,
+	    .now_s = c->now_s};
+	int rv = notify(&n, record_told, &recording);
+
+	c->fates = n.fates;
+	c->n_keep = n.n_keep;
+	c->notice = n.notice;
+	return rv;
+}
+
 static int
 finish(struct conclusion *c, int fd)
 {
-	if (count(&c->envelope, RECIPIENT_FAILED) > 0 &&
-	    failures_write(c->spool, fd, &c->envelope, c->server, c->now_s) == -1)
+	if (c->n_keep > 0 &&
+	    failures_write(c->spool, fd, &c->envelope, c->fates, c->rules.server, c->now_s) == -1)
 		return -1;
 	if (spool_message_remove(c->spool, c->message->node.id, &c->at) == -1 && errno != ENOENT)
 		return -1;
@@ -263,6 +325,8 @@ is_over(const struct conclusion *c)
 {
 	const struct hand *h = c->hand;
 
+	if (c->reason != NULL)
+		return true;
 	/* Added recipients are owed a first attempt. */
 	return !h->interrupted && !h->has_expanded && h->n_pending > 0 &&
 	       retry_is_over(&c->retry, c->now_s, c->envelope.arrival_us / 1000000);
@@ -312,19 +376,33 @@ plan(struct conclusion *c)
 	c->name.next_s = c->due_s;
 }
 
+static bool
+has_news(const struct conclusion *c)
+{
+	return c->hand->has_failed || c->hand->wants_success ||
+	       notify_is_late(&c->envelope, &c->retry, c->now_s);
+}
+
 static int
 settle(struct conclusion *c, int fd)
 {
-	bool over = is_over(c);
+	const struct hand *h = c->hand;
+	bool over = is_over(c), gather = h->interrupted || h->has_expanded, ends;
 
 	if (leave_incoming(c) == -1 || record(c, fd) == -1)
 		return -1;
-	if (!over && c->hand->n_pending > 0 && !c->hand->has_failed)
+	/* What else is to be told soon goes into the same notification. */
+	if (!over && h->n_pending > 0 && (gather || !has_news(c)))
 		return 0;
 	/* From here on the file tells all: a restart would come to the same end. */
 	if (read_again(c, fd) == -1 || (over && give_up(c, fd) == -1))
 		return -1;
-	return count(&c->envelope, RECIPIENT_PENDING) == 0 ? finish(c, fd) : 0;
+	ends = count(&c->envelope, RECIPIENT_PENDING) == 0;
+	if (!ends && gather)
+		return 0;
+	if (tell(c, fd) == -1)
+		return -1;
+	return ends ? finish(c, fd) : 0;
 }
 
 static void
@@ -365,6 +443,10 @@ conclude(struct conclusion *c)
 void
 conclude_clear(struct conclusion *c)
 {
+	free(c->reason);
+	c->reason = NULL;
+	free(c->fates);
+	c->fates = NULL;
 	envelope_clear(&c->envelope);
 	free(c->storage);
 	c->storage = NULL;

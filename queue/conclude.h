@@ -1,14 +1,14 @@
 /*
  * The end of an attempt that did not simply succeed: status bytes, replies and added recipients go
- * into the spool file, what is too old fails, failed mail goes to the directory of failures, and
- * the file is renamed or removed. One job for the helper thread.
+ * into the spool file, what is too old fails, the sender is told, failures that cannot be told go
+ * to the directory of failures, and the file is renamed or removed. One job for the helper thread.
  */
 #ifndef QUEUE_CONCLUDE_H
 #define QUEUE_CONCLUDE_H
 
 #include "common/worker.h"
 #include "queue/hand.h"
-#include "queue/retry.h"
+#include "queue/notify.h"
 
 enum conclude_outcome {
 	CONCLUDE_AGAIN, /* name and due_s are set */
@@ -21,9 +21,12 @@ struct conclusion {
 	struct queue *queue; /* the caller's */
 	struct spool *spool;
 	struct message *message;
+	/* What router said. NULL, and made here: an administrator gives it up, with this reason */
 	struct hand *hand;
+	char *reason;
 	struct retry retry;
-	char server[256]; /* our name, for the texts of failures */
+	struct notify_rules rules;
+	struct bounce_limit *limit;
 	uint64_t now_s;
 	/* what came of it */
 	enum conclude_outcome outcome;
@@ -32,7 +35,10 @@ struct conclusion {
 	uint64_t due_s;
 	int error; /* an errno: it could not all be written; or why it is bad */
 	const char *why;
-	bool aside;		  /* CONCLUDE_BAD: it is in bad/ now */
+	bool aside;	      /* CONCLUDE_BAD: it is in bad/ now */
+	unsigned char *fates; /* enum dsn_fate of each recipient; NULL: none was decided */
+	size_t n_keep;
+	struct notice notice;	  /* durable, also when error is set; the caller's to schedule */
 	struct envelope envelope; /* for the log: who was given up */
 	unsigned char *storage;
 };

@@ -288,7 +288,7 @@ envelope_parse(struct envelope *e, struct span head, const char **why)
 	struct envelope_sizes sizes;
 	size_t fields;
 
-	*e = (struct envelope){.hold = {"", 0}, .last_reply = {"", 0}};
+	*e = (struct envelope){.hold = {"", 0}, .route_override = {"", 0}, .last_reply = {"", 0}};
 	if (envelope_peek(head, &sizes, why) == -1)
 		return -1;
 	if (head.len < sizes.message_offset)
@@ -353,15 +353,50 @@ apply_attempt(struct envelope *e, struct cursor *c)
 	return true;
 }
 
+/* HOLD and ROUTE. */
 static bool
-apply_hold(struct envelope *e, struct cursor *c)
+apply_text(struct span *out, struct cursor *c)
 {
-	struct span reason = cut_text(c);
+	struct span text = cut_text(c);
 
 	if (c->bad || c->left)
 		return false;
-	e->hold = reason;
+	*out = text;
 	return true;
+}
+
+static bool
+apply_done(struct envelope *e, struct cursor *c)
+{
+	uint32_t i = cut_u32(c), flags = cut_u32(c);
+
+	struct span reply = cut_text(c), route = cut_text(c);
+
+	if (c->bad || c->left || i >= e->n_recipients)
+		return false;
+	e->recipients[i].reply = reply;
+	e->recipients[i].route = route;
+	e->recipients[i].flags = flags;
+	e->recipients[i].has_done = true;
+	return true;
+}
+
+static bool
+apply_told(struct envelope *e, struct cursor c)
+{
+	for (struct cursor look = c; look.left > 0;)
+		if (cut_u32(&look) >= e->n_recipients || look.bad)
+			return false;
+	while (c.left > 0)
+		e->recipients[cut_u32(&c)].told = true;
+	return true;
+}
+
+static bool
+apply_delayed(struct envelope *e, const struct cursor *c)
+{
+	e->delay_told = true;
+	return c->left == 0;
 }
 
 /* A status byte that is none means pending: better twice than never. */
@@ -440,7 +475,15 @@ apply_record(struct envelope *e, uint32_t type, struct cursor body, uint64_t fil
 	case JOURNAL_EXPAND:
 		return apply_expand(e, &body, file_at);
 	case JOURNAL_HOLD:
-		return apply_hold(e, &body);
+		return apply_text(&e->hold, &body);
+	case JOURNAL_DONE:
+		return apply_done(e, &body);
+	case JOURNAL_TOLD:
+		return apply_told(e, body);
+	case JOURNAL_DELAYED:
+		return apply_delayed(e, &body);
+	case JOURNAL_ROUTE:
+		return apply_text(&e->route_override, &body);
 	}
 	return false;
 }

@@ -7,7 +7,8 @@
  *   status     one byte a recipient, changed in place by queue only
  *   fields     length-prefixed, written once
  *   message    at message_offset, message_size bytes: CRLF, dots unstuffed, our Received: first
- *   journal    records appended by queue: replies, added recipients, attempts, hold (journal.h)
+ *   journal    records appended by queue: replies, added recipients, attempts, hold, route, what
+ *              the sender was told (journal.h)
  */
 #ifndef QUEUE_ENVELOPE_H
 #define QUEUE_ENVELOPE_H
@@ -57,6 +58,9 @@ struct recipient {
 	struct span reply; /* the last one, with why it was deferred or failed */
 	struct span route; /* where it went: "store", "smtp:host" */
 	int32_t parent;	   /* the recipient this one was expanded from, or -1 */
+	bool told;	   /* nothing more is to be told of it */
+	bool has_done;	   /* reply, route and flags are those of its delivery */
+	unsigned flags;	   /* enum result_flags (queue.h) of a delivery */
 };
 
 struct envelope {
@@ -75,7 +79,11 @@ struct envelope {
 	struct recipient *recipients;
 	size_t n_recipients;
 	/* from the journal: */
-	struct span hold; /* why it is held and by whom; empty: it is not */
+	struct span hold; /* "who: why"; empty: it is not held */
+	/* An administrator's: the host, "host:port" or "[address]:port", that takes it for all
+	 * recipients that are not local; empty: none */
+	struct span route_override;
+	bool delay_told;
 	uint64_t attempts, next_attempt_s;
 	struct span last_reply; /* of the whole message */
 	size_t journal_len;	/* its sound records, set by envelope_read() */

@@ -71,7 +71,8 @@ print_recipient(FILE *out, const struct recipient *r)
 }
 
 static void
-print_all(FILE *out, const struct envelope *e, const char *server, uint64_t now_s)
+print_all(FILE *out, const struct envelope *e, const unsigned char *fates, const char *server,
+    uint64_t now_s)
 {
 	char id[QUEUE_ID_TEXT_SIZE];
 
@@ -91,13 +92,14 @@ print_all(FILE *out, const struct envelope *e, const char *server, uint64_t now_
 	print_line(out, "Client name", e->client_name);
 	print_line(out, "Envelope id", e->envid);
 	for (size_t i = 0; i < e->n_recipients; i++)
-		if (e->recipients[i].status == RECIPIENT_FAILED)
+		if (fates[i] == DSN_KEEP)
 			print_recipient(out, &e->recipients[i]);
 }
 
 /* Allocated. NULL with errno. */
 static char *
-make_text(const struct envelope *e, const char *server, uint64_t now_s, size_t *len)
+make_text(const struct envelope *e, const unsigned char *fates, const char *server, uint64_t now_s,
+    size_t *len)
 {
 	char *text = NULL;
 	FILE *out = open_memstream(&text, len);
@@ -105,7 +107,7 @@ make_text(const struct envelope *e, const char *server, uint64_t now_s, size_t *
 
 	if (out == NULL)
 		return NULL;
-	print_all(out, e, server, now_s);
+	print_all(out, e, fates, server, now_s);
 	bad = ferror(out);
 	if (fclose(out) == EOF || bad) {
 		free(text);
@@ -198,8 +200,8 @@ write_message(struct spool *sp, int fd, const struct envelope *e, const char *na
 }
 
 static int
-write_text(struct spool *sp, const struct envelope *e, const char *name, const char *server,
-    uint64_t now_s)
+write_text(struct spool *sp, const struct envelope *e, const unsigned char *fates, const char *name,
+    const char *server, uint64_t now_s)
 {
 	int to = create(sp, name), rv = -1;
 	size_t len = 0;
@@ -207,7 +209,7 @@ write_text(struct spool *sp, const struct envelope *e, const char *name, const c
 
 	if (to == -1)
 		return -1;
-	if ((text = make_text(e, server, now_s, &len)) != NULL &&
+	if ((text = make_text(e, fates, server, now_s, &len)) != NULL &&
 	    spool_pwrite(to, text, len, 0) == 0 && fsync(to) == 0)
 		rv = 0;
 	free(text);
@@ -216,8 +218,8 @@ write_text(struct spool *sp, const struct envelope *e, const char *name, const c
 }
 
 int
-failures_write(
-    struct spool *sp, int fd, const struct envelope *e, const char *server, uint64_t now_s)
+failures_write(struct spool *sp, int fd, const struct envelope *e, const unsigned char *fates,
+    const char *server, uint64_t now_s)
 {
 	char eml[NAME_BYTES], txt[NAME_BYTES], new_eml[NAME_BYTES], new_txt[NAME_BYTES];
 	int saved;
@@ -227,7 +229,7 @@ failures_write(
 	file_name(e->id, ".", ".eml", new_eml);
 	file_name(e->id, ".", ".txt", new_txt);
 	if (write_message(sp, fd, e, new_eml) == 0 &&
-	    write_text(sp, e, new_txt, server, now_s) == 0 &&
+	    write_text(sp, e, fates, new_txt, server, now_s) == 0 &&
 	    renameat(sp->failures, new_txt, sp->failures, txt) == 0 &&
 	    renameat(sp->failures, new_eml, sp->failures, eml) == 0)
 		return fsync(sp->failures);

@@ -129,6 +129,22 @@ log_again(const struct conclusion *c)
 		    (unsigned long long)c->due_s);
 }
 
+/* It is a message now, whatever became of the one that it is about. */
+static void
+take_notice(struct queue *q, const struct conclusion *c)
+{
+	const struct notice *n = &c->notice;
+
+	if (n->id == 0)
+		return;
+	log_info("%s notified id=%s to=<%s> failed=%zu delayed=%zu delivered=%zu relayed=%zu "
+		 "expanded=%zu",
+	    queue_id_text(c->message->node.id), queue_id_text(n->id),
+	    log_safe(c->envelope.reverse_path), n->count[DSN_FAILED], n->count[DSN_DELAYED],
+	    n->count[DSN_DELIVERED], n->count[DSN_RELAYED], n->count[DSN_EXPANDED]);
+	server_add(q, n->id, &n->name, 1);
+}
+
 /* Parked, if that is what router wanted and it is still there. */
 static void
 wait_again(struct feed *f, struct conclusion *c)
@@ -151,6 +167,7 @@ on_concluded(struct job *job)
 	struct message *m = c->message;
 
 	log_given_up(c);
+	take_notice(q, c);
 	switch (c->outcome) {
 	case CONCLUDE_AGAIN:
 		log_again(c);
@@ -160,7 +177,10 @@ on_concluded(struct job *job)
 		commit_want_sync(q->commit);
 		break;
 	case CONCLUDE_GONE:
-		log_info("%s removed with failures", queue_id_text(m->node.id));
+		if (c->n_keep > 0)
+			log_info("%s removed with failures", queue_id_text(m->node.id));
+		else
+			log_debug("%s removed", queue_id_text(m->node.id));
 		server_forget(q, m);
 		break;
 	case CONCLUDE_BAD:
@@ -190,8 +210,9 @@ start_conclusion(struct queue *q, struct hand *h)
 	    .message = h->message,
 	    .hand = h,
 	    .retry = q->retry,
+	    .rules = q->rules,
+	    .limit = q->limit,
 	    .now_s = wall_clock_now() / 1000000};
-	strlcpy(c->server, q->server_name, sizeof c->server);
 	worker_push(chores_worker(q->chores), &c->job, false);
 }
 
@@ -199,7 +220,7 @@ start_conclusion(struct queue *q, struct hand *h)
 static bool
 is_complete(const struct hand *h)
 {
-	return h->n_pending == 0 && !h->has_failed && !h->has_expanded;
+	return h->n_pending == 0 && !h->has_failed && !h->has_expanded && !h->wants_success;
 }
 
 static void
@@ -351,13 +372,7 @@ load_work(struct job *job)
 			l->aside = spool_message_set_aside(sp, m->node.id, &m->name) == 0;
 		return;
 	}
-	l->hand = hand_new(m, e.n_recipients);
-	for (size_t i = 0; i < e.n_recipients; i++) {
-		l->hand->status[i] = e.recipients[i].status;
-		l->hand->n_pending -= e.recipients[i].status != RECIPIENT_PENDING;
-		/* In an earlier attempt; it is not forgotten when the others are done. */
-		l->hand->has_failed |= e.recipients[i].status == RECIPIENT_FAILED;
-	}
+	l->hand = hand_from_envelope(m, &e);
 	envelope_clear(&e);
 	free(storage);
 }

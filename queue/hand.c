@@ -8,6 +8,7 @@
 
 #include "common/address.h"
 #include "common/memory.h"
+#include "queue/notify.h"
 
 struct hand *
 hand_new(struct message *m, uint32_t n)
@@ -18,6 +19,23 @@ hand_new(struct message *m, uint32_t n)
 	STAILQ_INIT(&h->replies);
 	STAILQ_INIT(&h->expansions);
 	memset(h->status, RECIPIENT_PENDING, n);
+	return h;
+}
+
+struct hand *
+hand_from_envelope(struct message *m, const struct envelope *e)
+{
+	struct hand *h = hand_new(m, e->n_recipients);
+
+	for (size_t i = 0; i < e->n_recipients; i++) {
+		const struct recipient *r = &e->recipients[i];
+
+		h->status[i] = r->status;
+		h->n_pending -= r->status != RECIPIENT_PENDING;
+		/* In an earlier attempt; it is not forgotten when the others are done. */
+		h->has_failed |= r->status == RECIPIENT_FAILED && !r->told;
+	}
+	h->wants_success = notify_wants_success(e);
 	return h;
 }
 

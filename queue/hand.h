@@ -50,6 +50,8 @@ TAILQ_HEAD(hand_list, hand);
 
 /* All pending. */
 struct hand *hand_new(struct message *m, uint32_t n);
+/* With the statuses of a file. */
+struct hand *hand_from_envelope(struct message *m, const struct envelope *e);
 void hand_free(struct hand **h);
 
 /* -1: there is no such recipient. What is no longer pending stays as it is. */

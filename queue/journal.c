@@ -112,6 +112,48 @@ journal_hold(struct journal *j, struct span reason)
 }
 
 void
+journal_done(
+    struct journal *j, uint32_t recipient, unsigned flags, struct span reply, struct span route)
+{
+	size_t start = begin(j);
+
+	add_u32(j, recipient);
+	add_u32(j, flags);
+	journal_string(j, reply);
+	journal_string(j, route);
+	seal(j, start, JOURNAL_DONE, 0, 0);
+}
+
+void
+journal_told(struct journal *j, const unsigned char *told, size_t n)
+{
+	size_t start = begin(j), before = j->len;
+
+	for (size_t i = 0; i < n; i++)
+		if (told[i])
+			add_u32(j, i);
+	if (j->len > before)
+		seal(j, start, JOURNAL_TOLD, 0, 0);
+	else
+		j->len = start;
+}
+
+void
+journal_delayed(struct journal *j)
+{
+	seal(j, begin(j), JOURNAL_DELAYED, 0, 0);
+}
+
+void
+journal_route(struct journal *j, struct span route)
+{
+	size_t start = begin(j);
+
+	journal_string(j, route);
+	seal(j, start, JOURNAL_ROUTE, 0, 0);
+}
+
+void
 journal_expand(struct journal *j, uint32_t recipient, uint32_t count, const struct journal *strings)
 {
 	size_t start = begin(j);

@@ -3,6 +3,8 @@
  * Touches the spool and the directory of failures. smtpd, fetcher, router and webd connect to it;
  * it connects to nobody.
  */
+#include <time.h>
+
 #include "common/log.h"
 #include "queue/admin.h"
 #include "queue/server.h"
@@ -49,6 +51,7 @@ main(void)
 	failures = role_required_socket(&role, "failures");
 	sock = role_required_socket(&role, "queue.sock");
 	server_settings(&q, role.settings);
+	tzset(); /* the zone's file is out of reach later */
 	role_confine(&role, CONFINE_FILES);
 	spool_open(&q.spool, spool, failures); /* as our own account, below those two only */
 	spool_lock(&q.spool);		       /* a predecessor may still be ending */

@@ -12,7 +12,8 @@ retry_read(struct retry *r, const struct settings *s)
 	struct span list = span_of(settings_text(s, "timeouts", "Retry Intervals")), word;
 	uint64_t interval;
 
-	*r = (struct retry){.maximum_s = settings_u64(s, "smtpd", "Maximum Retry") * RETRY_UNIT_S};
+	*r = (struct retry){.maximum_s = settings_u64(s, "smtpd", "Maximum Retry") * RETRY_UNIT_S,
+	    .notice_s = settings_u64(s, "smtpd", "Delay Notice")};
 	while (list.len > 0 && r->n < RETRY_INTERVALS_MAX) {
 		span_take(&list, ' ', &word);
 		if (span_u64(word, INTERVAL_MAX_S, &interval) && interval > 0)
@@ -30,6 +31,8 @@ retry_next_s(const struct retry *r, uint64_t attempts, uint64_t now_s, uint64_t 
 	uint64_t i = attempts > 0 ? attempts - 1 : 0, end_s = arrival_s + r->maximum_s;
 	uint64_t next_s = now_s + r->intervals_s[i < r->n ? i : r->n - 1];
 
+	if (r->notice_s > 0 && now_s < arrival_s + r->notice_s && next_s > arrival_s + r->notice_s)
+		next_s = arrival_s + r->notice_s;
 	return next_s > end_s && end_s > now_s ? end_s : next_s;
 }
 

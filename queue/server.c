@@ -136,6 +136,16 @@ add_message(struct queue *q, uint64_t id, const struct spool_name *name)
 	return m;
 }
 
+struct message *
+server_add(struct queue *q, uint64_t id, const struct spool_name *name, uint32_t n_recipients)
+{
+	struct message *m = add_message(q, id, name);
+
+	m->n_recipients = n_recipients;
+	server_schedule(q, m, wall_clock_now());
+	return m;
+}
+
 size_t
 server_recycled(const struct ipc_peer *p)
 {
@@ -422,6 +432,7 @@ envelope_problem(struct slot *s, uint64_t size, uint64_t crc)
 	else if (e.release_s > now_s + RELEASE_MAX_S)
 		why = "it is to be released too late";
 	s->n_recipients = e.n_recipients;
+	s->wants_success = notify_wants_success(&e);
 	s->name =
 	    (struct spool_name){.file = s->name.file, .size = e.message_offset + e.message_size};
 	if (e.release_s > now_s) {
@@ -500,10 +511,9 @@ on_committed(void *arg, struct slot *s)
 	id_map_remove(&q->slots, &s->node);
 	s->kept &= s->error == 0;
 	if (s->error == 0) {
-		m = add_message(q, s->node.id, &s->name);
-		m->n_recipients = s->n_recipients;
+		m = server_add(q, s->node.id, &s->name, s->n_recipients);
 		m->origin = origin;
-		server_schedule(q, m, wall_clock_now());
+		m->wants_success = s->wants_success;
 	}
 	if (p != NULL && s->error == 0)
 		answer_durable(p, s->tag, s->node.id);
@@ -574,10 +584,8 @@ static const struct ipc_server_ops server_ops = {
 void
 server_settings(struct queue *q, const struct settings *s)
 {
-	const char *name = settings_text(s, "mail", "Mail Server");
-
 	retry_read(&q->retry, s);
-	strlcpy(q->server_name, name[0] != '\0' ? name : "localhost", sizeof q->server_name);
+	notify_rules_read(&q->rules, s);
 }
 
 static void
@@ -623,6 +631,7 @@ server_start(struct queue *q, int listen_fd)
 		fatalx("out of memory");
 	q->chores = chores_new(q->base, &q->spool, on_removed, on_settled, q);
 	q->commit = commit_new(q->base, &q->spool, on_committed, on_settled, q);
+	q->limit = bounce_limit_new();
 	q->spares = spares_new(&q->spool, q->chores, on_spare, q);
 	q->server = ipc_server_new(q->base, listen_fd, &server_ops, q);
 }
@@ -636,6 +645,7 @@ server_stop(struct queue *q)
 	commit_free(&q->commit);
 	spares_free(&q->spares);
 	chores_free(&q->chores);
+	bounce_limit_free(&q->limit);
 	feed_free(&q->feed);
 	while ((kept = (struct slot *)id_map_next(&q->kept, NULL)) != NULL) {
 		id_map_remove(&q->kept, &kept->node);

@@ -14,6 +14,7 @@
 #include "common/role.h"
 #include "queue/chores.h"
 #include "queue/commit.h"
+#include "queue/notify.h"
 #include "queue/retry.h"
 #include "queue/schedule.h"
 #include "queue/spares.h"
@@ -26,7 +27,8 @@ struct queue {
 	struct event_base *base;
 	struct spool spool;
 	struct retry retry;
-	char server_name[256]; /* [mail] Mail Server */
+	struct notify_rules rules;
+	struct bounce_limit *limit; /* of the chores' thread */
 	struct id_map messages, slots;
 	struct id_map kept; /* slots of messages that were not tried yet */
 	size_t n_kept;	    /* these, and those whose file is being removed */
@@ -42,7 +44,7 @@ struct queue {
 	struct event *drain_limit, *drain_check;
 };
 
-/* Reads Retry Intervals, Maximum Retry and Mail Server; also for a reload. */
+/* Reads Retry Intervals, Maximum Retry, Mail Server and what notify.h names; also for a reload. */
 void server_settings(struct queue *q, const struct settings *s);
 /* Takes what the spool holds. The spool is open and locked. */
 void server_recover(struct queue *q);
@@ -62,6 +64,9 @@ size_t server_recycled(const struct ipc_peer *p);
 
 void server_status(struct queue *q, json_t *counters);
 
+/* A durable message of this run, with so many recipients, which is due now. */
+struct message *
+server_add(struct queue *q, uint64_t id, const struct spool_name *name, uint32_t n_recipients);
 /* NULL without one. */
 struct message *server_message(const struct queue *q, uint64_t id);
 /* The slot that was kept with a message, or NULL. */

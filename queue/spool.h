@@ -83,6 +83,7 @@ struct slot {
 	uint64_t tag;
 	uint32_t n_recipients;
 	bool committing;
+	bool wants_success;
 };
 STAILQ_HEAD(slot_list, slot);
 TAILQ_HEAD(peer_slots, slot);

@@ -1,7 +1,7 @@
 /*
  * Fails, cuts short, or dies at the 1st, 2nd, 3rd ... file system call of a small day's work, then
  * starts again and looks: what was acknowledged is there exactly, what was refused left nothing,
- * what was not answered is whole or not there.
+ * what was not answered is whole or not there; who sent what failed has a notification of it.
  *
  * The calls are those of the C library, defined here once more: the linker takes ours.
  */
@@ -16,6 +16,9 @@
 #include "queue/conclude.h"
 
 enum fault { NO_FAULT, FAIL_ENOSPC, FAIL_EIO, WRITE_SHORT, DIE };
+
+/* Of three recipients; the number of the message. */
+enum { NULL_SENDER = 5 };
 
 enum call { ANY_CALL, SYNC_FILE, SYNC_DIRECTORY, SYNC_ALL };
 
@@ -142,6 +145,7 @@ struct note {
 	enum { TAKEN, ACCEPTED, REFUSED, DELIVERED } what;
 	uint64_t id;
 	uint32_t recipients;
+	bool null_sender;
 };
 
 static struct {
@@ -151,13 +155,12 @@ static struct {
 	int notes;
 	int answers;
 	bool slot_answered;
-	uint32_t recipients; /* of the message under way */
 } work;
 
 static void
 tell(int what, uint64_t id, uint32_t recipients)
 {
-	struct note n = {what, id, recipients};
+	struct note n = {what, id, recipients, support_sender[0] == '\0'};
 
 	assert_int_equal(write(work.notes, &n, sizeof n), sizeof n);
 }
@@ -165,7 +168,8 @@ tell(int what, uint64_t id, uint32_t recipients)
 static void
 on_durable(void *arg, uint64_t id, int error)
 {
-	tell(error == 0 ? ACCEPTED : REFUSED, id, (uintptr_t)arg);
+	(void)arg;
+	tell(error == 0 ? ACCEPTED : REFUSED, id, 0);
 	work.answers++;
 }
 
@@ -181,14 +185,16 @@ on_slot(void *arg, const struct queue_slot *given, int error)
 		return;
 	}
 	slot = *given;
-	support_envelope(&e, slot.id, (uintptr_t)arg, text);
+	support_sender = (uintptr_t)arg == NULL_SENDER ? "" : "ann@example.org";
+	support_envelope(&e, slot.id, (uintptr_t)arg % 3 + 1, text);
 	tell(TAKEN, slot.id, e.n_recipients);
 	syscall(SYS_pwrite64, slot.fd, text, strlen(text), envelope_size(&e));
-	queue_commit(work.client, &slot, &e, on_durable, arg);
+	queue_commit(work.client, &slot, &e, on_durable, NULL);
 	support_free_envelope(&e);
 }
 
-/* One recipient: delivered. Two: the second is deferred. Three: the first fails. */
+/* One recipient: delivered. Two: the second is deferred. Three: the first fails. A notification is
+ * deferred. */
 static void
 on_due(void *arg, uint64_t id, unsigned attempts, struct span destination, int fd)
 {
@@ -199,10 +205,13 @@ on_due(void *arg, uint64_t id, unsigned attempts, struct span destination, int f
 
 	(void)arg, (void)attempts, (void)destination;
 	if (envelope_read(&e, fd, &storage, &why) == 0) {
-		if (e.n_recipients == 1)
+		if (span_is(e.program, "queue"))
+			r[0].end = END_DEFERRED;
+		else if (e.n_recipients == 1)
 			tell(DELIVERED, id, 1);
 		r[1].end = e.n_recipients == 2 ? END_DEFERRED : END_DONE;
-		r[0].end = e.n_recipients == 3 ? END_FAILED : END_DONE;
+		if (e.n_recipients == 3)
+			r[0].end = END_FAILED;
 		r[0].reply = r[1].reply = span_of("a reply");
 		queue_results(work.feed, id, true, e.n_recipients == 2, r, e.n_recipients);
 		envelope_clear(&e);
@@ -231,7 +240,7 @@ submit(int from, int to)
 	int want = work.answers + to - from;
 
 	for (int i = from; i < to; i++)
-		queue_take(work.client, on_slot, (void *)(uintptr_t)(i % 3 + 1));
+		queue_take(work.client, on_slot, (void *)(uintptr_t)i);
 	while (work.answers < want)
 		event_base_loop(work.f.base, EVLOOP_ONCE);
 }
@@ -274,7 +283,7 @@ run_work(enum fault fault, int at, int notes)
 struct outcome {
 	uint64_t id;
 	uint32_t recipients;
-	bool accepted, refused, delivered;
+	bool accepted, refused, delivered, null_sender, taken;
 };
 
 enum { OUTCOMES_MAX = 64 };
@@ -306,7 +315,11 @@ read_notes(int fd)
 			calls = n.recipients;
 			continue;
 		}
-		outcome_of(n.id)->recipients = n.recipients;
+		if (n.what == TAKEN) {
+			outcome_of(n.id)->recipients = n.recipients;
+			outcome_of(n.id)->null_sender = n.null_sender;
+			outcome_of(n.id)->taken = true;
+		}
 		outcome_of(n.id)->accepted |= n.what == ACCEPTED;
 		outcome_of(n.id)->refused |= n.what == REFUSED;
 		outcome_of(n.id)->delivered |= n.what == DELIVERED;
@@ -355,10 +368,59 @@ expect_whole(struct fixture *f, const struct message *m, const struct outcome *o
 	close(fd);
 }
 
+static bool
+is_outcome(uint64_t id)
+{
+	for (size_t i = 0; i < n_outcomes; i++)
+		if (outcomes[i].id == id)
+			return true;
+	return false;
+}
+
+/* Whole, and about a message of ours. */
+static void
+expect_notice(struct fixture *f, const struct message *m)
+{
+	unsigned char *storage;
+	struct envelope e;
+	const char *why;
+	char *bytes;
+	int fd = conclude_open(&f->q.spool, m, O_RDONLY, &e, &storage, &why);
+
+	assert_int_not_equal(fd, -1);
+	assert_string_equal("", e.reverse_path.len == 0 ? "" : "a sender");
+	assert_true(span_is(e.program, "queue"));
+	assert_int_equal(e.n_recipients, 1);
+	assert_true(span_is(e.recipients[0].address, "ann@example.org"));
+	bytes = xcalloc(1, e.message_size + 1);
+	assert_int_equal(
+	    syscall(SYS_pread64, fd, bytes, e.message_size, e.message_offset), e.message_size);
+	assert_int_equal(crc32(0, (const unsigned char *)bytes, e.message_size), e.message_crc);
+	assert_non_null(strstr(bytes, "Final-Recipient: rfc822; u0@example.org\r\nAction: failed"));
+	assert_non_null(strstr(bytes, text));
+	free(bytes);
+	envelope_clear(&e);
+	free(storage);
+	close(fd);
+}
+
+static size_t
+count_notices(struct fixture *f)
+{
+	size_t n = 0;
+
+	for (struct id_node *node = NULL; (node = id_map_next(&f->q.messages, node)) != NULL;)
+		if (!is_outcome(node->id)) {
+			expect_notice(f, (struct message *)node);
+			n++;
+		}
+	return n;
+}
+
 static void
 check(struct fixture *f)
 {
-	size_t known = 0;
+	size_t known = 0, gone = 0, unsettled = 0, notices;
 
 	support_start(f, "300", "12");
 	for (size_t i = 0; i < n_outcomes; i++) {
@@ -369,12 +431,17 @@ check(struct fixture *f)
 		if (m != NULL) {
 			assert_false(o->refused);
 			expect_whole(f, m, o);
+			unsettled += o->recipients == 3 && !o->null_sender;
 		} else if (o->accepted && !o->delivered) {
 			assert_int_equal(o->recipients, 3);
-			assert_true(is_in_failures(f, o->id));
+			assert_int_equal(is_in_failures(f, o->id), o->null_sender);
+			gone += !o->null_sender;
 		}
 	}
-	assert_int_equal(f->q.messages.n, known);
+	notices = count_notices(f);
+	/* One whose original is still there will come twice. */
+	assert_true(notices >= gone && notices <= gone + unsettled);
+	assert_int_equal(f->q.messages.n, known + notices);
 	assert_int_equal(support_count(f->spool, "incoming"), support_incoming(f->spool));
 	assert_int_equal(support_count(f->spool, "bad"), 0);
 	support_stop(f);

@@ -88,6 +88,12 @@ support_listen(struct fixture *f)
 	return sock;
 }
 
+/* Empty: the null sender. */
+__attribute__((unused)) static const char *support_sender = "ann@example.org";
+/* In seconds; and to one address in an hour. */
+__attribute__((unused)) static const char *support_delay_notice = "14400";
+__attribute__((unused)) static const char *support_maximum_bounces = "100";
+
 static inline void
 support_settings(struct queue *q, const char *intervals, const char *maximum)
 {
@@ -96,6 +102,9 @@ support_settings(struct queue *q, const char *intervals, const char *maximum)
 	settings_add(s, "mail", "Mail Server", "mail.example.org");
 	settings_add(s, "timeouts", "Retry Intervals", intervals);
 	settings_add(s, "smtpd", "Maximum Retry", maximum);
+	settings_add(s, "smtpd", "Delay Notice", support_delay_notice);
+	settings_add(s, "smtpd", "Maximum Bounces", support_maximum_bounces);
+	settings_add(s, "smtpd", "Maximum Bounce Size", "100000");
 	server_settings(q, s);
 	settings_free(&s);
 }
@@ -202,7 +211,7 @@ support_envelope(struct envelope *e, uint64_t id, size_t n, const char *message)
 	    .arrival_us = wall_clock_now(),
 	    .message_size = strlen(message),
 	    .message_crc = crc32(0, (const unsigned char *)message, strlen(message)),
-	    .reverse_path = span_of("ann@example.org"),
+	    .reverse_path = span_of(support_sender),
 	    .program = span_of("smtpd"),
 	    .client_address = span_of("192.0.2.1"),
 	    .client_name = span_of("client.example"),
