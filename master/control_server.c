@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 #include "master/programs.h"
 #include "master/status.h"
 
-enum { WORDS_MAX = 64, CLIENTS_MAX = 256, TEXT_CHUNK_BYTES = 60000 };
+enum { LOGIN_MAX_BYTES = 80, WORDS_MAX = 64, CLIENTS_MAX = 256, TEXT_CHUNK_BYTES = 60000 };
 
 struct control_server {
 	struct supervisor *supervisor;
@@ -37,6 +38,7 @@ struct client {
 	struct control_server *server;
 	struct ipc_channel *channel; /* NULL: it has gone */
 	unsigned requests;
+	char who[LOGIN_MAX_BYTES]; /* "who=NAME" */
 };
 
 struct request {
@@ -313,7 +315,17 @@ run_user(struct request *q, const char *const *words, size_t n)
 static void
 run_queue(struct request *q, const char *const *words, size_t n)
 {
-	pass_on(q, "queue", words, n);
+	const char *all[WORDS_MAX];
+
+	/* Who it is stands first: a word of his own says for whom he acts. */
+	if (n < 2 || n == WORDS_MAX) {
+		answer_error(q, EX_USAGE, "unknown request");
+		return;
+	}
+	memcpy(all, words, 2 * sizeof *all);
+	all[2] = q->client->who;
+	memcpy(all + 3, words + 2, (n - 2) * sizeof *all);
+	pass_on(q, "queue", all, n + 1);
 }
 
 static void
@@ -375,6 +387,18 @@ on_close(void *arg)
 	release_client(cl);
 }
 
+/* The login name, or the number of who has none. */
+static void
+find_who(struct client *cl, uid_t uid)
+{
+	const struct passwd *pw = getpwuid(uid);
+
+	if (pw != NULL)
+		snprintf(cl->who, sizeof cl->who, "who=%s", pw->pw_name);
+	else
+		snprintf(cl->who, sizeof cl->who, "who=user %u", (unsigned)uid);
+}
+
 static void
 on_accept(void *arg, int sock, const struct sockaddr *address, socklen_t length, int kind)
 {
@@ -397,7 +421,9 @@ on_accept(void *arg, int sock, const struct sockaddr *address, socklen_t length,
 	if (uid != 0 && uid != geteuid()) {
 		log_warn("control.sock: user %u was refused", uid);
 		on_close(cl);
+		return;
 	}
+	find_who(cl, uid);
 }
 
 struct control_server *

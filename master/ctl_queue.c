@@ -1,12 +1,104 @@
 /*
- * sambarctl queue: what waits in the spool. queue answers.
+ * sambarctl queue: what waits in the spool. queue answers, a page at a time.
  */
-#include <stdio.h>
-#include <string.h>
+#include "master/ctl_queue.h"
 
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "common/config_values.h"
 #include "common/memory.h"
-#include "master/ctl.h"
+#include "common/span.h"
 #include "master/ctl_table.h"
+
+enum { LIST_DEFAULT = 100, PAGE_MAX = 1000 };
+
+/* ---- requests ---- */
+
+void
+queue_request_start(struct queue_request *r, const char *verb)
+{
+	*r = (struct queue_request){.words = {"queue", verb}, .n = 2};
+}
+
+void
+queue_request_add(struct queue_request *r, const char *key, const char *value)
+{
+	char *word;
+
+	if (r->n == QUEUE_WORDS_MAX - 2)
+		return; /* there are fewer keys */
+	word = xasprintf("%s=%s", key, value);
+	r->words[r->n++] = r->owned[r->n_owned++] = word;
+}
+
+void
+queue_request_clear(struct queue_request *r)
+{
+	while (r->n_owned > 0)
+		free(r->owned[--r->n_owned]);
+}
+
+static int
+add_age(struct queue_request *r, const char *key, const char *value)
+{
+	uint64_t seconds;
+	char text[24];
+
+	if (!config_parse_duration(span_of(value), &seconds) || seconds == 0)
+		return ctl_fail(EX_USAGE, "\"%s\" is no age such as 30m, 4h or 2d", value);
+	snprintf(text, sizeof text, "%" PRIu64, seconds);
+	queue_request_add(r, key, text);
+	return 0;
+}
+
+int
+queue_request_filters(struct queue_request *r, char **args, size_t *n)
+{
+	static const char *const keys[] = {"sender", "recipient", "domain", "reason"};
+	static const char *const ages[] = {"older", "younger"};
+	static const char *const flags[] = {"held", "all"};
+	char option[16];
+	const char *value;
+
+	for (size_t i = 0; i < nitems(keys); i++) {
+		snprintf(option, sizeof option, "--%s", keys[i]);
+		if ((value = ctl_option(args, n, option)) != NULL)
+			queue_request_add(r, keys[i], value);
+	}
+	for (size_t i = 0; i < nitems(ages); i++) {
+		snprintf(option, sizeof option, "--%s", ages[i]);
+		if ((value = ctl_option(args, n, option)) != NULL && add_age(r, ages[i], value))
+			return EX_USAGE;
+	}
+	for (size_t i = 0; i < nitems(flags); i++) {
+		snprintf(option, sizeof option, "--%s", flags[i]);
+		if (ctl_flag(args, n, option))
+			queue_request_add(r, flags[i], "true");
+	}
+	return 0;
+}
+
+int
+queue_request_ask(struct ctl *ctl, const struct queue_request *r, const char *after, json_t **doc)
+{
+	const char *words[QUEUE_WORDS_MAX];
+	size_t n = r->n;
+	char *word = NULL;
+	int code;
+
+	memcpy(words, r->words, sizeof words);
+	if (after != NULL)
+		words[n++] = word = xasprintf("after=%s", after);
+	code = ctl_ask(ctl, false, words, n, doc);
+	free(word);
+	return code;
+}
 
 static void
 print_recipients(const json_t *recipients)
@@ -26,10 +118,19 @@ print_recipients(const json_t *recipients)
 static void
 print_next(const json_t *message)
 {
+	const char *hold = ctl_text(message, "hold");
+	json_int_t release = ctl_number(message, "release");
+
 	if (json_is_true(json_object_get(message, "held")))
-		printf(", held");
+		printf(hold[0] != '\0' ? ", held by %s" : ", held", hold);
+	else if (release > time(NULL))
+		printf(", not before %s", ctl_time(release));
+	else if (strcmp(ctl_text(message, "state"), "waiting") != 0)
+		printf(", %s", ctl_text(message, "state"));
 	else if (ctl_number(message, "next") > 0)
 		printf(", next attempt %s", ctl_time(ctl_number(message, "next")));
+	if (ctl_text(message, "reroute")[0] != '\0')
+		printf(", rerouted to %s", ctl_text(message, "reroute"));
 	putchar('\n');
 }
 
@@ -49,35 +150,110 @@ print_message(const json_t *message)
 		    (long long)total - (long long)json_array_size(recipients));
 }
 
+/* ---- list ---- */
+
+struct listing {
+	const struct ctl *ctl;
+	uint64_t limit; /* messages that are still wanted */
+	size_t shown;
+	json_int_t total;
+	char *next;
+};
+
 static void
-print_list(const json_t *doc)
+print_page(struct listing *l, const json_t *doc)
 {
 	const json_t *messages = json_object_get(doc, "messages"), *message;
-	json_int_t total = ctl_number(doc, "total");
 	size_t i;
 
-	json_array_foreach(messages, i, message) print_message(message);
-	if (total > (json_int_t)json_array_size(messages))
-		printf("%zu of ", json_array_size(messages));
-	printf("%lld message(s)\n", (long long)total);
+	json_array_foreach(messages, i, message)
+	{
+		if (!l->ctl->json) {
+			print_message(message);
+		} else {
+			if (l->shown > 0)
+				puts(",");
+			json_dumpf(message, stdout, JSON_INDENT(2));
+		}
+		l->shown++;
+		l->limit--;
+	}
+	l->total = ctl_number(doc, "total");
+	free(l->next);
+	l->next =
+	    json_is_string(json_object_get(doc, "next")) ? xstrdup(ctl_text(doc, "next")) : NULL;
+}
+
+static void
+print_end(const struct listing *l)
+{
+	if (l->ctl->json && l->next != NULL)
+		printf("], \"total\": %lld, \"next\": \"%s\"}\n", (long long)l->total, l->next);
+	else if (l->ctl->json)
+		printf("], \"total\": %lld, \"next\": null}\n", (long long)l->total);
+	else if (l->next != NULL)
+		printf("%zu message(s) of %lld; more with --limit N or --all\n", l->shown,
+		    (long long)l->total);
+	else if ((json_int_t)l->shown < l->total)
+		printf("%zu message(s) of %lld\n", l->shown, (long long)l->total);
+	else
+		printf("%zu message(s)\n", l->shown);
+}
+
+/* Page by page, each printed as it comes. */
+static int
+list_all(struct ctl *ctl, const struct queue_request *filters, struct listing *l)
+{
+	bool first = true;
+
+	do {
+		struct queue_request r = *filters;
+		char limit[24];
+		json_t *doc;
+		int code;
+
+		snprintf(
+		    limit, sizeof limit, "%" PRIu64, l->limit < PAGE_MAX ? l->limit : PAGE_MAX);
+		r.n_owned = 0; /* those of the other one */
+		queue_request_add(&r, "limit", limit);
+		code = queue_request_ask(ctl, &r, l->next, &doc);
+		queue_request_clear(&r);
+		if (code != 0)
+			return code;
+		if (first && ctl->json)
+			fputs("{\"messages\": [", stdout);
+		first = false;
+		print_page(l, doc);
+		json_decref(doc);
+	} while (l->next != NULL && l->limit > 0);
+	print_end(l);
+	return fflush(stdout) == 0 ? 0 : ctl_fail(EX_IOERR, "standard output: %m");
 }
 
 static int
 list(struct ctl *ctl, char **args, size_t n)
 {
-	static const char *const words[] = {"queue", "list"};
-	json_t *doc;
-	int code = ctl_ask(ctl, false, words, nitems(words), &doc);
+	struct listing l = {.ctl = ctl, .limit = LIST_DEFAULT};
+	const char *limit = ctl_option(args, &n, "--limit");
+	struct queue_request r;
+	int code;
 
-	(void)args, (void)n;
-	if (code != 0)
-		return code;
-	if (ctl->json)
-		return ctl_print_json(doc);
-	print_list(doc);
-	json_decref(doc);
-	return 0;
+	if (ctl_flag(args, &n, "--all"))
+		l.limit = UINT64_MAX;
+	if (limit != NULL && (!span_u64(span_of(limit), UINT32_MAX, &l.limit) || l.limit == 0))
+		return ctl_fail(EX_USAGE, "\"%s\" is no number of messages", limit);
+	queue_request_start(&r, "list");
+	code = queue_request_filters(&r, args, &n);
+	if (code == 0 && n > 0)
+		code = ctl_misuse(ctl, args, n, 0);
+	if (code == 0)
+		code = list_all(ctl, &r, &l);
+	queue_request_clear(&r);
+	free(l.next);
+	return code;
 }
+
+/* ---- show ---- */
 
 /* Seconds since 1970. */
 static bool
@@ -104,12 +280,16 @@ print_field(const json_t *doc, const char *key, const json_t *value)
 static int
 show(struct ctl *ctl, char **args, size_t n)
 {
-	const char *words[] = {"queue", "show", args[0]};
+	struct queue_request r;
 	json_t *doc, *value;
 	const char *key;
-	int code = ctl_ask(ctl, false, words, nitems(words), &doc);
+	int code;
 
 	(void)n;
+	queue_request_start(&r, "show");
+	queue_request_add(&r, "ids", args[0]);
+	code = queue_request_ask(ctl, &r, NULL, &doc);
+	queue_request_clear(&r);
 	if (code != 0)
 		return code;
 	if (ctl->json)
@@ -124,7 +304,11 @@ show(struct ctl *ctl, char **args, size_t n)
 int
 ctl_queue(struct ctl *ctl, char **args, size_t n)
 {
-	static const struct ctl_verb verbs[] = {{"list", 0, 0, list}, {"show", 1, 1, show}};
+	static const struct ctl_verb verbs[] = {{"list", 0, SIZE_MAX, list}, {"show", 1, 1, show},
+	    {"hold", 1, SIZE_MAX, ctl_queue_hold}, {"release", 1, SIZE_MAX, ctl_queue_release},
+	    {"retry", 1, SIZE_MAX, ctl_queue_retry}, {"flush", 0, 1, ctl_queue_flush},
+	    {"remove", 1, SIZE_MAX, ctl_queue_remove}, {"bounce", 1, SIZE_MAX, ctl_queue_bounce},
+	    {"reroute", 2, SIZE_MAX, ctl_queue_reroute}};
 
 	return ctl_verb(ctl, verbs, nitems(verbs), args, n);
 }

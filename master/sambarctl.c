@@ -55,8 +55,25 @@ static const struct ctl_command commands[] = {
     {"forward", "list [--json]\nset NAME TARGET ...\ndel NAME",
 	"where the mail of an account goes instead", "Kept in [forward] of config/mail.ini.\n",
 	false, ctl_forward},
-    {"queue", "list [--json]\nshow ID [--json]", "messages that wait for their delivery", "", false,
-	ctl_queue},
+    {"queue",
+	"list [FILTER ...] [--limit N | --all] [--json]\nshow ID [--json]\n"
+	"hold WHICH [--why TEXT] [--by WHO]\nrelease WHICH\nretry WHICH\nflush [DOMAIN]\n"
+	"remove WHICH [--why TEXT]\nbounce WHICH [--why TEXT]\n"
+	"reroute HOST[:PORT]|none WHICH",
+	"messages that wait for their delivery",
+	"WHICH are queue ids, or filters that all must fit, or --all:\n"
+	"--sender PATTERN, --recipient PATTERN, --domain PATTERN   with *; <> is the null sender\n"
+	"--older AGE, --younger AGE   as 30m, 4h, 2d\n"
+	"--reason TEXT   occurs in why it waits\n"
+	"--held          only what is held\n"
+	"hold     it waits until it is released\n"
+	"retry    it is due now, also before the time that its sender wanted\n"
+	"flush    all is due now, or what is for DOMAIN\n"
+	"remove   without a word to its sender; bounce tells him\n"
+	"reroute  the host that takes it, whatever DNS and configuration say\n"
+	"A message that is being delivered is dealt with when that attempt has ended.\n"
+	"Changes take --json, too.\n",
+	false, ctl_queue},
     {"explain", "--from ADDRESS --to ADDRESS --ip IP [--user USER] [--listener KEY] [--json]",
 	"who may send what to whom, and where it would go",
 	"Asks the running programs for each rule, and sends nothing.\n"

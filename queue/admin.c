@@ -1,6 +1,8 @@
 /*
- * Answers sambarctl: queue list, queue show ID. Envelopes are read in a helper thread, some at a
- * time, so that a long list disturbs nobody. Reads spool files.
+ * Answers sambarctl: lists, and orders about messages. A request goes through the messages in the
+ * order of their ids, as many as fit into one answer; sambarctl asks for the rest with a cursor.
+ * Envelopes are read in a helper thread, some at a time, so that a long list disturbs nobody, and
+ * the files of the messages that an order changes are written before the next ones are looked at.
  */
 #include "queue/admin.h"
 
@@ -10,160 +12,111 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/address.h"
 #include "common/memory.h"
 #include "common/queue_id.h"
+#include "queue/admin_doc.h"
+#include "queue/admin_filter.h"
 #include "queue/conclude.h"
+#include "queue/feed.h"
+#include "queue/order.h"
 
-/* The oldest so many are listed; "total" says how many there are. */
-/* LIST_ALL_RECIPIENTS_MAX: of all messages of a list together; each shows one at least. */
 enum {
-	LIST_MAX = 10000,
-	LIST_RECIPIENTS_MAX = 100,
-	LIST_ALL_RECIPIENTS_MAX = 20000,
-	LIST_EACH = 64
+	LIST_DEFAULT = 100,
+	LIST_MAX = 1000,	     /* messages in one answer */
+	LIST_RECIPIENTS_MAX = 20000, /* of all of them; each shows one at least */
+	EXAMINE_MAX = 10000,	     /* messages that one answer is about */
+	EXAMINE_BOUNCES_MAX = 500,   /* each may need a sync */
+	SLICE = 64,
+	ROUNDS_MAX = 4,
+	WHY_MAX_BYTES = 500
 };
 
-struct listing {
+enum look { NO_MATCH, MATCH, MISSED };
+
+struct sweep {
 	struct job job;
 	struct queue *queue;
 	uint64_t tag;
-	size_t room; /* recipients that may still be shown */
-	uint64_t *ids;
-	size_t n_ids, total, at;
-	bool sorted, full;
-	struct message some[LIST_EACH]; /* copies */
+	bool is_list, full; /* full: one message, with all that is known */
+	struct admin_filter filter;
+	struct order *order; /* NULL for a list */
+	uint64_t after, limit, now_us;
+	uint64_t *ids; /* a heap, the largest first, until it is sorted */
+	size_t n_ids, at, most;
+	bool sorted;
+	size_t room, unknown;
+	struct message some[SLICE]; /* copies */
+	enum look looks[SLICE];
 	size_t n_some;
+	unsigned rounds; /* in which some were missed */
+	uint64_t last;	 /* examined */
 	json_t *messages;
 };
 
-/* ---- documents ---- */
+/* ---- which messages ---- */
 
-/* A stranger's text that is no UTF-8 has its 8-bit bytes replaced. */
-static json_t *
-text(struct span s)
+static void
+sift_down(uint64_t *heap, size_t n, size_t i)
 {
-	json_t *value = json_stringn(s.at, s.len);
-	char *copy;
+	for (size_t child; (child = 2 * i + 1) < n; i = child) {
+		uint64_t id = heap[i];
 
-	if (value != NULL)
-		return value;
-	if ((copy = malloc(s.len + 1)) == NULL)
-		return json_null();
-	for (size_t i = 0; i < s.len; i++)
-		copy[i] = (unsigned char)s.at[i] < 0x80 ? s.at[i] : '?';
-	value = json_stringn(copy, s.len);
-	free(copy);
-	return value;
-}
-
-static const char *
-status_word(enum recipient_status status)
-{
-	switch (status) {
-	case RECIPIENT_PENDING:
-		return "pending";
-	case RECIPIENT_DONE:
-		return "done";
-	case RECIPIENT_FAILED:
-		return "failed";
-	case RECIPIENT_EXPANDED:
-		return "expanded";
+		child += child + 1 < n && heap[child + 1] > heap[child];
+		if (heap[child] <= id)
+			return;
+		heap[i] = heap[child];
+		heap[child] = id;
 	}
-	return "?";
 }
 
-static const char *
-state_word(const struct message *m)
+/* The `most` smallest ids stay. */
+static void
+keep_id(struct sweep *w, uint64_t id)
 {
-	switch ((enum message_state)m->state) {
-	case MESSAGE_WAITING:
-		return "waiting";
-	case MESSAGE_HELD:
-		return "held";
-	case MESSAGE_PARKED:
-		return "parked";
-	case MESSAGE_LOADING:
-	case MESSAGE_IN_HAND:
-		return "in hand";
-	case MESSAGE_CONCLUDING:
-		return "concluding";
+	if (w->n_ids < w->most) {
+		w->ids[w->n_ids++] = id;
+		if (w->n_ids == w->most)
+			for (size_t i = w->most / 2 + 1; i-- > 0;)
+				sift_down(w->ids, w->n_ids, i);
+	} else if (id < w->ids[0]) {
+		w->ids[0] = id;
+		sift_down(w->ids, w->n_ids, 0);
 	}
-	return "?";
-}
-
-static json_t *
-recipient_doc(const struct recipient *r, bool full)
-{
-	json_t *doc = json_object();
-
-	json_object_set_new(doc, "to", text(r->address));
-	json_object_set_new(doc, "status", json_string(status_word(r->status)));
-	json_object_set_new(doc, "reply", text(r->reply));
-	if (!full)
-		return doc;
-	json_object_set_new(doc, "route", text(r->route));
-	json_object_set_new(doc, "original", text(r->original));
-	json_object_set_new(doc, "notify", json_integer(r->notify));
-	json_object_set_new(doc, "parent", r->parent == -1 ? json_null() : json_integer(r->parent));
-	return doc;
-}
-
-static json_t *
-recipients_doc(const struct envelope *e, bool full, size_t n)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, recipient_doc(&e->recipients[i], full));
-	return list;
 }
 
 static void
-add_all_fields(json_t *doc, const struct message *m, const struct envelope *e)
+choose(struct sweep *w)
 {
-	json_object_set_new(doc, "state", json_string(state_word(m)));
-	json_object_set_new(doc, "release", json_integer(m->name.release_s));
-	json_object_set_new(doc, "submitter", text(e->submitter));
-	json_object_set_new(doc, "program", text(e->program));
-	json_object_set_new(doc, "client_address", text(e->client_address));
-	json_object_set_new(doc, "client_name", text(e->client_name));
-	json_object_set_new(doc, "protocol", text(e->protocol));
-	json_object_set_new(doc, "envid", text(e->envid));
-	json_object_set_new(doc, "ret", json_integer(e->ret));
-	json_object_set_new(doc, "8bitmime", json_boolean(e->flags & ENVELOPE_8BITMIME));
-	json_object_set_new(doc, "smtputf8", json_boolean(e->flags & ENVELOPE_SMTPUTF8));
-	json_object_set_new(doc, "tls", json_boolean(e->flags & ENVELOPE_TLS));
-	json_object_set_new(doc, "authenticated", json_boolean(e->flags & ENVELOPE_AUTHENTICATED));
-	json_object_set_new(doc, "hold", text(e->hold));
-	json_object_set_new(doc, "last_reply", text(e->last_reply));
+	const struct id_map *all = &w->queue->messages;
+	bool sparse = admin_filter_needs_envelope(&w->filter) || !w->is_list;
+	struct id_node *node = NULL;
+
+	/* One more than is shown tells whether there are more. */
+	w->most = sparse ? EXAMINE_MAX : w->limit + 1;
+	if (w->order != NULL && w->order->kind == ORDER_BOUNCE)
+		w->most = EXAMINE_BOUNCES_MAX;
+	w->ids = xmalloc(w->most * sizeof *w->ids);
+	while ((node = id_map_next(all, node)) != NULL)
+		if (node->id > w->after &&
+		    admin_filter_may_match(&w->filter, (struct message *)node, w->now_us))
+			keep_id(w, node->id);
 }
 
-static json_t *
-message_doc(const struct message *m, const struct envelope *e, bool full, size_t *room)
+/* All that were named, even when they are not there. */
+static void
+choose_named(struct sweep *w)
 {
-	size_t n = e->n_recipients;
-	json_t *doc = json_object();
-	char id[QUEUE_ID_TEXT_SIZE];
+	size_t first = 0;
 
-	queue_id_print(m->node.id, id);
-	json_object_set_new(doc, "id", json_string(id));
-	json_object_set_new(doc, "size", json_integer(e->message_size));
-	json_object_set_new(doc, "arrival", json_integer(e->arrival_us / 1000000));
-	json_object_set_new(doc, "from", text(e->reverse_path));
-	json_object_set_new(doc, "attempts", json_integer(m->name.attempts));
-	json_object_set_new(doc, "next", json_integer(m->name.next_s));
-	json_object_set_new(doc, "held", json_boolean(m->name.held));
-	if (full)
-		add_all_fields(doc, m, e);
-	if (!full && n > LIST_RECIPIENTS_MAX)
-		n = LIST_RECIPIENTS_MAX;
-	if (n > *room)
-		n = *room > 0 ? *room : 1;
-	*room -= n < *room ? n : *room;
-	json_object_set_new(doc, "recipients", recipients_doc(e, full, n));
-	if (n < e->n_recipients)
-		json_object_set_new(doc, "recipients_total", json_integer(e->n_recipients));
-	return doc;
+	while (first < w->filter.n_ids && w->filter.ids[first] <= w->after)
+		first++;
+	w->n_ids = w->filter.n_ids - first;
+	w->most = SIZE_MAX;
+	w->ids = xmalloc((w->n_ids + 1) * sizeof *w->ids);
+	if (w->n_ids > 0)
+		memcpy(w->ids, w->filter.ids + first, w->n_ids * sizeof *w->ids);
+	w->sorted = true;
 }
 
 /* ---- in the helper thread ---- */
@@ -177,127 +130,377 @@ compare_ids(const void *a, const void *b)
 }
 
 static void
-add_document(struct listing *l, const struct message *m)
+look(struct sweep *w, size_t i)
 {
+	const struct message *m = &w->some[i];
 	unsigned char *storage;
 	struct envelope e;
 	const char *why;
-	int fd = conclude_open(&l->queue->spool, m, O_RDONLY, &e, &storage, &why);
+	int fd = conclude_open(&w->queue->spool, m, O_RDONLY, &e, &storage, &why);
 
+	w->looks[i] = MISSED;
 	if (fd == -1)
-		return; /* gone meanwhile; or not sound, which its next attempt finds out */
-	json_array_append_new(l->messages, message_doc(m, &e, l->full, &l->room));
+		return; /* gone, or elsewhere now; or not sound, which its next attempt finds */
+	w->looks[i] = admin_filter_matches(&w->filter, &e, w->now_us) ? MATCH : NO_MATCH;
+	if (w->looks[i] == MATCH && w->is_list && json_array_size(w->messages) < w->limit)
+		json_array_append_new(w->messages, admin_message_doc(m, &e, w->full, &w->room));
 	envelope_clear(&e);
 	free(storage);
 	closefd(&fd);
 }
 
+static bool
+is_full(const struct sweep *w)
+{
+	return w->is_list && json_array_size(w->messages) >= w->limit;
+}
+
 static void
 work(struct job *job)
 {
-	struct listing *l = (struct listing *)job;
+	struct sweep *w = (struct sweep *)job;
 
-	if (!l->sorted && l->n_ids > 0) {
-		qsort(l->ids, l->n_ids, sizeof *l->ids, compare_ids);
-		if (l->n_ids > LIST_MAX)
-			l->n_ids = LIST_MAX;
+	if (!w->sorted && w->n_ids > 0)
+		qsort(w->ids, w->n_ids, sizeof *w->ids, compare_ids);
+	w->sorted = true;
+	for (size_t i = 0; i < w->n_some; i++) {
+		w->looks[i] = MATCH;
+		if (w->is_list || admin_filter_needs_envelope(&w->filter))
+			look(w, i);
+		w->last = w->some[i].node.id;
+		if (is_full(w)) {
+			w->n_some = i + 1;
+			break;
+		}
 	}
-	l->sorted = true;
-	for (size_t i = 0; i < l->n_some; i++)
-		add_document(l, &l->some[i]);
+}
+
+/* What an order has changed survives a power cut when it is answered. */
+static void
+sync_work(struct job *job)
+{
+	struct sweep *w = (struct sweep *)job;
+
+	(void)spool_sync_all(&w->queue->spool); /* a failure is seen by the next commit */
+}
+
+/* ---- answers ---- */
+
+static void
+free_sweep(struct sweep *w)
+{
+	json_decref(w->messages);
+	admin_filter_clear(&w->filter);
+	order_release(&w->order);
+	free(w->ids);
+	free(w);
+}
+
+static json_t *
+id_doc(uint64_t id)
+{
+	char text[QUEUE_ID_TEXT_SIZE];
+
+	queue_id_print(id, text);
+	return json_string(text);
+}
+
+/* Where the next answer begins, or null. */
+static json_t *
+next_doc(const struct sweep *w)
+{
+	bool more = w->at < w->n_ids || w->n_ids == w->most || w->last < w->ids[w->n_ids - 1];
+
+	return w->n_ids > 0 && w->last != 0 && more ? id_doc(w->last) : json_null();
+}
+
+static json_t *
+list_doc(const struct sweep *w)
+{
+	return json_pack("{s:O, s:I, s:o}", "messages", w->messages, "total",
+	    (json_int_t)w->queue->messages.n, "next", next_doc(w));
+}
+
+static json_t *
+order_doc(const struct sweep *w)
+{
+	const struct order *o = w->order;
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "done", (json_int_t)o->done, "waiting",
+	    (json_int_t)o->waiting, "skipped", (json_int_t)o->skipped, "failed",
+	    (json_int_t)o->failed, "unknown", (json_int_t)w->unknown, "next", next_doc(w));
+}
+
+static void
+reply(struct sweep *w)
+{
+	struct role *role = w->queue->role;
+
+	if (w->order != NULL)
+		role_admin_reply(role, w->tag, EX_OK, order_doc(w));
+	else if (!w->full)
+		role_admin_reply(role, w->tag, EX_OK, list_doc(w));
+	else if (json_array_size(w->messages) == 1)
+		role_admin_reply(role, w->tag, EX_OK, json_incref(json_array_get(w->messages, 0)));
+	else
+		role_admin_error(role, w->tag, EX_NOINPUT, "the message cannot be read");
+	free_sweep(w);
 }
 
 /* ---- in the loop ---- */
 
 static void
-reply(struct listing *l)
+on_synced(struct job *job)
 {
-	struct role *role = l->queue->role;
+	reply((struct sweep *)job);
+}
 
-	if (!l->full)
-		role_admin_reply(role, l->tag, EX_OK,
-		    json_pack(
-			"{s:O, s:I}", "messages", l->messages, "total", (json_int_t)l->total));
-	else if (json_array_size(l->messages) == 1)
-		role_admin_reply(role, l->tag, EX_OK, json_incref(json_array_get(l->messages, 0)));
-	else
-		role_admin_error(role, l->tag, EX_NOINPUT, "the message cannot be read");
-	json_decref(l->messages);
-	free(l->ids);
-	free(l);
+static void
+finish(struct sweep *w)
+{
+	if (w->order == NULL || w->order->kind == ORDER_FLUSH) {
+		reply(w);
+		return;
+	}
+	/* Behind the changes, so that they are counted. */
+	w->job = (struct job){.work = sync_work, .done = on_synced};
+	worker_push(chores_worker(w->queue->chores), &w->job, false);
+}
+
+static void
+give_orders(struct sweep *w)
+{
+	struct message *m;
+
+	for (size_t i = 0; i < w->n_some; i++)
+		if (w->looks[i] == MATCH &&
+		    (m = server_message(w->queue, w->some[i].node.id)) != NULL)
+			order_give(w->queue, m, w->order);
+}
+
+/* Those whose files were being renamed are looked at once more. */
+static void
+choose_missed(struct sweep *w)
+{
+	size_t n = 0;
+	struct message *m;
+
+	for (size_t i = 0; i < w->n_some && w->rounds < ROUNDS_MAX; i++)
+		if (w->looks[i] == MISSED &&
+		    (m = server_message(w->queue, w->some[i].node.id)) != NULL)
+			w->some[n++] = *m;
+	w->n_some = n;
+	w->rounds = n > 0 ? w->rounds + 1 : 0;
+}
+
+static void
+choose_next(struct sweep *w)
+{
+	struct message *m;
+
+	for (; w->at < w->n_ids && w->n_some < SLICE && !is_full(w); w->at++) {
+		m = server_message(w->queue, w->ids[w->at]);
+		w->unknown += m == NULL && w->filter.ids != NULL;
+		if (m != NULL && admin_filter_may_match(&w->filter, m, w->now_us))
+			w->some[w->n_some++] = *m;
+		else if (w->n_some == 0)
+			w->last = w->ids[w->at];
+	}
 }
 
 static void
 on_done(struct job *job)
 {
-	struct listing *l = (struct listing *)job;
-	struct queue *q = l->queue;
-	struct message *m;
+	struct sweep *w = (struct sweep *)job;
+	struct queue *q = w->queue;
 
-	l->n_some = 0;
-	for (; l->at < l->n_ids && l->n_some < LIST_EACH; l->at++)
-		if ((m = server_message(q, l->ids[l->at])) != NULL)
-			l->some[l->n_some++] = *m;
-	if (l->n_some > 0)
-		worker_push(chores_worker(q->chores), &l->job, false);
+	if (w->order != NULL)
+		give_orders(w);
+	choose_missed(w);
+	if (w->n_some == 0)
+		choose_next(w);
+	if (w->n_some > 0)
+		worker_push(chores_worker(q->chores), &w->job, false);
 	else
-		reply(l);
+		finish(w);
 }
 
 static void
-start(struct queue *q, uint64_t tag, uint64_t *ids, size_t n, bool full)
+start(struct sweep *w)
 {
-	struct listing *l = xmalloc(sizeof *l);
+	w->now_us = wall_clock_now();
+	w->room = LIST_RECIPIENTS_MAX;
+	w->messages = json_array();
+	w->job = (struct job){.work = work, .done = on_done};
+	if (w->filter.ids != NULL)
+		choose_named(w);
+	else
+		choose(w);
+	worker_push(chores_worker(w->queue->chores), &w->job, false);
+}
 
-	*l = (struct listing){.room = LIST_ALL_RECIPIENTS_MAX,
-	    .job = {.work = work, .done = on_done},
-	    .queue = q,
-	    .tag = tag,
-	    .ids = ids,
-	    .n_ids = n,
-	    .total = n,
-	    .full = full,
-	    .messages = json_array()};
-	worker_push(chores_worker(q->chores), &l->job, false);
+/* ---- requests ---- */
+
+static const struct admin_verb {
+	const char *word;
+	int order; /* enum order_kind; -1: none */
+} verbs[] = {{"list", -1}, {"show", -1}, {"hold", ORDER_HOLD}, {"release", ORDER_RELEASE},
+    {"retry", ORDER_RETRY}, {"flush", ORDER_FLUSH}, {"remove", ORDER_REMOVE},
+    {"bounce", ORDER_BOUNCE}, {"reroute", ORDER_REROUTE}};
+
+/* The words that are no filter. */
+struct options {
+	const char *who, *why, *to;
+};
+
+static const char *
+value_of(const char *word, const char *key)
+{
+	size_t n = strlen(key);
+
+	return strncmp(word, key, n) == 0 && word[n] == '=' ? word + n + 1 : NULL;
+}
+
+static bool
+take_number(struct sweep *w, const char *word, const char **why)
+{
+	const char *value;
+
+	if ((value = value_of(word, "limit")) != NULL) {
+		if (!span_u64(span_of(value), LIST_MAX, &w->limit) || w->limit == 0)
+			*why = "a page has 1 to 1000 messages";
+		return true;
+	}
+	if ((value = value_of(word, "after")) != NULL) {
+		if (!queue_id_parse(span_of(value), &w->after))
+			*why = "a queue id has 9 letters and digits";
+		return true;
+	}
+	return false;
+}
+
+/* NULL, or what is wrong with it. */
+static const char *
+take_word(struct sweep *w, struct options *o, const char *word)
+{
+	const struct {
+		const char *key;
+		const char **out;
+	} texts[] = {{"who", &o->who}, {"why", &o->why}, {"to", &o->to}};
+	const char *why = NULL, *value;
+
+	for (size_t i = 0; i < nitems(texts); i++)
+		if ((value = value_of(word, texts[i].key)) != NULL) {
+			*texts[i].out = value;
+			return strlen(value) > WHY_MAX_BYTES ? "a text is too long" : NULL;
+		}
+	if (take_number(w, word, &why))
+		return why;
+	switch (admin_filter_take(&w->filter, word, &why)) {
+	case 0:
+		return "queue does not know such an option";
+	case 1:
+		return NULL;
+	}
+	return why;
+}
+
+/* "host", "host:port" or "[address]:port"; empty for none. */
+static bool
+is_route(const char *text)
+{
+	struct span host = span_of(text), port = {"", 0};
+	const char *colon = memrchr(host.at, ':', host.len);
+	uint64_t number;
+
+	if (host.len == 0)
+		return true;
+	if (colon != NULL && (host.at[0] != '[' || colon[-1] == ']')) {
+		port = (struct span){colon + 1, host.at + host.len - colon - 1};
+		host.len = colon - host.at;
+		if (!span_u64(port, 65535, &number) || number == 0)
+			return false;
+	}
+	return address_is_domain(host) || address_is_literal(host);
+}
+
+static char *
+copy_of(const char *text)
+{
+	return text != NULL && text[0] != '\0' ? xstrdup(text) : NULL;
+}
+
+static const char *
+prepare_order(struct sweep *w, const struct options *o, int kind)
+{
+	if (!admin_filter_is_set(&w->filter) && kind != ORDER_FLUSH)
+		return "it must be said which messages: ids, filters, or all";
+	if (kind == ORDER_REROUTE && (o->to == NULL || !is_route(o->to)))
+		return "a route is a host, host:port or [address]:port";
+	w->order = order_new((enum order_kind)kind, copy_of(o->who), copy_of(o->why),
+	    kind == ORDER_REROUTE ? xstrdup(o->to) : NULL);
+	return NULL;
+}
+
+static const char *
+prepare_show(struct sweep *w)
+{
+	w->full = true;
+	w->limit = 1;
+	if (w->filter.n_ids != 1)
+		return "one message can be shown";
+	return NULL;
+}
+
+static const char *
+prepare(struct sweep *w, const struct admin_verb *verb, char **words, size_t n)
+{
+	struct options o = {0};
+	const char *why = NULL;
+
+	for (size_t i = 0; i < n && why == NULL; i++)
+		why = take_word(w, &o, words[i]);
+	if (why == NULL && verb->order != -1)
+		why = prepare_order(w, &o, verb->order);
+	if (why == NULL && strcmp(verb->word, "show") == 0)
+		why = prepare_show(w);
+	return why;
 }
 
 static void
-list(struct queue *q, uint64_t tag)
+run(struct queue *q, uint64_t tag, const struct admin_verb *verb, char **words, size_t n)
 {
-	uint64_t *ids = xmalloc(q->messages.n * sizeof *ids);
-	size_t n = 0;
+	struct sweep *w = xcalloc(1, sizeof *w);
+	const char *why;
 
-	for (struct id_node *node = NULL; (node = id_map_next(&q->messages, node)) != NULL;)
-		ids[n++] = node->id;
-	start(q, tag, ids, n, false);
-}
-
-static void
-show(struct queue *q, uint64_t tag, const char *word)
-{
-	uint64_t id, *ids;
-
-	if (!queue_id_parse(span_of(word), &id)) {
-		role_admin_error(q->role, tag, EX_DATAERR, "a queue id has 9 letters and digits");
+	w->queue = q;
+	w->tag = tag;
+	w->is_list = verb->order == -1;
+	w->limit = LIST_DEFAULT;
+	why = prepare(w, verb, words, n);
+	if (why != NULL) {
+		role_admin_error(q->role, tag, EX_DATAERR, "%s", why);
+		free_sweep(w);
 		return;
 	}
-	if (server_message(q, id) == NULL) {
-		role_admin_error(
-		    q->role, tag, EX_NOINPUT, "no message %s is in the queue", queue_id_text(id));
+	if (w->full && server_message(q, w->filter.ids[0]) == NULL) {
+		role_admin_error(q->role, tag, EX_NOINPUT, "no message %s is in the queue",
+		    queue_id_text(w->filter.ids[0]));
+		free_sweep(w);
 		return;
 	}
-	ids = xmalloc(sizeof *ids);
-	*ids = id;
-	start(q, tag, ids, 1, true);
+	if (verb->order == ORDER_FLUSH && w->after == 0)
+		feed_flush(q->feed, span_of(w->filter.domain != NULL ? w->filter.domain : ""));
+	start(w);
 }
 
 void
 admin_request(struct queue *q, uint64_t tag, char **words, size_t n)
 {
-	if (n == 2 && strcmp(words[0], "queue") == 0 && strcmp(words[1], "list") == 0)
-		list(q, tag);
-	else if (n == 3 && strcmp(words[0], "queue") == 0 && strcmp(words[1], "show") == 0)
-		show(q, tag, words[2]);
-	else
-		role_admin_error(q->role, tag, EX_USAGE, "queue knows list and show ID");
+	for (size_t i = 0; i < nitems(verbs) && n >= 2; i++)
+		if (strcmp(words[0], "queue") == 0 && strcmp(words[1], verbs[i].word) == 0) {
+			run(q, tag, &verbs[i], words + 2, n - 2);
+			return;
+		}
+	role_admin_error(q->role, tag, EX_USAGE, "queue does not know this request");
 }

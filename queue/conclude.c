@@ -123,11 +123,10 @@ write_status(struct conclusion *c, int fd, const unsigned char *status)
 	return changed ? spool_pwrite(fd, first, n_first, ENVELOPE_HEADER_BYTES) : 0;
 }
 
-/* Behind the sound records; a torn one goes. On failure nothing of it stays. */
-static int
-append(struct conclusion *c, int fd, const struct journal *j)
+int
+conclude_append(int fd, const struct envelope *e, const struct journal *j)
 {
-	uint64_t at = c->name.size + c->envelope.journal_len;
+	uint64_t at = e->message_offset + e->message_size + e->journal_len;
 	struct stat st;
 	int saved;
 
@@ -137,7 +136,7 @@ append(struct conclusion *c, int fd, const struct journal *j)
 		return -1;
 	if ((uint64_t)st.st_size > at && ftruncate(fd, at) == -1)
 		return -1;
-	if (c->envelope.journal_len + j->len > ENVELOPE_JOURNAL_MAX_BYTES) {
+	if (e->journal_len + j->len > ENVELOPE_JOURNAL_MAX_BYTES) {
 		errno = EFBIG;
 		return -1;
 	}
@@ -210,7 +209,7 @@ record(struct conclusion *c, int fd)
 	if (!c->hand->interrupted)
 		journal_attempt(&j, c->name.attempts, c->name.next_s,
 		    roomy ? hand_last_reply(c->hand) : span_of(""));
-	rv = append(c, fd, &j);
+	rv = conclude_append(fd, &c->envelope, &j);
 	if (write_status(c, fd, c->hand->status) == -1)
 		rv = -1;
 	if (rv == 0 && c->hand->has_expanded && fdatasync(fd) == -1)
@@ -258,7 +257,7 @@ give_up(struct conclusion *c, int fd)
 	/* Without room for the reasons they fail all the same. */
 	rv = write_status(c, fd, status);
 	if (rv == 0)
-		(void)append(c, fd, &j);
+		(void)conclude_append(fd, &c->envelope, &j);
 	journal_clear(&j);
 	free(status);
 	return rv == 0 ? read_again(c, fd) : -1;
@@ -286,7 +285,7 @@ record_told(void *arg, const struct journal *j)
 {
 	struct recording *r = arg;
 
-	return append(r->conclusion, r->fd, j);
+	return conclude_append(r->fd, &r->conclusion->envelope, j);
 }
 
 static int

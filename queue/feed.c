@@ -16,6 +16,7 @@
 #include "common/queue_id.h"
 #include "queue/conclude.h"
 #include "queue/hand.h"
+#include "queue/order.h"
 #include "queue/parking.h"
 #include "queue/queue.h"
 
@@ -55,7 +56,7 @@ retry_later(struct queue *q, struct message *m)
 {
 	m->n_recipients = 0;
 	server_unkeep(q, m);
-	server_schedule(q, m, wall_clock_now() + q->retry.intervals_s[0] * 1000000);
+	server_wait(q, m, wall_clock_now() + q->retry.intervals_s[0] * 1000000);
 }
 
 /* Set aside or vanished; what could not be moved is looked at again later, and not lost. */
@@ -107,7 +108,7 @@ log_given_up(const struct conclusion *c)
 {
 	const char *id = queue_id_text(c->message->node.id);
 
-	for (size_t i = 0; i < c->hand->n && i < c->envelope.n_recipients; i++) {
+	for (size_t i = 0; c->hand != NULL && i < c->hand->n && i < c->envelope.n_recipients; i++) {
 		const struct recipient *r = &c->envelope.recipients[i];
 
 		if (r->status == RECIPIENT_FAILED && c->hand->status[i] == RECIPIENT_PENDING)
@@ -124,7 +125,7 @@ log_again(const struct conclusion *c)
 	if (c->error != 0)
 		log_warn(
 		    "%s cannot be written: %s", id, c->why != NULL ? c->why : strerror(c->error));
-	if (!c->hand->interrupted)
+	if (c->hand != NULL && !c->hand->interrupted)
 		log_info("%s deferred attempts=%u next=%llu", id, c->name.attempts,
 		    (unsigned long long)c->due_s);
 }
@@ -152,9 +153,11 @@ wait_again(struct feed *f, struct conclusion *c)
 	struct lot *lot = lot_of_hand(f, c->hand);
 
 	if (lot == NULL || c->error != 0) {
-		server_schedule(f->queue, c->message, c->due_s * 1000000);
+		server_wait(f->queue, c->message, c->due_s * 1000000);
 		return;
 	}
+	if (order_take_over(f->queue, c->message))
+		return;
 	c->message->state = MESSAGE_PARKED;
 	parking_put(&f->parking, lot, c->message);
 }
@@ -200,20 +203,29 @@ conclude_work(struct job *job)
 }
 
 static void
-start_conclusion(struct queue *q, struct hand *h)
+start_conclusion(struct queue *q, struct message *m, struct hand *h, char *reason)
 {
 	struct conclusion *c = xcalloc(1, sizeof *c);
 
 	*c = (struct conclusion){.job = {.work = conclude_work, .done = on_concluded},
 	    .queue = q,
 	    .spool = &q->spool,
-	    .message = h->message,
+	    .message = m,
 	    .hand = h,
+	    .reason = reason,
 	    .retry = q->retry,
 	    .rules = q->rules,
 	    .limit = q->limit,
 	    .now_s = wall_clock_now() / 1000000};
 	worker_push(chores_worker(q->chores), &c->job, false);
+}
+
+void
+feed_give_up(struct queue *q, struct message *m, char *reason)
+{
+	server_unkeep(q, m);
+	m->state = MESSAGE_CONCLUDING;
+	start_conclusion(q, m, NULL, reason);
 }
 
 /* Nothing need be written of a message that was delivered to all. */
@@ -230,7 +242,7 @@ end_hand(struct queue *q, struct hand *h)
 
 	if (!is_complete(h)) {
 		server_unkeep(q, m);
-		start_conclusion(q, h);
+		start_conclusion(q, m, h, NULL);
 		return;
 	}
 	m->hand = NULL;
@@ -310,7 +322,7 @@ conclude_loaded(struct queue *q, struct message *m, struct hand *h)
 	h->queue = q;
 	h->has_failed = true; /* or done: the file will tell */
 	m->state = MESSAGE_CONCLUDING;
-	start_conclusion(q, h);
+	start_conclusion(q, m, h, NULL);
 }
 
 static void
@@ -656,8 +668,11 @@ park(struct feed *f, struct hand *h, struct lot *lot)
 	leave_hand(f, h);
 	hand_free(&h);
 	server_close_kept(f->queue, m); /* it may wait for long */
-	m->state = MESSAGE_PARKED;
-	parking_put(&f->parking, lot, m);
+	m->hand = NULL;
+	if (!order_take_over(f->queue, m)) {
+		m->state = MESSAGE_PARKED;
+		parking_put(&f->parking, lot, m);
+	}
 	serve(f, lot);
 	feed_wake(f);
 	server_settled(f->queue);

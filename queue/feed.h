@@ -27,6 +27,9 @@ void feed_on_fetch(struct ipc_peer *p, uint64_t tag, struct reader *r);
 /* Takes a parked message out; it is the caller's to schedule or to remove. */
 void feed_unpark(struct feed *f, struct message *m);
 size_t feed_parked(const struct feed *f);
+/* An administrator gives it up, as if it were too old. Owns reason. The message is in nobody's
+ * list. */
+void feed_give_up(struct queue *q, struct message *m, char *reason);
 /* Tells router that an administrator wants mail to go out. */
 void feed_flush(struct feed *f, struct span pattern);
 

@@ -15,6 +15,7 @@
 #include "common/queue_id.h"
 #include "queue/envelope.h"
 #include "queue/feed.h"
+#include "queue/order.h"
 #include "queue/queue.h"
 
 enum {
@@ -82,6 +83,7 @@ void
 server_forget(struct queue *q, struct message *m)
 {
 	server_unkeep(q, m);
+	order_forget(q, m);
 	if (m->name.held)
 		q->n_held--;
 	id_map_remove(&q->messages, &m->node);
@@ -120,10 +122,24 @@ server_schedule(struct queue *q, struct message *m, uint64_t due_us)
 {
 	uint64_t release_us = m->name.release_s * 1000000;
 
-	m->state = MESSAGE_WAITING;
 	m->hand = NULL;
+	if (order_take_over(q, m))
+		return;
+	m->state = MESSAGE_WAITING;
 	schedule_put(&q->schedule, m, due_us > release_us ? due_us : release_us);
 	feed_wake(q->feed);
+}
+
+void
+server_wait(struct queue *q, struct message *m, uint64_t due_us)
+{
+	if (!m->name.held) {
+		server_schedule(q, m, due_us);
+		return;
+	}
+	m->hand = NULL;
+	if (!order_take_over(q, m))
+		m->state = MESSAGE_HELD;
 }
 
 static struct message *
@@ -186,7 +202,7 @@ on_removed(void *arg, struct message *m, int error, struct slot *slot, bool was_
 	log_warn("%s cannot be removed: %s", queue_id_text(m->node.id), strerror(error));
 	m->n_recipients = 0;
 	server_unkeep(q, m);
-	server_schedule(q, m, wall_clock_now() + q->retry.intervals_s[0] * 1000000);
+	server_wait(q, m, wall_clock_now() + q->retry.intervals_s[0] * 1000000);
 }
 
 /* ---- a start ---- */
@@ -653,6 +669,7 @@ server_stop(struct queue *q)
 	}
 	id_map_clear(&q->kept);
 	schedule_clear(&q->schedule);
+	order_clear(q);
 	id_map_clear(&q->slots);
 	event_free(q->drain_check);
 	event_free(q->drain_limit);

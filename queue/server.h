@@ -5,6 +5,8 @@
  *   spares   slots in store            server   submitters: TAKE, COMMIT, ABANDON
  *   commit   group commit              feed     the router: WINDOW, DUE, RESULTS, PARK...
  *   chores   removing, other jobs      admin    sambarctl queue ...
+ *   order    hold, release, remove...  retry    when what failed is tried again
+ *   notify   what senders are told
  *   schedule what waits                parking  what waits for its destination
  */
 #ifndef QUEUE_SERVER_H
@@ -39,6 +41,7 @@ struct queue {
 	struct feed *feed;
 	struct ipc_server *server;
 	size_t n_held;
+	struct id_map orders; /* an administrator's, that wait for an attempt's end */
 	uint32_t last_origin;
 	bool draining, drain_waited, drained;
 	struct event *drain_limit, *drain_check;
@@ -79,7 +82,9 @@ void server_unkeep(struct queue *q, struct message *m);
 void server_forget(struct queue *q, struct message *m);
 /* Has its file removed, or made ready for its submitter to use again, and then forgets it. */
 void server_remove(struct queue *q, struct message *m);
-/* Makes it wait. */
+/* Makes it wait until then, if an order does not take it over; a held one for its release. */
+void server_wait(struct queue *q, struct message *m, uint64_t due_us);
+/* The same for one that is not held. */
 void server_schedule(struct queue *q, struct message *m, uint64_t due_us);
 
 #endif
