@@ -6,6 +6,7 @@ import re
 import pytest
 
 from clients import text_message
+from events import wait_until
 
 USERS = ("ann", "bob", "carl")
 EX_USAGE, EX_DATAERR, EX_NOINPUT = 64, 65, 66
@@ -73,6 +74,7 @@ def test_retry_and_flush(one):
     make_room(one)
     assert one.json("queue", "retry", first)["done"] == 1
     one.wait_mailbox("carl", 1)
+    wait_until(lambda: len(one.spool()) == 1, one.path("spool", "cur"))
     assert listed(one) == [second]
     one.ctl("queue", "flush", "elsewhere.test")
     assert listed(one) == [second]
