@@ -60,7 +60,7 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "limits", "Maximum Login Failures", CONFIG_NUMBER, "5", NULL, 1, 1000, S | P, NULL, "Failed logins in one connection before it is closed." },
 	{ "config.ini", "limits", "Maximum Alias Depth", CONFIG_NUMBER, "10", NULL, 1, 100, R, NULL, "Aliases of aliases that are followed." },
 	{ "config.ini", "limits", "Maximum Messages In Hand", CONFIG_NUMBER, "200", NULL, 1, 5000, R, NULL, "Messages that router works on at one time." },
-	{ "config.ini", "limits", "Spare Spool Files", CONFIG_NUMBER, "64", NULL, 1, 1000, S, NULL, "Empty spool files that each smtpd keeps in hand." },
+	{ "config.ini", "limits", "Spare Spool Files", CONFIG_NUMBER, "64", NULL, 1, 1000, S, NULL, "Spool files without a message that each smtpd keeps in hand." },
 
 	{ "config.ini", "timeouts", "SMTP Command", CONFIG_DURATION, "5m", NULL, 1, DAY, S, NULL, "Longest wait for the next SMTP command (RFC 5321 4.5.3.2)." },
 	{ "config.ini", "timeouts", "SMTP Data", CONFIG_DURATION, "3m", NULL, 1, DAY, S, NULL, "Longest wait for the next piece of a message." },

@@ -281,7 +281,7 @@ end_pipe(struct log_pipe *p)
 	p->ended = true;
 }
 
-enum pipe_state { PIPE_READ, PIPE_EMPTY, PIPE_ENDED };
+enum pipe_state { PIPE_READ, PIPE_FULL, PIPE_EMPTY, PIPE_ENDED };
 
 static enum pipe_state
 read_pipe(struct log_pipe *p)
@@ -293,7 +293,7 @@ read_pipe(struct log_pipe *p)
 	n = read(p->fd, bytes + p->n_rest, READ_BYTES);
 	if (n > 0) {
 		file_lines(p, bytes, p->n_rest + n);
-		return PIPE_READ;
+		return n < READ_BYTES / 2 ? PIPE_READ : PIPE_FULL;
 	}
 	if (n == -1 && errno == EINTR)
 		return PIPE_READ;
@@ -306,7 +306,7 @@ read_all(struct log_pipe *p)
 {
 	enum pipe_state state = PIPE_READ;
 
-	while (!p->ended && state == PIPE_READ)
+	while (!p->ended && state != PIPE_EMPTY)
 		if ((state = read_pipe(p)) == PIPE_ENDED)
 			end_pipe(p);
 }
@@ -318,9 +318,16 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	struct log_pipe *p = arg;
 
 	(void)fd, (void)what;
-	if (read_pipe(p) != PIPE_ENDED) {
+	switch (read_pipe(p)) {
+	case PIPE_FULL: /* its writer may wait for room */
+		event_add(&p->readable, NULL);
+		return;
+	case PIPE_READ:
+	case PIPE_EMPTY:
 		evtimer_add(&p->gathered, &wait);
 		return;
+	case PIPE_ENDED:
+		break;
 	}
 	end_pipe(p);
 	if (p->released)

@@ -1,6 +1,6 @@
 /*
- * Removes files in a helper thread, a handful a job, so that more urgent jobs need not wait long.
- * Touches the spool through spool.h.
+ * Removes files, or makes them ready to serve again, in a helper thread, a handful a job, so that
+ * more urgent jobs need not wait long. Touches the spool through spool.h.
  */
 #include "queue/chores.h"
 

@@ -1,7 +1,7 @@
 /*
- * What need not be done at once, and not in the loop: removing the files of finished messages and
- * of slots that were given up. Gathers a turn's work into jobs for a helper thread, which other
- * parts may use too.
+ * What need not be done at once, and not in the loop: removing the files of finished messages, or
+ * making them ready to serve again, and removing those of slots that were given up. Gathers a
+ * turn's work into jobs for a helper thread, which other parts may use too.
  */
 #ifndef QUEUE_CHORES_H
 #define QUEUE_CHORES_H
@@ -22,7 +22,7 @@ struct chores *chores_new(struct event_base *base, struct spool *sp, chores_remo
     void (*idle)(void *arg), void *arg);
 void chores_free(struct chores **c);
 
-/* recycle: as an empty slot, if possible. kept: its slot or NULL, the callee's. */
+/* recycle: to a slot without a message, if possible. kept: its slot or NULL, the callee's. */
 void chores_remove(struct chores *c, struct message *m, struct slot *kept, bool recycle);
 /* Owns the slot: its file is removed, its descriptor closed. */
 void chores_discard(struct chores *c, struct slot *s);

@@ -26,7 +26,8 @@ struct batch {
 	struct slot_list slots;
 	size_t n;
 	struct covered_list covered;
-	bool whole; /* by syncfs */
+	bool whole;   /* by syncfs */
+	bool careful; /* an earlier sync has failed */
 	int sync_error;
 };
 
@@ -54,10 +55,12 @@ sync_batch(struct spool *sp, struct batch *b)
 {
 	struct slot *s;
 
-	if (b->whole) {
-		b->sync_error = spool_sync_all(sp) == -1 ? errno : 0;
+	if (b->whole && spool_sync_all(sp) == -1)
+		b->sync_error = errno;
+	/* The kernel tells an error of earlier writing once, and to syncfs perhaps too early; a
+	 * file's own descriptor hears it. */
+	if (b->whole && !b->careful)
 		return;
-	}
 	STAILQ_FOREACH (s, &b->slots, link)
 		if (s->error == 0 && fdatasync(s->fd) == -1)
 			s->error = errno;
@@ -150,6 +153,7 @@ done(struct job *job)
 	struct covered_list covered = STAILQ_HEAD_INITIALIZER(covered);
 	struct covered *item;
 
+	c->counters.failed_syncs += b->sync_error != 0;
 	report_slots(c, b);
 	STAILQ_CONCAT(&covered, &b->covered);
 	c->running = false;
@@ -178,7 +182,8 @@ start_batch(struct commit *c)
 	*b = (struct batch){.job = {.work = work, .done = done},
 	    .owner = c,
 	    .n = c->n,
-	    .whole = c->n > SYNC_EACH_MAX || c->in_cur || is_pressing(c)};
+	    .whole = c->n > SYNC_EACH_MAX || c->in_cur || is_pressing(c),
+	    .careful = c->counters.failed_syncs > 0};
 	STAILQ_INIT(&b->slots);
 	STAILQ_INIT(&b->covered);
 	STAILQ_CONCAT(&b->slots, &c->slots);

@@ -26,7 +26,9 @@ void commit_add(struct commit *c, struct slot *s);
 /* Something whose effects on the spool's file system are to be durable first. */
 struct covered {
 	STAILQ_ENTRY(covered) link;
-	/* In the loop, once: a syncfs that started later has succeeded, or failed. */
+	/* In the loop, once: a syncfs that started later has succeeded, or failed. A write error
+	 * may have been told to an earlier one: failed_syncs must not have grown since the effects
+	 * began. */
 	void (*done)(struct covered *, bool ok);
 };
 /* With the next batch that is synced as a whole; at the latest after a short wait, or when many
@@ -41,7 +43,7 @@ void commit_hurry(struct commit *c);
 bool commit_is_idle(const struct commit *c);
 
 struct commit_counters {
-	uint64_t commits, batches, failed;
+	uint64_t commits, batches, failed, failed_syncs;
 };
 const struct commit_counters *commit_counters(const struct commit *c);
 

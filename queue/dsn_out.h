@@ -47,8 +47,8 @@ dsn_out_format(struct dsn_out *o, const char *format, ...) __attribute__((format
 
 /*
  * A stranger's text within a line: controls become '?' (line ends and tabs: a blank), as do bytes
- * that are no UTF-8 and characters that end or turn a line; without utf8 each that is not ASCII. Cut
- * at DSN_OUT_WORD_MAX_BYTES.
+ * that are no UTF-8 and characters that end or turn a line; without utf8 each that is not ASCII.
+ * Cut at DSN_OUT_WORD_MAX_BYTES.
  */
 void dsn_out_clean(struct dsn_out *o, struct span text, bool utf8);
 /* The same, at most 4096 bytes of it, as words: a line that gets too long goes on in a new one that

@@ -257,7 +257,7 @@ on_covered(struct covered *item, bool ok)
 	struct hand *h = (struct hand *)item;
 	struct queue *q = h->queue;
 
-	if (ok) {
+	if (ok && commit_counters(q->commit)->failed_syncs == h->failed_syncs) {
 		end_hand(q, h);
 		return;
 	}
@@ -304,6 +304,7 @@ send_due(struct feed *f, struct message *m, struct hand *h, const struct lot *lo
 
 	h->queue = f->queue;
 	h->fetched = lot != NULL;
+	h->failed_syncs = commit_counters(f->queue->commit)->failed_syncs;
 	m->hand = h;
 	m->state = MESSAGE_IN_HAND;
 	TAILQ_INSERT_TAIL(&f->in_hand, h, entry);

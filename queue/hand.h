@@ -36,7 +36,8 @@ struct hand {
 	uint32_t n;	    /* recipients that may be named */
 	uint32_t n_pending; /* among them and the added ones */
 	uint32_t n_added;
-	bool is_volatile; /* a result depends on a later sync */
+	uint64_t failed_syncs; /* when it was handed out */
+	bool is_volatile;      /* a result depends on a later sync */
 	bool has_results, has_failed, has_expanded, interrupted;
 	bool wants_success;  /* replies of what is done are kept, too */
 	bool fetched;	     /* it takes no place in the window */

@@ -27,7 +27,8 @@
  * A descriptor from TAKE is open for reading and writing; what the file holds is an earlier message
  * of this submitter, or nothing. The submitter writes the message at envelope_size() over it and
  * does not sync; queue cuts off what lies behind the message, writes the envelope in front of it
- * and makes all durable. A TAKE or COMMIT that is repeated after a lost connection is safe: a
+ * and makes all durable. A start believes a message only when its checksum is right. A TAKE or
+ * COMMIT that is repeated after a lost connection is safe: a
  * COMMIT of an id in the spool answers DURABLE, of an unknown one REFUSED ESTALE.
  *
  * RESULTS: durable 0 says that what was delivered is visible but may not survive a power cut yet,

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/log.h"
 #include "common/memory.h"
@@ -25,7 +26,8 @@ enum {
 	KEPT_MAX = 1024,			      /* messages whose slots are kept */
 	PEER_ENVELOPES_MAX_BYTES = 256 * 1024 * 1024, /* of them that wait for their COMMIT */
 	DRAIN_LIMIT_S = 5,			      /* for what router has in hand */
-	RELEASE_MAX_S = 1000000000		      /* from now: 30 years */
+	RELEASE_MAX_S = 1000000000,		      /* from now: 30 years */
+	OPEN_SHARE = 8 /* of the descriptors that the process may have, for files that wait */
 };
 static const uint32_t submitters = ROLE_SMTPD | ROLE_FETCHER | ROLE_ROUTER | ROLE_WEBD;
 
@@ -96,6 +98,13 @@ has_room(const struct submitter *sub)
 	return sub->n_recycled < PEER_RECYCLED_MAX && sub->recycled_bytes < PEER_RECYCLED_MAX_BYTES;
 }
 
+/* Each kept or recycled file has two descriptors open. */
+static bool
+may_keep_open(const struct queue *q)
+{
+	return 2 * (q->n_kept + q->n_recycled) < q->open_max;
+}
+
 /* NULL when it is gone, or has enough. */
 static struct submitter *
 submitter_of(struct queue *q, uint32_t origin)
@@ -104,7 +113,7 @@ submitter_of(struct queue *q, uint32_t origin)
 		struct submitter *sub = p->state;
 
 		if (sub != NULL && sub->origin == origin)
-			return has_room(sub) ? sub : NULL;
+			return has_room(sub) && may_keep_open(q) ? sub : NULL;
 	}
 	return NULL;
 }
@@ -182,6 +191,7 @@ keep_recycled(struct queue *q, uint32_t origin, struct slot *slot)
 	STAILQ_INSERT_HEAD(
 	    &sub->recycled, slot, link); /* the processor's cache may still have it */
 	sub->n_recycled++;
+	q->n_recycled++;
 	sub->recycled_bytes += slot->name.size;
 }
 
@@ -333,14 +343,16 @@ static bool
 give_recycled(struct ipc_peer *p, uint64_t tag)
 {
 	struct submitter *sub = p->state;
+	struct queue *q = p->arg;
 	struct slot *slot = STAILQ_FIRST(&sub->recycled);
 
 	if (slot == NULL)
 		return false;
 	STAILQ_REMOVE_HEAD(&sub->recycled, link);
 	sub->n_recycled--;
+	q->n_recycled--;
 	sub->recycled_bytes -= slot->name.size;
-	on_spare(p->arg, p, tag, slot, 0);
+	on_spare(q, p, tag, slot, 0);
 	return true;
 }
 
@@ -468,7 +480,8 @@ commit_slot(struct ipc_peer *p, uint64_t tag, struct slot *s, uint64_t size, uin
 	if (why == NULL && s->error == 0) {
 		s->tag = tag;
 		s->committing = true;
-		s->kept = q->n_kept < KEPT_MAX;
+		s->kept = q->n_kept < KEPT_MAX && may_keep_open(q) && !s->name.in_cur;
+		q->n_kept += s->kept;
 		commit_add(q->commit, s);
 		return;
 	}
@@ -489,6 +502,7 @@ adopt_slot(struct ipc_peer *p, uint64_t tag, uint64_t id)
 	if (s == NULL || !s->committing || s->peer != NULL)
 		return false;
 	hold_slot(p, s);
+	s->adopted = true;
 	sub->n_slots++;
 	sub->envelopes_bytes += s->envelope_room;
 	s->tag = tag;
@@ -520,12 +534,15 @@ on_committed(void *arg, struct slot *s)
 {
 	struct queue *q = arg;
 	struct ipc_peer *p = s->peer;
-	uint32_t origin = p != NULL ? ((struct submitter *)p->state)->origin : 0;
+	uint32_t origin = p != NULL && !s->adopted ? ((struct submitter *)p->state)->origin : 0;
 	struct message *m;
 
 	release_slot(s);
 	id_map_remove(&q->slots, &s->node);
-	s->kept &= s->error == 0;
+	if (s->kept && s->error != 0) {
+		s->kept = false;
+		q->n_kept--;
+	}
 	if (s->error == 0) {
 		m = server_add(q, s->node.id, &s->name, s->n_recipients);
 		m->origin = origin;
@@ -535,12 +552,10 @@ on_committed(void *arg, struct slot *s)
 		answer_durable(p, s->tag, s->node.id);
 	else if (p != NULL)
 		refuse(p, s->tag, s->error);
-	if (s->kept) {
+	if (s->kept)
 		id_map_put(&q->kept, &s->node);
-		q->n_kept++;
-	} else {
+	else
 		slot_free(&s);
-	}
 }
 
 /* ---- peers ---- */
@@ -575,6 +590,7 @@ on_close(struct ipc_peer *p)
 			discard_slot(q, s);
 	while ((s = STAILQ_FIRST(&sub->recycled)) != NULL) {
 		STAILQ_REMOVE_HEAD(&sub->recycled, link);
+		q->n_recycled--;
 		chores_discard(q->chores, s);
 	}
 	free(sub);
@@ -641,6 +657,9 @@ on_settled(void *arg)
 void
 server_start(struct queue *q, int listen_fd)
 {
+	struct rlimit limit;
+
+	q->open_max = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur / OPEN_SHARE : 0;
 	q->drain_check = event_new(q->base, -1, 0, on_drain_check, q);
 	q->drain_limit = evtimer_new(q->base, on_drain_limit, q);
 	if (q->drain_check == NULL || q->drain_limit == NULL)

@@ -33,7 +33,8 @@ struct queue {
 	struct bounce_limit *limit; /* of the chores' thread */
 	struct id_map messages, slots;
 	struct id_map kept; /* slots of messages that were not tried yet */
-	size_t n_kept;	    /* these, and those whose file is being removed */
+	size_t n_kept;	    /* these, those under way, and those whose file is being removed */
+	size_t n_recycled, open_max; /* of all submitters; descriptors that both may have */
 	struct schedule schedule;
 	struct chores *chores;
 	struct commit *commit;

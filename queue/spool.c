@@ -237,6 +237,10 @@ spool_place(struct spool *sp, struct slot *s)
 
 	if (fstat(s->fd, &st) == -1)
 		return -1;
+	if (st.st_nlink == 0) { /* somebody has removed it */
+		errno = ENOENT;
+		return -1;
+	}
 	if (st.st_size < 0 || (uint64_t)st.st_size < s->name.size) {
 		errno = EPROTO;
 		return -1;

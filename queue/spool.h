@@ -89,6 +89,7 @@ struct slot {
 	uint32_t n_recipients;
 	bool committing;
 	bool wants_success;
+	bool adopted; /* by a peer that did not write the message */
 };
 STAILQ_HEAD(slot_list, slot);
 TAILQ_HEAD(peer_slots, slot);

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/queue_id.h"
+#include "queue/conclude.h"
 #include "queue/envelope.h"
 #include "queue/spool.h"
 
@@ -94,44 +95,47 @@ is_wiped(const unsigned char *head, size_t n)
 	return true;
 }
 
-/* What an earlier message has left behind this one is no journal of it. */
-static int
-cut_off(int fd, const unsigned char *head, size_t n, uint64_t file_size, const char **why)
+/* A file that is not sound, or one that cannot be read now? */
+static enum content
+trouble(void)
 {
-	struct envelope_sizes sizes;
+	return conclude_is_bad(errno) ? CONTENT_UNSOUND : CONTENT_UNREADABLE;
+}
 
-	if (envelope_peek((struct span){(const char *)head, n}, &sizes, why) == -1)
-		return -1;
-	if (file_size > sizes.message_offset + sizes.message_size)
-		return ftruncate(fd, sizes.message_offset + sizes.message_size);
-	return 0;
+static enum content
+whole_message(int fd, const struct envelope *e, const char **why)
+{
+	uint32_t crc;
+
+	*why = "its message is not whole";
+	if (checksum(fd, e->message_offset, e->message_size, &crc) == -1)
+		return trouble();
+	return crc == e->message_crc && e->id < SPOOL_ID_END ? CONTENT_MESSAGE : CONTENT_UNSOUND;
 }
 
 static enum content
 message_of(int fd, uint64_t *id, struct spool_name *name, const char **why)
 {
 	unsigned char *storage;
+	enum content content;
 	struct envelope e;
-	uint32_t crc;
-	bool sound;
 
 	if (envelope_read(&e, fd, &storage, why) == -1)
-		return errno == EPROTO ? CONTENT_UNSOUND : CONTENT_UNREADABLE;
+		return trouble();
 	*id = e.id;
 	name->size = e.message_offset + e.message_size;
 	name->release_s = e.release_s;
-	*why = "its message is not whole";
-	sound = checksum(fd, e.message_offset, e.message_size, &crc) == 0 && crc == e.message_crc &&
-		e.id < SPOOL_ID_END;
+	content = whole_message(fd, &e, why);
 	envelope_clear(&e);
 	free(storage);
-	return sound ? CONTENT_MESSAGE : CONTENT_UNSOUND;
+	return content;
 }
 
 static enum content
 content_of(int fd, uint64_t *id, struct spool_name *name, const char **why)
 {
 	unsigned char head[ENVELOPE_HEADER_BYTES];
+	enum content content;
 	struct stat st;
 	ssize_t n;
 
@@ -144,9 +148,24 @@ content_of(int fd, uint64_t *id, struct spool_name *name, const char **why)
 		return CONTENT_UNREADABLE;
 	if (is_wiped(head, n))
 		return CONTENT_NONE;
-	if (cut_off(fd, head, n, st.st_size, why) == -1)
-		return errno == EPROTO ? CONTENT_UNSOUND : CONTENT_UNREADABLE;
-	return message_of(fd, id, name, why);
+	content = message_of(fd, id, name, why);
+	/* What an earlier message has left behind this one is no journal of it. */
+	if (content == CONTENT_MESSAGE && (uint64_t)st.st_size > name->size &&
+	    ftruncate(fd, name->size) == -1)
+		return CONTENT_UNREADABLE;
+	return content;
+}
+
+/* Errors that say nothing about this file end the program: master starts it again, later. A bad
+ * place on the disk must not keep all other mail. */
+static void
+set_trouble_aside(struct scan *s, const char *name, const char *why)
+{
+	if (errno != EIO && !conclude_is_bad(errno))
+		fatal("cannot read the spool's file %s/%s", s->directory_name,
+		    log_safe(span_of(name)));
+	if (errno != ENOENT)
+		aside(s, name, why);
 }
 
 static void
@@ -163,7 +182,7 @@ scan_incoming(struct scan *s, const char *name)
 	}
 	fd = openat(s->directory, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd == -1) {
-		aside(s, name, "it cannot be opened");
+		set_trouble_aside(s, name, "it cannot be opened");
 		return;
 	}
 	switch (content_of(fd, &id, &parsed, &why)) {
@@ -178,9 +197,7 @@ scan_incoming(struct scan *s, const char *name)
 		aside(s, name, why);
 		break;
 	case CONTENT_UNREADABLE:
-		if (errno == ENOMEM || errno == EMFILE || errno == ENFILE)
-			fatal("cannot read the spool's file %s/%s", s->directory_name, name);
-		aside(s, name, "it cannot be read");
+		set_trouble_aside(s, name, why);
 		break;
 	}
 	closefd(&fd);

@@ -4,6 +4,9 @@
  */
 #include "tests/unit/queue_play_support.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 #include "queue/journal.h"
 
 /* ---- acceptance ---- */
@@ -184,6 +187,73 @@ earlier_message_leaves_nothing(void **state)
 	assert_int_equal(t.f.q.messages.n, 2);
 	assert_int_equal(support_count(t.f.spool, "bad"), 0);
 	free(text);
+}
+
+/* Nobody would ever find what is written into it. */
+static void
+removed_file_takes_no_message(void **state)
+{
+	struct queue_slot slot = take();
+	char *path = xasprintf("%s/incoming/%s", t.f.spool, queue_id_text(slot.id));
+	struct envelope e;
+
+	(void)state;
+	assert_int_equal(unlink(path), 0);
+	free(path);
+	support_envelope(&e, slot.id, 1, message);
+	assert_true(pwrite(slot.fd, message, strlen(message), envelope_size(&e)) > 0);
+	queue_commit(t.client, &slot, &e, on_durable, NULL);
+	support_free_envelope(&e);
+	until(t.n_refused == 1);
+	assert_int_equal(t.last_error, ENOENT);
+	assert_int_equal(t.f.q.messages.n, 0);
+	assert_int_equal(t.f.q.n_kept, 0);
+}
+
+/* An error that another sync has heard may be about this message's delivery. */
+static void
+failed_sync_counts_for_what_was_under_way(void **state)
+{
+	uint64_t id = accepted(1);
+
+	(void)state;
+	start_router(10);
+	until(t.n_due == 1);
+	((struct commit_counters *)(uintptr_t)commit_counters(t.f.q.commit))->failed_syncs++;
+	result(id, 0, END_DONE, false, true);
+	until(commit_is_idle(t.f.q.commit) && server_message(&t.f.q, id)->state == MESSAGE_WAITING);
+	assert_int_equal(t.f.q.messages.n, 1);
+}
+
+/* Without descriptors a start ends, and touches nothing. */
+static void
+start_without_descriptors(void **state)
+{
+	struct rlimit limit;
+	int status, null;
+	pid_t pid;
+
+	(void)state;
+	accepted(1);
+	stop();
+	if ((pid = fork()) == 0) {
+		struct spool sp;
+
+		spool_open(&sp, open(t.f.spool, O_PATH | O_DIRECTORY | O_CLOEXEC),
+		    open(t.f.failures, O_PATH | O_DIRECTORY | O_CLOEXEC));
+		/* Two more: to read the directory with, and none for a file. */
+		null = open("/dev/null", O_RDONLY);
+		limit.rlim_cur = limit.rlim_max = null + 1;
+		close(null);
+		setrlimit(RLIMIT_NOFILE, &limit);
+		spool_recover(&sp, NULL, NULL);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0);
+	assert_int_equal(support_count(t.f.spool, "bad"), 0);
+	start_with("300 900", "12");
+	assert_int_equal(t.f.q.messages.n, 1);
 }
 
 /* Parts of two messages in one file, as a power cut may leave them: no message. */
@@ -1163,6 +1233,9 @@ main(void)
 	    row(file_serves_not_again),
 	    row(earlier_message_leaves_nothing),
 	    row(torn_is_set_aside),
+	    row(removed_file_takes_no_message),
+	    row(failed_sync_counts_for_what_was_under_way),
+	    row(start_without_descriptors),
 	    row(long_envelope),
 	    row(refuses_what_does_not_fit),
 	    row(commit_of_what_is_unknown),
