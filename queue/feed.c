@@ -303,6 +303,7 @@ send_due(struct feed *f, struct message *m, struct hand *h, const struct lot *lo
 	struct writer w;
 
 	h->queue = f->queue;
+	h->fetched = lot != NULL;
 	h->failed_syncs = commit_counters(f->queue->commit)->failed_syncs;
 	h->fetched = lot != NULL;
 	m->hand = h;

@@ -24,8 +24,12 @@
  *           written of the results    results are volatile: unlinkat,  knows what it has from
  *                                     or its header is wiped (SPARE    the id
  *                                     again)
- * FAILED    as CUR with no recipient  failures/.ID.* written, synced,  does so again
- *           pending, one failed       renamed to ID.txt and ID.eml,
+ * FAILED    as CUR, recipients        its notification becomes NEW     does so again, unless the
+ *           failed (or delivered,     [pwrite, fdatasync, fsync of     journal says TOLD
+ *           delayed) and not TOLD     incoming/]; then TOLD in the
+ *                                     journal
+ * KEPT      as FAILED; none pending,  failures/.ID.* written, synced,  does so again
+ *           one that cannot be told   renamed to ID.txt and ID.eml,
  *                                     directory synced; then unlinkat
  * BAD       bad/NAME                  an administrator                 leaves it
  *
@@ -33,7 +37,8 @@
  * parts of two messages in it costs nothing, and the checksums tell. In incoming/ nothing is
  * written but whole messages; before status bytes and journal records are, the file goes to cur/.
  * They are written after a syncfs when they depend on volatile deliveries, and become durable with
- * the next sync; without it the message is only tried earlier, or a recipient again. An EXPAND
+ * the next sync; without it the message is only tried earlier, or a recipient again, or its sender
+ * told twice. An EXPAND
  * record is synced before the next hand-out. In cur/ a file shorter than S, and anywhere a name or
  * kind that is not ours, is set aside into bad/ with a log line.
  *
@@ -83,6 +88,7 @@ struct slot {
 	uint64_t tag;
 	uint32_t n_recipients;
 	bool committing;
+	bool wants_success;
 	bool adopted; /* by a peer that did not write the message */
 	bool wants_success;
 };

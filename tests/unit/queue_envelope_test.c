@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "queue/journal.h"
+#include "queue/queue.h"
 
 static const char body[] = "Subject: x\r\n\r\nHello.\r\n";
 
@@ -297,6 +298,11 @@ add_records(struct journal *j)
 	journal_expand(j, 2, 2, &addresses);
 	journal_reply(j, 4, span_of("550 no"), span_of(""));
 	journal_hold(j, span_of("looks bad"));
+	journal_done(j, 3, DSN_PASSED_ON, span_of("250 ok"), span_of("smtp:mx.example"));
+	journal_told(j, (const unsigned char *)"\0\1\0\1", 4);
+	journal_told(j, (const unsigned char *)"\0\0", 2); /* no record */
+	journal_delayed(j);
+	journal_route(j, span_of("[192.0.2.1]:25"));
 	journal_clear(&addresses);
 }
 
@@ -316,6 +322,13 @@ expect_records(const struct envelope *e)
 	assert_true(span_is(e->recipients[4].address, "y@example.net"));
 	assert_true(span_is(e->recipients[4].reply, "550 no"));
 	assert_true(span_is(e->hold, "looks bad"));
+	assert_true(span_is(e->recipients[3].reply, "250 ok"));
+	assert_true(e->recipients[3].has_done && !e->recipients[4].has_done);
+	assert_int_equal(e->recipients[3].flags, DSN_PASSED_ON);
+	assert_true(!e->recipients[0].told && e->recipients[1].told);
+	assert_true(!e->recipients[2].told && e->recipients[3].told);
+	assert_true(e->delay_told);
+	assert_true(span_is(e->route_override, "[192.0.2.1]:25"));
 }
 
 static void

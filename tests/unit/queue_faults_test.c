@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "queue/conclude.h"
+#include "queue/order.h"
 
 enum fault { NO_FAULT, FAIL_ENOSPC, FAIL_EIO, WRITE_SHORT, DIE };
 
@@ -245,6 +246,26 @@ submit(int from, int to)
 		event_base_loop(work.f.base, EVLOOP_ONCE);
 }
 
+/* An administrator holds one that waits, sends it elsewhere and releases it. */
+static void
+give_orders(void)
+{
+	static const enum order_kind kinds[] = {ORDER_HOLD, ORDER_REROUTE, ORDER_RELEASE};
+	struct message *m = schedule_first(&work.f.q.schedule);
+
+	for (size_t i = 0; m != NULL && i < nitems(kinds); i++) {
+		struct order *o = order_new(kinds[i], NULL, NULL,
+		    kinds[i] == ORDER_REROUTE ? xstrdup("smart.example") : NULL);
+
+		order_give(&work.f.q, m, o);
+		while (o->refs > 1)
+			event_base_loop(work.f.base, EVLOOP_ONCE);
+		order_release(&o);
+		if (m->state != MESSAGE_HELD)
+			return;
+	}
+}
+
 /* Two messages by themselves, five at once; all are handed out; then a drain. */
 static void
 do_work(void)
@@ -259,6 +280,9 @@ do_work(void)
 	do
 		event_base_loop(work.f.base, EVLOOP_ONCE);
 	while (!is_quiet());
+	give_orders();
+	while (!is_quiet())
+		event_base_loop(work.f.base, EVLOOP_ONCE);
 	submit(7, 10); /* some of them in files that have served before */
 	while (!is_quiet())
 		event_base_loop(work.f.base, EVLOOP_ONCE);

@@ -539,6 +539,13 @@ garbage_closes_one_connection(void **state)
 	    {"router", QUEUE_RESULTS, 3, "odd"},
 	    {"router", QUEUE_EXPAND, 2, NULL},
 	    {"router", QUEUE_EXPAND, 4, NULL},
+	    {"smtpd", QUEUE_PARK, 1, "a"},
+	    {"smtpd", QUEUE_FETCH, 1, "a"},
+	    {"router", QUEUE_PARK, 1, NULL},
+	    {"router", QUEUE_PARK, 1, ""},
+	    {"router", QUEUE_PARK, 2, "a"},
+	    {"router", QUEUE_FETCH, 1, "a"},
+	    {"router", QUEUE_RESULTS, 6, NULL},
 	};
 
 	(void)state;
