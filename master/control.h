@@ -18,16 +18,17 @@
  * Maximum Mailbox Size
  *
  * queue VERB who=NAME key=value...: master puts in who asks, by his account; a later who= says for
- * whom. WHICH is ids= (with blanks between), or any of sender= recipient= domain= reason= (patterns),
- * older= younger= (seconds), held=true, all=true. Each answer is about some of the messages, by id;
- * "next" is null, or what to give as after= for those that follow.
+ * whom. WHICH is ids= (with blanks between), or any of sender= recipient= domain= reason=
+ * (patterns), older= younger= (seconds), held=true, all=true. Each answer is about some of the
+ * messages, by id; "next" is null, or what to give as after= for those that follow.
  *
  *   queue list limit=N WHICH   {"messages": [{"id", "size", "arrival", "from", "attempts", "next",
  *                              "held", "hold", "release", "state", "reroute", "recipients": [{"to",
  *                              "status", "reply"}]}], "total", "next"}
  *   queue show ids=ID          the same for one message, with every field of its envelope
  *   queue hold|release|retry|flush|remove|bounce|reroute why=TEXT to=HOST WHICH
- *                              {"done", "waiting", "skipped", "failed", "unknown", "next"}: messages
+ *                              {"done", "waiting", "skipped", "failed", "unknown", "next"}:
+ * messages
  *
  * Failures answer {"error": "sentence"} and a code other than 0.
  */

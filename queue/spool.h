@@ -90,7 +90,6 @@ struct slot {
 	bool committing;
 	bool wants_success;
 	bool adopted; /* by a peer that did not write the message */
-	bool wants_success;
 };
 STAILQ_HEAD(slot_list, slot);
 TAILQ_HEAD(peer_slots, slot);
