@@ -13,7 +13,8 @@
  * RETIRE          - (deliver): no more jobs, close when none is in hand. A job that was on its way
  *                 is still done
  *
- * One job at a time: the next JOB after DONE. Each recipient of a job has had a RESULT before its
+ * One job at a time, but the next JOB may be sent before DONE, so that the child need not wait for
+ * it: it is begun after DONE. Each recipient of a job has had a RESULT before its
  * DONE, also when no host was reached. A JOB for the same destination as the last one uses the
  * session that is still open; for another one the child says QUIT first. An idle session is closed
  * by the child after a while (Outgoing Idle), and the process stays.
@@ -122,7 +123,8 @@ struct deliver_ops {
 	void (*on_done)(void *arg, const struct deliver_done *done);
 	/*
 	 * There is no child any more: the handle is to be freed. left: recipients of the job in
-	 * hand that have had no result (n_left 0: there was no job). Called once. Also when the
+	 * hand that have had no result (n_left 0: there was no job); one that waited behind it was
+	 * not begun. Called once. Also when the
 	 * child has asked to be let go, as soon as no job is in hand.
 	 */
 	void (*on_close)(void *arg, const uint32_t *left, size_t n_left);
@@ -136,7 +138,9 @@ void deliver_child_free(struct deliver_child **c);
 
 /* False while a job is in hand. */
 bool deliver_child_is_free(const struct deliver_child *c);
-/* Only when it is free. Copies the job and owns fd from now on. */
+/* One job is in hand, and another may be sent, which is begun after it. */
+bool deliver_child_takes_next(const struct deliver_child *c);
+/* Only when it is free, or takes the next. Copies the job and owns fd from now on. */
 void deliver_child_send(struct deliver_child *c, const struct deliver_job *job, int fd);
 
 #endif

@@ -17,10 +17,14 @@ struct deliver_child {
 	struct ipc_channel *channel; /* NULL: it has gone */
 	const struct deliver_ops *ops;
 	void *arg;
-	uint64_t id; /* of the job in hand */
-	bool busy, retires;
-	uint32_t *left; /* its recipients without a result */
-	size_t n_left;
+	/* the job in hand, and the one that waits behind it */
+	struct {
+		uint64_t id;
+		uint32_t *left; /* recipients without a result */
+		size_t n_left;
+	} jobs[2];
+	unsigned n_jobs;
+	bool retires;
 	bool in_event; /* something of ours is on the stack, and frees it at its end */
 	bool freed;
 };
@@ -28,7 +32,8 @@ struct deliver_child {
 static void
 destroy(struct deliver_child *c)
 {
-	free(c->left);
+	free(c->jobs[0].left);
+	free(c->jobs[1].left);
 	free(c);
 }
 
@@ -52,7 +57,7 @@ static void
 end(struct deliver_child *c)
 {
 	ipc_channel_free(&c->channel);
-	c->ops->on_close(c->arg, c->left, c->busy ? c->n_left : 0);
+	c->ops->on_close(c->arg, c->jobs[0].left, c->n_jobs > 0 ? c->jobs[0].n_left : 0);
 }
 
 /* It does not keep to what was agreed. */
@@ -68,9 +73,11 @@ refuse(struct deliver_child *c, const char *what)
 static bool
 take_out(struct deliver_child *c, uint64_t recipient)
 {
-	for (size_t i = 0; i < c->n_left; i++)
-		if (c->left[i] == recipient) {
-			c->left[i] = c->left[--c->n_left];
+	uint32_t *left = c->jobs[0].left;
+
+	for (size_t i = 0; i < c->jobs[0].n_left; i++)
+		if (left[i] == recipient) {
+			left[i] = left[--c->jobs[0].n_left];
 			return true;
 		}
 	return false;
@@ -99,12 +106,23 @@ on_result(struct deliver_child *c, struct reader *r)
 	while (!c->freed && get_more(r)) {
 		struct deliver_result result;
 
-		if (!read_result(r, &result) || !c->busy || !take_out(c, result.recipient)) {
+		if (!read_result(r, &result) || c->n_jobs == 0 || !take_out(c, result.recipient)) {
 			refuse(c, "RESULT");
 			return;
 		}
 		c->ops->on_result(c->arg, &result);
 	}
+}
+
+/* The one behind it is in hand now. */
+static void
+next_job(struct deliver_child *c)
+{
+	uint32_t *left = c->jobs[0].left;
+
+	c->jobs[0] = c->jobs[1];
+	c->jobs[1].left = left;
+	c->n_jobs--;
 }
 
 static void
@@ -117,16 +135,16 @@ on_done(struct deliver_child *c, struct reader *r)
 	open = get_u64(r);
 	ended = get_u64(r);
 	done.text = get_str(r, REPLY_MAX_BYTES);
-	if (get_end(r) == -1 || open > 1 || ended > DELIVER_END_LAST || !c->busy ||
-	    done.id != c->id || c->n_left > 0) {
+	if (get_end(r) == -1 || open > 1 || ended > DELIVER_END_LAST || c->n_jobs == 0 ||
+	    done.id != c->jobs[0].id || c->jobs[0].n_left > 0) {
 		refuse(c, "DONE");
 		return;
 	}
 	done.kept_open = open;
 	done.end = ended;
-	c->busy = false;
+	next_job(c);
 	c->ops->on_done(c->arg, &done);
-	if (!c->freed && c->retires)
+	if (!c->freed && c->retires && c->n_jobs == 0)
 		end(c);
 }
 
@@ -138,7 +156,7 @@ on_retire(struct deliver_child *c, struct reader *r)
 		return;
 	}
 	c->retires = true;
-	if (!c->busy)
+	if (c->n_jobs == 0)
 		end(c);
 }
 
@@ -210,7 +228,13 @@ deliver_child_new(
 bool
 deliver_child_is_free(const struct deliver_child *c)
 {
-	return !c->busy && !c->retires && c->channel != NULL;
+	return c->n_jobs == 0 && !c->retires && c->channel != NULL;
+}
+
+bool
+deliver_child_takes_next(const struct deliver_child *c)
+{
+	return c->n_jobs == 1 && !c->retires && c->channel != NULL;
 }
 
 static void
@@ -237,15 +261,17 @@ put_job(struct writer *w, const struct deliver_job *job)
 void
 deliver_child_send(struct deliver_child *c, const struct deliver_job *job, int fd)
 {
+	uint32_t *left;
 	struct writer w;
 
-	if (!deliver_child_is_free(c) || job->n == 0 || job->n > DELIVER_RECIPIENTS_MAX)
+	if ((!deliver_child_is_free(c) && !deliver_child_takes_next(c)) || job->n == 0 ||
+	    job->n > DELIVER_RECIPIENTS_MAX)
 		fatalx("a job that no child can take: %s", queue_id_text(job->id));
-	c->busy = true;
-	c->id = job->id;
-	c->n_left = job->n;
-	c->left = xrealloc(c->left, job->n * sizeof *c->left);
-	memcpy(c->left, job->recipients, job->n * sizeof *c->left);
+	left = xrealloc(c->jobs[c->n_jobs].left, job->n * sizeof *left);
+	memcpy(left, job->recipients, job->n * sizeof *left);
+	c->jobs[c->n_jobs].id = job->id;
+	c->jobs[c->n_jobs].left = left;
+	c->jobs[c->n_jobs++].n_left = job->n;
 	put_job(&w, job);
 	ipc_channel_send(c->channel, &w, fd);
 }

@@ -46,9 +46,11 @@ struct child {
 	TAILQ_ENTRY(child) link;
 	struct outgoing *outgoing;
 	struct deliver_child *handle;
-	struct destination *last; /* of its last job; NULL: of none that is known */
-	struct outgoing_job *job; /* in hand; NULL: none is */
-	unsigned in_turn;	  /* jobs for `last` in a row */
+	struct destination *last;  /* of its last job; NULL: of none that is known */
+	struct outgoing_job *job;  /* in hand; NULL: none is */
+	struct outgoing_job *next; /* waits behind it, in the child's hands */
+	bool is_warm;		   /* its session was left open by its last job */
+	unsigned in_turn;	   /* jobs for `last` in a row */
 	struct event idle;
 };
 
@@ -140,8 +142,10 @@ job_free(struct outgoing_job *job)
 	if (job->child == NULL) {
 		TAILQ_REMOVE(&job->destination->waiting, job, link);
 		job->destination->n_waiting--;
-	} else {
+	} else if (job->child->job == job) {
 		job->child->job = NULL;
+	} else {
+		job->child->next = NULL;
 	}
 	job->outgoing->n_jobs--;
 	free(job->memory);
@@ -187,11 +191,29 @@ defer_waiting(struct destination *d)
 
 /* ---- children ---- */
 
+/* Into the queue again, as if nobody had had it. */
+static void
+put_back(struct outgoing *o, struct outgoing_job *job)
+{
+	struct destination *d;
+
+	if (job == NULL)
+		return;
+	d = job->destination;
+	job->child = NULL;
+	TAILQ_INSERT_HEAD(&d->waiting, job, link);
+	d->n_waiting++;
+	d->n_active--;
+	o->n_active--;
+}
+
 static void
 child_free(struct child *c)
 {
 	struct outgoing *o = c->outgoing;
 
+	put_back(o, c->next);
+	put_back(o, c->job);
 	TAILQ_REMOVE(&o->children, c, link);
 	o->n_children--;
 	event_del(&c->idle);
@@ -232,13 +254,23 @@ learn(struct outgoing *o, struct child *c, const struct deliver_done *done)
 }
 
 static void
-give_back(struct outgoing *o, struct child *c)
+count_out(struct outgoing *o, struct destination *d)
+{
+	d->n_active--;
+	o->n_active--;
+}
+
+/* The job in hand is over; the one behind it is in hand now. */
+static void
+next_job(struct child *c)
 {
 	const struct timeval wait = {IDLE_S, 0};
 
-	c->last->n_active--;
-	o->n_active--;
-	evtimer_add(&c->idle, &wait);
+	job_end(c->job);
+	c->job = c->next;
+	c->next = NULL;
+	if (c->job == NULL)
+		evtimer_add(&c->idle, &wait);
 }
 
 static void
@@ -248,9 +280,10 @@ on_done(void *arg, const struct deliver_done *done)
 	struct outgoing *o = c->outgoing;
 	struct destination *d = c->last;
 
-	give_back(o, c);
+	count_out(o, d);
+	c->is_warm = done->end == DELIVER_REACHED && done->kept_open;
 	learn(o, c, done);
-	job_end(c->job);
+	next_job(c);
 	look_at(o, d);
 	wake(o);
 }
@@ -268,11 +301,12 @@ on_close(void *arg, const uint32_t *left, size_t n_left)
 		defer(job, left[i], span_of("451 4.3.0 the conversation was broken off here"),
 		    DELIVER_MAYBE_SENT);
 	if (job != NULL) {
-		give_back(o, c);
+		count_out(o, d);
 		job_end(job);
-		look_at(o, d);
 	}
 	child_free(c);
+	if (d != NULL)
+		look_at(o, d);
 	wake(o);
 }
 
@@ -348,9 +382,13 @@ give(struct outgoing *o, struct child *c, struct destination *d)
 	d->n_active++;
 	o->n_active++;
 	o->count.jobs++;
+	c->is_warm &= c->last == d;
 	c->in_turn = c->last == d ? c->in_turn + 1 : 1;
 	c->last = d;
-	c->job = job;
+	if (c->job == NULL)
+		c->job = job;
+	else
+		c->next = job;
 	job->child = c;
 	event_del(&c->idle);
 	deliver_child_send(c->handle, &job->job, fd);
@@ -402,6 +440,21 @@ give_turns(struct outgoing *o)
 	}
 }
 
+/* Who is at work with a session gets the next job ahead: it need not wait for us then. */
+static void
+give_ahead(struct outgoing *o)
+{
+	struct child *c;
+
+	TAILQ_FOREACH (c, &o->children, link) {
+		if (c->job == NULL || !c->is_warm || !c->last->has_turn ||
+		    c->in_turn >= TURN_JOBS || !deliver_child_takes_next(c->handle))
+			continue;
+		give(o, c, c->last);
+		look_at(o, c->last);
+	}
+}
+
 static unsigned
 fetch_size(const struct outgoing *o, const struct destination *d)
 {
@@ -434,6 +487,7 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	close_surplus(o);
 	continue_sessions(o);
 	give_turns(o);
+	give_ahead(o);
 	fetch(o);
 }
 
@@ -563,7 +617,7 @@ outgoing_cancel(struct outgoing_job **jobp)
 	c = job->child;
 	job_free(job);
 	if (c != NULL) {
-		give_back(o, c);
+		count_out(o, d);
 		child_free(c);
 	}
 	look_at(o, d);

@@ -27,6 +27,7 @@ struct fake_child {
 	enum deliver_kind kind;
 	uint32_t recipients[DELIVER_RECIPIENTS_MAX];
 	size_t n, n_jobs;
+	struct fake_child *next; /* holds the job that waits behind it, or NULL */
 };
 
 static struct {
@@ -45,18 +46,15 @@ fake_child_end(struct fake_child *c)
 	fake.n--;
 	fake.n_busy -= c->busy;
 	ipc_channel_free(&c->channel);
+	free(c->next);
 	free(c);
 }
 
 static void
-fake_on_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
+fake_read_job(struct fake_child *c, struct reader *r)
 {
-	struct fake_child *c = arg;
 	int fd;
 
-	(void)tag;
-	assert_int_equal(type, DELIVER_JOB);
-	assert_false(c->busy);
 	c->id = get_u64(r);
 	c->kind = get_u64(r);
 	get_text(r, c->name, sizeof c->name);
@@ -72,12 +70,34 @@ fake_on_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
 	assert_int_equal(get_end(r), 0);
 	assert_true(c->n > 0 && fcntl(fd, F_GETFD) != -1);
 	close(fd);
+}
+
+static void
+fake_begin(struct fake_child *c)
+{
 	c->busy = true;
 	c->n_jobs++;
 	fake.n_busy++;
 	fake.n_jobs++;
 	if (fake.on_job != NULL)
 		fake.on_job(c);
+}
+
+static void
+fake_on_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
+{
+	struct fake_child *c = arg;
+
+	(void)tag;
+	assert_int_equal(type, DELIVER_JOB);
+	if (c->busy) {
+		assert_null(c->next);
+		c->next = xcalloc(1, sizeof *c->next);
+		fake_read_job(c->next, r);
+		return;
+	}
+	fake_read_job(c, r);
+	fake_begin(c);
 }
 
 static void
@@ -152,6 +172,25 @@ fake_result(
 	ipc_channel_send(c->channel, &w, -1);
 }
 
+/* With the job that waited behind the one that is done. */
+static void
+fake_go_on(struct fake_child *c)
+{
+	struct fake_child *next = c->next;
+
+	if (next == NULL)
+		return;
+	c->next = NULL;
+	c->id = next->id;
+	c->kind = next->kind;
+	c->n = next->n;
+	memcpy(c->name, next->name, sizeof c->name);
+	memcpy(c->reverse_path, next->reverse_path, sizeof c->reverse_path);
+	memcpy(c->recipients, next->recipients, sizeof c->recipients);
+	free(next);
+	fake_begin(c);
+}
+
 static void
 fake_done(struct fake_child *c, bool kept_open, enum deliver_end end, const char *text)
 {
@@ -165,6 +204,7 @@ fake_done(struct fake_child *c, bool kept_open, enum deliver_end end, const char
 	ipc_channel_send(c->channel, &w, -1);
 	c->busy = false;
 	fake.n_busy--;
+	fake_go_on(c);
 }
 
 /* All recipients of the job alike. */
