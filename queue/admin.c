@@ -209,9 +209,12 @@ id_doc(uint64_t id)
 static json_t *
 next_doc(const struct sweep *w)
 {
-	bool more = w->at < w->n_ids || w->n_ids == w->most || w->last < w->ids[w->n_ids - 1];
+	bool more;
 
-	return w->n_ids > 0 && w->last != 0 && more ? id_doc(w->last) : json_null();
+	if (w->n_ids == 0 || w->last == 0)
+		return json_null();
+	more = w->at < w->n_ids || w->n_ids == w->most || w->last < w->ids[w->n_ids - 1];
+	return more ? id_doc(w->last) : json_null();
 }
 
 static json_t *
