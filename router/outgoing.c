@@ -21,6 +21,7 @@ enum {
 	IDLE_S = 30,	   /* a child without work is let go after so long */
 	RETRY_S = 1,	   /* when no child can be had */
 	TURN_JOBS = 50,	   /* of one destination, while others wait */
+	TURN_S = 60,	   /* none is begun after that */
 	WAITING_MAX = 100, /* jobs of one destination before its mail is parked */
 	FETCH_MAX = 50,	   /* parked messages brought back at one time */
 	JOBS_MAX = 1000,   /* in all, with what was asked for */
@@ -51,6 +52,7 @@ struct child {
 	struct outgoing_job *next; /* waits behind it, in the child's hands */
 	bool is_warm;		   /* its session was left open by its last job */
 	unsigned in_turn;	   /* jobs for `last` in a row */
+	uint64_t turn_us;	   /* when the first of them began */
 	struct event idle;
 };
 
@@ -372,6 +374,8 @@ give(struct outgoing *o, struct child *c, struct destination *d)
 	struct outgoing_job *job = TAILQ_FIRST(&d->waiting);
 	int fd = fcntl(job->fd, F_DUPFD_CLOEXEC, 3);
 
+	TAILQ_REMOVE(&o->turns, d, turn);
+	TAILQ_INSERT_TAIL(&o->turns, d, turn); /* behind those that came in its turn, too */
 	if (fd == -1) {
 		log_warn("%s cannot be handed on: %s", queue_id_text(job->job.id), strerror(errno));
 		defer_all(job, span_of("451 4.3.0 too many messages under way here"));
@@ -384,6 +388,8 @@ give(struct outgoing *o, struct child *c, struct destination *d)
 	o->count.jobs++;
 	c->is_warm &= c->last == d;
 	c->in_turn = c->last == d ? c->in_turn + 1 : 1;
+	if (c->in_turn == 1)
+		c->turn_us = now_us();
 	c->last = d;
 	if (c->job == NULL)
 		c->job = job;
@@ -410,6 +416,12 @@ close_surplus(struct outgoing *o)
 	}
 }
 
+static bool
+turn_is_over(const struct child *c)
+{
+	return c->in_turn >= TURN_JOBS || now_us() - c->turn_us >= (uint64_t)TURN_S * 1000000;
+}
+
 /* Who has a session goes on with it, for a while. */
 static void
 continue_sessions(struct outgoing *o)
@@ -418,7 +430,7 @@ continue_sessions(struct outgoing *o)
 
 	TAILQ_FOREACH (c, &o->children, link) {
 		if (c->last == NULL || !c->last->has_turn || !deliver_child_is_free(c->handle) ||
-		    c->in_turn >= TURN_JOBS)
+		    turn_is_over(c))
 			continue;
 		give(o, c, c->last);
 		look_at(o, c->last);
@@ -432,8 +444,6 @@ give_turns(struct outgoing *o)
 	struct child *c;
 
 	while ((d = TAILQ_FIRST(&o->turns)) != NULL && (c = choose(o, d)) != NULL) {
-		TAILQ_REMOVE(&o->turns, d, turn);
-		TAILQ_INSERT_TAIL(&o->turns, d, turn);
 		c->in_turn = 0;
 		give(o, c, d);
 		look_at(o, d);

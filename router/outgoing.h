@@ -6,8 +6,8 @@
  * A destination is what one open session can serve; its text (router/route.h) is its name. Its
  * limit of conversations begins small, grows with each success and shrinks with each failure. When
  * none of its hosts can be reached it is dead for a while: all its mail is deferred at once. A
- * child that has an open session gets the next message for it, but after a number of them others
- * have their turn. What is more than can soon be sent is parked in queue.
+ * child that has an open session gets the next message for it, but after a number of them, or a
+ * while, others have their turn. What is more than can soon be sent is parked in queue.
  */
 #ifndef ROUTER_OUTGOING_H
 #define ROUTER_OUTGOING_H

@@ -221,16 +221,28 @@ park(struct attempt *a, struct span destination)
 		a->park = span_dup(destination);
 }
 
+/* It was parked for this, or for what was the SMTP Server when its time had not come. */
+static bool
+is_fetched(const struct attempt *a, struct span name, const struct route *route)
+{
+	struct span rest = a->fetched, kind;
+
+	if (span_equal(name, a->fetched))
+		return true;
+	return route->smart_host && span_take(&rest, ':', &kind) && span_is(kind, "smart");
+}
+
 static void
 send_destination(struct attempt *a, const struct sorting *s, size_t which)
 {
 	struct span name = s->destinations.names[which], reply;
-	bool fetched = span_equal(name, a->fetched), scheduled;
+	bool scheduled;
 	struct route route;
 
 	(void)route_of(a, s->first[which], &route); /* as when it was sorted */
 	scheduled = route.smart_host && a->router->tables->relay_scheduled;
-	switch (outgoing_look(a->router->outgoing, name, scheduled, fetched, &reply)) {
+	switch (outgoing_look(
+	    a->router->outgoing, name, scheduled, is_fetched(a, name, &route), &reply)) {
 	case OUTGOING_READY:
 		send_all(a, s, which, &route);
 		break;

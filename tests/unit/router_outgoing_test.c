@@ -448,6 +448,27 @@ one_child_is_shared(void **state)
 	all_is_quiet();
 }
 
+/* A turn is not only so many jobs, but also so long. */
+static void
+slow_one_ends_its_turn(void **state)
+{
+	(void)state;
+	fake.on_job = hold_it;
+	come_many("mx:a", 40);
+	settle();
+	come_many("mx:b", 1);
+	for (unsigned i = 0; i < 3; i++) {
+		ahead_s += 25;
+		fake_finish(fake_busy("a"), END_DONE, "250 ok");
+		settle();
+	}
+	assert_int_equal(place_of('b', 0), 3);
+	fake.on_job = send_it;
+	fake_finish(fake_busy("b"), END_DONE, "250 ok");
+	UNTIL(n_sent == 41);
+	all_is_quiet();
+}
+
 static void
 few_children_are_shared(void **state)
 {
@@ -1000,6 +1021,7 @@ main(void)
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    WITH(one_child_is_shared),
+	    WITH(slow_one_ends_its_turn),
 	    WITH(few_children_are_shared),
 	    WITH(many_destinations),
 	    WITH(children_are_used_again),

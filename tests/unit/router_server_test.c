@@ -843,6 +843,19 @@ parked_again_for_another(void **state)
 	    "0 done via=smtp:peer 250 2.0.0; durable more parked for smart:smart.example:25");
 }
 
+/* Its time has come, and the SMTP Server is another one now. */
+static void
+smart_host_has_changed(void **state)
+{
+	(void)state;
+	set_relay("daily", "smart.example");
+	expect_end();
+	send_due_of(first_id, "smart:old.example:25", spool_file(first_id, "x@isp.example"));
+	while (!finished)
+		wait_here();
+	assert_string_equal(reported, "0 done via=smtp:peer 250 2.0.0; durable finished");
+}
+
 /* A hundred wait for one conversation: the next one is parked, and fetched when there is room. */
 static void
 busy_destination(void **state)
@@ -1328,6 +1341,7 @@ main(void)
 	    WITH(relay_from_user),
 	    WITH(scheduled_mail_is_parked),
 	    WITH(parked_again_for_another),
+	    WITH(smart_host_has_changed),
 	    WITH(busy_destination),
 	    WITH(child_crashes),
 	    WITH(queue_is_lost_during_a_conversation),
