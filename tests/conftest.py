@@ -7,6 +7,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "system"))
+import internet as outside  # noqa: E402
 import network  # noqa: E402
 import sambar  # noqa: E402
 
@@ -48,18 +49,39 @@ def elsewhere():
         yield address
 
 
+@pytest.fixture(scope="module")
+def internet(request):
+    """Name servers, hosts and certificates in a network of the module's own; ZONE, SIGNED and RESOLVER are the module's."""
+    module = request.module
+    with network.private_network() as address:
+        if address is None:
+            pytest.skip("this machine cannot: only root can make a network namespace")
+        world = outside.Internet(getattr(module, "ZONE", ""), getattr(module, "SIGNED", ""), getattr(module, "RESOLVER", False))
+        yield world
+        world.end()
+
+
 def finish(instances):
     alarms = [line for instance in instances for line in instance.end()]
     assert not alarms, "\n".join(alarms)
 
 
+def module_instance(module):
+    one = sambar.Instance(users=getattr(module, "USERS", ("ann", "bob")), config=getattr(module, "CONFIG", {}))
+    yield one
+    finish([one])
+
+
 @pytest.fixture(scope="module")
 def instance(request):
     """One running instance for a module; its users and settings are the module's USERS and CONFIG."""
-    one = sambar.Instance(users=getattr(request.module, "USERS", ("ann", "bob")),
-                          config=getattr(request.module, "CONFIG", {}))
-    yield one
-    finish([one])
+    yield from module_instance(request.module)
+
+
+@pytest.fixture(scope="module")
+def online(request, internet):
+    """The same within the module's internet."""
+    yield from module_instance(request.module)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ set -eu
 
 build="gcc libc6-dev make pkg-config libevent-dev libbsd-dev libseccomp-dev libjansson-dev libcrypt-dev zlib1g-dev libssl-dev libldns-dev libidn2-dev"
 run="curl openssl"
-check="libcmocka-dev swaks libnet-ssleay-perl mpop curl openssl python3 python3-pytest python3-pytest-xdist procps strace mandoc"
+check="libcmocka-dev swaks libnet-ssleay-perl mpop curl openssl python3 python3-pytest python3-pytest-xdist procps strace mandoc nsd unbound ldnsutils"
 lint="clang-tidy mandoc"
 # smtp-source is unpacked from postfix's package, which need not be installed; these are its libraries.
 bench="python3 procps libdb5.3 libicu72 libnsl2"
