@@ -74,7 +74,7 @@ class Internet:
 
     def _tlsa(self, line):
         """3 1 1 of a certificate in place of its name."""
-        name, _, certificate = line.partition(" TLSA ")
+        name, _, certificate = line.partition(" TLSA-OF ")
         return f"_25._tcp.{name} TLSA 3 1 1 {self.key_digest(certificate)}" if certificate else line
 
     def _nsd(self):
@@ -104,6 +104,7 @@ remote-control:
  do-not-query-localhost: no
  local-zone: "test." nodefault
  trust-anchor-file: "{self.path('anchor')}"
+ trust-anchor: "bogus.test. DS 12345 13 2 {'ab' * 32}"
  domain-insecure: "test."
  username: ""
  chroot: ""

@@ -14,7 +14,7 @@ Taken = collections.namedtuple("Taken", "sender recipients message tls")
 class Sink:
     """script: {verb: reply, or a function of the conversation that returns one}; "greeting" and "end" are verbs too.
 
-    A reply of None closes the connection; bytes are sent as they are. Each connection has a thread.
+    A reply of None closes the connection, ... is the usual one; bytes are sent as they are. Each connection has a thread.
     tls: a server's SSLContext; it offers STARTTLS, or with implicit speaks TLS from the start.
     users: {name: password} for AUTH, which is offered with the mechanisms in auth.
     messages: bytes of all whose end has come; taken: those that a 2xx reply was given to.
@@ -109,9 +109,13 @@ class Conversation:
         self.sink.tell(self.sink.lines, self.line)
         return self.line
 
-    def _reply(self, verb, usual):
+    def _choose(self, verb, usual):
         reply = self.sink.script.get(verb, usual)
         reply = reply(self) if callable(reply) else reply
+        return usual if reply is ... else reply
+
+    def _reply(self, verb, usual):
+        reply = self._choose(verb, usual)
         if reply is None:
             raise ConnectionError
         self.send(reply)
@@ -132,7 +136,9 @@ class Conversation:
             if verb == "AUTH" and "AUTH" not in self.sink.script:
                 self.send("235 2.7.0 welcome" if self._is_known() else "535 5.7.8 who are you")
                 continue
-            usual = {"EHLO": self._hello(), "DATA": "354 go", "QUIT": "221 bye"}
+            usual = {"EHLO": self._hello(), "QUIT": "221 bye", "DATA": "354 go" if self.recipients else "554 5.5.1 nobody to send it to"}
+            if verb == "RCPT" and self.sender is None:
+                usual["RCPT"] = "503 5.5.1 MAIL first"
             if self.sink.tls:
                 usual["STARTTLS"] = "220 go"
             reply = self._reply(verb, usual.get(verb, "250 2.0.0 ok"))
@@ -143,6 +149,8 @@ class Conversation:
     def _after(self, verb, reply):
         if verb == "STARTTLS" and reply.startswith("220"):
             self._start_tls()
+        elif verb == "RSET":
+            self.sender, self.recipients = None, []
         elif verb == "MAIL" and reply.startswith("2"):
             self.sender, self.recipients = self._path(), []
         elif verb == "RCPT" and reply.startswith("2"):
@@ -165,8 +173,8 @@ class Conversation:
         self.sink.tell(self.sink.messages, message)
         self.message = message
         taken = Taken(self.sender, tuple(self.recipients), message, self.secure)
-        reply = self.sink.script.get("end", "250 2.0.0 taken")
-        reply = reply(self) if callable(reply) else reply
+        self.sender, self.recipients = None, []
+        reply = self._choose("end", "250 2.0.0 taken")
         if isinstance(reply, str) and reply.startswith("2"):
             self.sink.tell(self.sink.taken, taken)
         if reply is None:
