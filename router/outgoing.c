@@ -457,8 +457,8 @@ give_ahead(struct outgoing *o)
 	struct child *c;
 
 	TAILQ_FOREACH (c, &o->children, link) {
-		if (c->job == NULL || !c->is_warm || !c->last->has_turn ||
-		    c->in_turn >= TURN_JOBS || !deliver_child_takes_next(c->handle))
+		if (c->job == NULL || !c->is_warm || !c->last->has_turn || turn_is_over(c) ||
+		    !deliver_child_takes_next(c->handle))
 			continue;
 		give(o, c, c->last);
 		look_at(o, c->last);
