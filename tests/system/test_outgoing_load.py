@@ -1,0 +1,168 @@
+"""Retries, orders of an administrator, and a crowd of messages to healthy, slow, refusing and dead hosts."""
+import collections
+import threading
+
+import relay
+from clients import text_message
+from relay import bounce_of, sent, submit, tokens
+from sambar import SANITIZED
+
+CONFIG = {**relay.CONFIG, "Retry Intervals": "1h", "Dead Destination": "1h"}
+HEALTHY, SLOW, REFUSING, DEAD = range(10, 18), range(20, 24), range(30, 34), range(40, 44)
+
+
+def attempts(instance, queue_id):
+    return instance.json("queue", "show", queue_id)["attempts"]
+
+
+# ---- retries and orders ----
+
+def test_retries_until_it_goes(make_instance, internet):
+    one = make_instance(config=relay.CONFIG)
+    replies = iter(["451 4.3.0 first", "451 4.3.0 second", "451 4.3.0 third"])
+    with internet.host(50, script={"MAIL": lambda _: next(replies, ...)}) as host:
+        queue_id = submit(one, "patience", "x@d50.test")
+        host.wait_taken(1)
+        one.wait_spool_empty()
+        assert tokens(host) == ["patience"]
+        assert len([line for line in one.log("deliver").splitlines() if f"{queue_id} deferred" in line]) == 3
+
+
+def test_gives_up(make_instance, internet):
+    """Maximum Retry 0: the first deferral is the last; the sender reads what the host said."""
+    one = make_instance(config={**relay.CONFIG, "Maximum Retry": "0"})
+    with internet.host(51, script={"RCPT": "450 4.2.2 mailbox full"}):
+        submit(one, "hopeless", "x@d51.test")
+        text = bounce_of(one)
+        assert "450 4.2.2 mailbox full" in text and "Action: failed" in text
+        one.wait_spool_empty()
+
+
+def test_flush(make_instance, internet):
+    one = make_instance(config=CONFIG)
+    first, second = submit(one, "one", "x@d52.test"), submit(one, "two", "x@d53.test")
+    sent(one, first, "deferred"), sent(one, second, "deferred")
+    one.wait_settled()
+    third = submit(one, "three", "x@d52.test")
+    one.wait_log("router", f"{third} deferred|{third}.* deferred")       # the host is known to be dead
+    one.wait_settled()
+    with internet.host(52) as flushed, internet.host(53) as other:
+        one.ctl("queue", "flush", "d52.test")
+        flushed.wait_taken(2)
+        assert sorted(tokens(flushed)) == ["one", "three"] and other.connections == 0
+        assert [message["id"] for message in one.json("queue", "list")["messages"]] == [second]
+        one.ctl("queue", "flush")
+        other.wait_taken(1)
+        one.wait_spool_empty()
+
+
+def test_reroute(make_instance, internet):
+    one = make_instance(config=CONFIG)
+    queue_id = submit(one, "lost", "x@d54.test", "y@d54.test")
+    sent(one, queue_id, "deferred")
+    one.wait_settled()
+    with internet.host(55, port=2525) as host:
+        one.ctl("queue", "reroute", "h55.test:2525", queue_id)
+        one.ctl("queue", "flush")
+        assert host.wait_taken(1)[0].recipients == ("x@d54.test", "y@d54.test")
+        one.wait_spool_empty()
+        assert sent(one, queue_id, to="x@d54.test")["host"] == "h55.test"
+
+
+def test_bounce_by_order(make_instance, internet):
+    one = make_instance(config=CONFIG)
+    queue_id = submit(one, "unwanted", "x@d56.test")
+    sent(one, queue_id, "deferred")
+    one.wait_settled()
+    one.ctl("queue", "bounce", queue_id, "--why", "not with us")
+    text = bounce_of(one)
+    assert "not with us" in text and "x@d56.test" in text
+    one.wait_spool_empty()
+
+
+def test_hourly(make_instance, internet):
+    """Mail for the smart host waits for its time; local mail and routes do not; flush is a time, too."""
+    one = make_instance(config={**CONFIG, "Use MTA": "false", "SMTP Server": "h57.test", "Relay Delivery": "hourly"})
+    one.ctl("config", "set", "[routes] direct.test", "h58.test")
+    one.ctl("reload")
+    with internet.host(57) as smart, internet.host(58) as direct:
+        submit(one, "waits", "x@far.test")
+        submit(one, "mixed", "x@direct.test", "bob@example.test", "y@far.test")
+        direct.wait_taken(1)
+        one.wait_mailbox("bob", 1)
+        assert smart.connections == 0
+        one.kill("router")                          # what is parked is not forgotten
+        one.kill("queue")
+        submit(one, "after", "bob@example.test")
+        one.wait_mailbox("bob", 2)
+        assert smart.connections == 0
+        one.ctl("queue", "flush")
+        smart.wait_taken(2)
+        one.wait_spool_empty()
+        assert sorted(tokens(smart)) == ["mixed", "waits"] and len(direct.messages) == 1
+
+
+# ---- a crowd ----
+
+def feed(instance, plan):
+    """Four sessions hand in messages: (token, recipient)."""
+    def run(part):
+        with instance.smtp() as smtp:
+            for token, to in part:
+                assert smtp.deliver(text_message(token), to, sender="ann@example.test").code == 250
+            smtp.quit()
+    threads = [threading.Thread(target=run, args=(plan[i::4],)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_nobody_waits_for_the_slow_and_the_dead(make_instance, internet):
+    one = make_instance(config=CONFIG)
+    count = 400 if SANITIZED else 2000
+    gate = threading.Event()                    # slow hosts take 200 ms for each reply, and end when the test says so
+
+    def slowly(talk):
+        gate.wait(0.2)
+        return ...
+
+    hosts = {n: internet.host(n) for n in HEALTHY}
+    hosts.update({n: internet.host(n, script=dict.fromkeys(("greeting", "EHLO", "MAIL", "RCPT", "DATA", "end"), slowly)) for n in SLOW})
+    hosts.update({n: internet.host(n, script={"RCPT": "550 5.1.1 nobody here"}) for n in REFUSING})
+    numbers = [*HEALTHY, *SLOW, *REFUSING, *DEAD]
+    plan = [(f"t{i}", f"x@d{numbers[i % len(numbers)]}.test") for i in range(count)]
+    expected = {n: sorted(token for token, to in plan if to == f"x@d{n}.test") for n in numbers}
+    feed(one, plan)
+    for n in HEALTHY:
+        hosts[n].wait_taken(len(expected[n]))
+    # The slow ones still have mail to get: nobody has waited for them.
+    slow_left = sum(len(expected[n]) - len(hosts[n].taken) for n in SLOW)
+    assert slow_left > 0
+    submit(one, "local", "bob@example.test")
+    one.wait_mailbox("bob", 1)
+    late = internet.host(60)
+    submit(one, "late", "x@d60.test")
+    late.wait_taken(1)
+    assert sum(len(expected[n]) - len(hosts[n].taken) for n in SLOW) > 0
+    gate.set()
+    for n in SLOW:
+        hosts[n].wait_taken(len(expected[n]))
+    # What is dead comes to life; all of it was deferred, and nothing else is left.
+    for n in DEAD:
+        hosts[n] = internet.host(n)
+    one.wait_settled()
+    one.ctl("queue", "flush")
+    for n in DEAD:
+        hosts[n].wait_taken(len(expected[n]))
+    one.wait_spool_empty()
+    for n in (*HEALTHY, *SLOW, *DEAD):
+        assert sorted(tokens(hosts[n])) == expected[n]
+    assert all(not hosts[n].taken for n in REFUSING)
+    refused = sum(len(expected[n]) for n in REFUSING)
+    assert one.log("deliver").count("550 5.1.1 nobody here") == refused
+    # At most Maximum MTA Routers at one time, and sessions are used again.
+    ends = collections.Counter(host.connections for host in hosts.values())
+    print(f"{slow_left} slow ones were left; connections {dict(ends)}")
+    for host in (*hosts.values(), late):
+        host.close()
