@@ -20,6 +20,7 @@ TAILQ_HEAD(outgoing_jobs, outgoing_job);
 struct destination {
 	RB_ENTRY(destination) by_name;
 	TAILQ_ENTRY(destination) turn; /* of those that have mail for a child */
+	bool starves;		       /* and no conversation */
 	TAILQ_ENTRY(destination) fetch;
 	bool has_turn, wants_fetch;
 	struct span name;

@@ -18,13 +18,14 @@
 #include "router/relay_times.h"
 
 enum {
-	IDLE_S = 30,	   /* a child without work is let go after so long */
-	RETRY_S = 1,	   /* when no child can be had */
-	TURN_JOBS = 50,	   /* of one destination, while others wait */
-	TURN_S = 60,	   /* none is begun after that */
-	WAITING_MAX = 100, /* jobs of one destination before its mail is parked */
-	FETCH_MAX = 50,	   /* parked messages brought back at one time */
-	JOBS_MAX = 1000,   /* in all, with what was asked for */
+	IDLE_S = 30,	     /* a child without work is let go after so long */
+	RETRY_S = 1,	     /* when no child can be had */
+	TURN_JOBS = 50,	     /* of one destination, while others wait */
+	TURN_S = 60,	     /* none is begun after that */
+	STARVING_TURN_S = 5, /* nor after that while others have no conversation at all */
+	WAITING_MAX = 100,   /* jobs of one destination before its mail is parked */
+	FETCH_MAX = 50,	     /* parked messages brought back at one time */
+	JOBS_MAX = 1000,     /* in all, with what was asked for */
 	SWEEP_S = 60,
 	FLUSH_S = 60, /* after a flush nothing waits for its time: what it brings comes as due */
 	REPLY_SIZE = REPLY_MAX_BYTES + 1
@@ -61,7 +62,8 @@ struct outgoing {
 	char *path;
 	struct queue_feed *feed;
 	struct destinations all;
-	struct destination_list turns, fetches;
+	struct destination_list turns, starving; /* with a conversation, and without one */
+	struct destination_list fetches;
 	TAILQ_HEAD(, child) children;
 	unsigned n_children, children_max;
 	bool draining;
@@ -86,16 +88,24 @@ now_us(void)
 
 /* ---- whose turn it is ---- */
 
+static struct destination_list *
+list_of(struct outgoing *o, const struct destination *d)
+{
+	return d->starves ? &o->starving : &o->turns;
+}
+
 static void
 look_at_turn(struct outgoing *o, struct destination *d)
 {
-	bool can = destination_can_send(d, now_us());
+	bool can = destination_can_send(d, now_us()), starves = can && d->n_active == 0, moves;
 
-	if (can && !d->has_turn)
-		TAILQ_INSERT_TAIL(&o->turns, d, turn);
-	else if (!can && d->has_turn)
-		TAILQ_REMOVE(&o->turns, d, turn);
+	if (d->has_turn && (!can || starves != d->starves))
+		TAILQ_REMOVE(list_of(o, d), d, turn);
+	moves = can && (!d->has_turn || starves != d->starves);
 	d->has_turn = can;
+	d->starves = starves;
+	if (moves)
+		TAILQ_INSERT_TAIL(list_of(o, d), d, turn);
 }
 
 /* Parked mail is brought back when there is little left to send, or to be deferred. */
@@ -374,8 +384,8 @@ give(struct outgoing *o, struct child *c, struct destination *d)
 	struct outgoing_job *job = TAILQ_FIRST(&d->waiting);
 	int fd = fcntl(job->fd, F_DUPFD_CLOEXEC, 3);
 
-	TAILQ_REMOVE(&o->turns, d, turn);
-	TAILQ_INSERT_TAIL(&o->turns, d, turn); /* behind those that came in its turn, too */
+	TAILQ_REMOVE(list_of(o, d), d, turn);
+	TAILQ_INSERT_TAIL(list_of(o, d), d, turn); /* behind those that came in its turn, too */
 	if (fd == -1) {
 		log_warn("%s cannot be handed on: %s", queue_id_text(job->job.id), strerror(errno));
 		defer_all(job, span_of("451 4.3.0 too many messages under way here"));
@@ -417,9 +427,11 @@ close_surplus(struct outgoing *o)
 }
 
 static bool
-turn_is_over(const struct child *c)
+turn_is_over(const struct outgoing *o, const struct child *c)
 {
-	return c->in_turn >= TURN_JOBS || now_us() - c->turn_us >= (uint64_t)TURN_S * 1000000;
+	uint64_t turn_s = TAILQ_EMPTY(&o->starving) ? TURN_S : STARVING_TURN_S;
+
+	return c->in_turn >= TURN_JOBS || now_us() - c->turn_us >= turn_s * 1000000;
 }
 
 /* Who has a session goes on with it, for a while. */
@@ -430,11 +442,18 @@ continue_sessions(struct outgoing *o)
 
 	TAILQ_FOREACH (c, &o->children, link) {
 		if (c->last == NULL || !c->last->has_turn || !deliver_child_is_free(c->handle) ||
-		    turn_is_over(c))
+		    turn_is_over(o, c))
 			continue;
 		give(o, c, c->last);
 		look_at(o, c->last);
 	}
+}
+
+/* Nobody gets one more conversation before everybody has one. */
+static struct destination *
+next_turn(const struct outgoing *o)
+{
+	return TAILQ_EMPTY(&o->starving) ? TAILQ_FIRST(&o->turns) : TAILQ_FIRST(&o->starving);
 }
 
 static void
@@ -443,7 +462,7 @@ give_turns(struct outgoing *o)
 	struct destination *d;
 	struct child *c;
 
-	while ((d = TAILQ_FIRST(&o->turns)) != NULL && (c = choose(o, d)) != NULL) {
+	while ((d = next_turn(o)) != NULL && (c = choose(o, d)) != NULL) {
 		c->in_turn = 0;
 		give(o, c, d);
 		look_at(o, d);
@@ -457,7 +476,7 @@ give_ahead(struct outgoing *o)
 	struct child *c;
 
 	TAILQ_FOREACH (c, &o->children, link) {
-		if (c->job == NULL || !c->is_warm || !c->last->has_turn || turn_is_over(c) ||
+		if (c->job == NULL || !c->is_warm || !c->last->has_turn || turn_is_over(o, c) ||
 		    !deliver_child_takes_next(c->handle))
 			continue;
 		give(o, c, c->last);
@@ -645,6 +664,9 @@ outgoing_parked(struct outgoing *o, struct span destination)
 {
 	struct destination *d = destination_of(o, destination);
 
+	/* It was on its way here when all that waited was let go. */
+	if (d->scheduled && now_us() < o->flushed_until_us)
+		d->released = true;
 	d->n_parked++;
 	d->n_parked_since++;
 	look_at_fetch(o, d);
@@ -690,12 +712,18 @@ release(struct outgoing *o, struct destination *d)
 	wake(o);
 }
 
+static void
+open_for_a_while(struct outgoing *o)
+{
+	o->flushed_until_us = now_us() + (uint64_t)FLUSH_S * 1000000;
+}
+
 void
 outgoing_flush(struct outgoing *o, struct span pattern)
 {
 	struct destination *d = NULL;
 
-	o->flushed_until_us = now_us() + (uint64_t)FLUSH_S * 1000000;
+	open_for_a_while(o);
 	while ((d = destinations_next(&o->all, d)) != NULL)
 		if (destination_matches(d, pattern)) {
 			destination_revives(d);
@@ -709,6 +737,7 @@ on_relay_time(void *arg)
 	struct outgoing *o = arg;
 	struct destination *d = NULL;
 
+	open_for_a_while(o);
 	while ((d = destinations_next(&o->all, d)) != NULL)
 		release(o, d);
 }
@@ -729,6 +758,7 @@ outgoing_new(struct event_base *base, const char *path, const struct settings *s
 	o->base = base;
 	o->path = xstrdup(path);
 	destinations_init(&o->all);
+	TAILQ_INIT(&o->starving);
 	TAILQ_INIT(&o->turns);
 	TAILQ_INIT(&o->fetches);
 	TAILQ_INIT(&o->children);

@@ -1,9 +1,11 @@
 """Retries, orders of an administrator, and a crowd of messages to healthy, slow, refusing and dead hosts."""
 import collections
+import glob
 import threading
 
 import relay
 from clients import text_message
+from events import wait_until
 from relay import bounce_of, sent, submit, tokens
 from sambar import SANITIZED
 
@@ -91,6 +93,7 @@ def test_hourly(make_instance, internet):
         direct.wait_taken(1)
         one.wait_mailbox("bob", 1)
         assert smart.connections == 0
+        wait_until(lambda: glob.glob(one.path("spool", "cur", "*,A=0,*")), one.path("spool", "cur"))
         one.kill("router")                          # what is parked is not forgotten
         one.kill("queue")
         submit(one, "after", "bob@example.test")
@@ -136,9 +139,9 @@ def test_nobody_waits_for_the_slow_and_the_dead(make_instance, internet):
     feed(one, plan)
     for n in HEALTHY:
         hosts[n].wait_taken(len(expected[n]))
-    # The slow ones still have mail to get: nobody has waited for them.
+    # The slow ones still have much of their mail to get: nobody has waited for them.
     slow_left = sum(len(expected[n]) - len(hosts[n].taken) for n in SLOW)
-    assert slow_left > 0
+    assert slow_left > sum(len(expected[n]) for n in SLOW) / 4
     submit(one, "local", "bob@example.test")
     one.wait_mailbox("bob", 1)
     late = internet.host(60)
