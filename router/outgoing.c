@@ -664,7 +664,7 @@ outgoing_parked(struct outgoing *o, struct span destination)
 {
 	struct destination *d = destination_of(o, destination);
 
-	/* It was on its way here when all that waited was let go. */
+	/* It was on its way here at the flush. */
 	if (d->scheduled && now_us() < o->flushed_until_us)
 		d->released = true;
 	d->n_parked++;
@@ -712,18 +712,12 @@ release(struct outgoing *o, struct destination *d)
 	wake(o);
 }
 
-static void
-open_for_a_while(struct outgoing *o)
-{
-	o->flushed_until_us = now_us() + (uint64_t)FLUSH_S * 1000000;
-}
-
 void
 outgoing_flush(struct outgoing *o, struct span pattern)
 {
 	struct destination *d = NULL;
 
-	open_for_a_while(o);
+	o->flushed_until_us = now_us() + (uint64_t)FLUSH_S * 1000000;
 	while ((d = destinations_next(&o->all, d)) != NULL)
 		if (destination_matches(d, pattern)) {
 			destination_revives(d);
@@ -737,7 +731,6 @@ on_relay_time(void *arg)
 	struct outgoing *o = arg;
 	struct destination *d = NULL;
 
-	open_for_a_while(o);
 	while ((d = destinations_next(&o->all, d)) != NULL)
 		release(o, d);
 }

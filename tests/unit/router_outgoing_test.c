@@ -458,7 +458,7 @@ slow_one_ends_its_turn(void **state)
 	settle();
 	come_many("mx:b", 1);
 	for (unsigned i = 0; i < 3; i++) {
-		ahead_s += 25;
+		ahead_s += 3;
 		fake_finish(fake_busy("a"), END_DONE, "250 ok");
 		settle();
 	}
@@ -809,6 +809,21 @@ scheduled_mail_waits_for_its_time(void **state)
 	all_is_quiet();
 }
 
+/* It was found busy before the flush, and is parked behind it. */
+static void
+flush_reaches_what_is_on_its_way(void **state)
+{
+	(void)state;
+	set("4", "20", "daily");
+	scheduled = true;
+	assert_int_equal(look("smart:s:25", false), OUTGOING_BUSY);
+	outgoing_flush(o, span_of(""));
+	lots[lot_of("smart:s:25")].parked++;
+	outgoing_parked(o, span_of("smart:s:25"));
+	UNTIL(n_sent == 1);
+	all_is_quiet();
+}
+
 /* What waited in queue for its next attempt comes as due soon after the flush. */
 static void
 flush_brings_what_was_not_parked(void **state)
@@ -1035,6 +1050,7 @@ main(void)
 	    WITH(queue_forgets),
 	    WITH(drained),
 	    WITH(scheduled_mail_waits_for_its_time),
+	    WITH(flush_reaches_what_is_on_its_way),
 	    WITH(flush_brings_what_was_not_parked),
 	    WITH(reload_ends_the_schedule),
 	    WITH(fewer_children),
