@@ -241,12 +241,13 @@ control_reload(struct supervisor *s, json_t **doc)
 {
 	struct config_problems problems = {0};
 	struct config *c = config_load(s->instance->root, &problems);
-	json_t *list = describe_problems(&problems);
+	json_t *list = describe_problems(&problems), *notices;
 	size_t n_errors = problems.n_errors;
 	char *why = NULL;
 
 	config_problems_free(&problems);
-	*doc = json_pack("{s:o}", "problems", list);
+	notices = json_array();
+	*doc = json_pack("{s:o, s:o}", "problems", list, "notices", notices);
 	if (n_errors > 0) {
 		json_object_set_new(*doc, "error",
 		    json_sprintf(
@@ -254,7 +255,7 @@ control_reload(struct supervisor *s, json_t **doc)
 		config_free(&c);
 		return EX_CONFIG;
 	}
-	if (supervisor_reload(s, c, &why) == -1) {
+	if (supervisor_reload(s, c, notices, &why) == -1) {
 		json_object_set_new(*doc, "error", json_string(why));
 		free(why);
 		config_free(&c);

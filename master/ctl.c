@@ -225,6 +225,16 @@ ctl_print_problems(const json_t *doc)
 		ctl_text(problem, "text"));
 }
 
+void
+ctl_print_notices(const json_t *doc)
+{
+	const json_t *notice;
+	size_t i;
+
+	json_array_foreach(json_object_get(doc, "notices"), i, notice)
+	    fprintf(stderr, "sambarctl: %s\n", log_safe(span_of(json_string_value(notice))));
+}
+
 static int
 tell_failure(int code, const json_t *doc)
 {
@@ -281,14 +291,18 @@ ctl_reload_if_running(const struct ctl *ctl, bool *running)
 {
 	static const char *const words[] = {"reload"};
 	int code, sock = ctl_connect(ctl, &code);
+	json_t *doc;
 
 	*running = sock != -1;
 	closefd(&sock);
 	if (code != 0 || !*running)
 		return code;
-	if ((code = ctl_tell(ctl, false, words, 1)) != 0)
+	if ((code = ctl_ask(ctl, false, words, 1, &doc)) == 0)
+		ctl_print_notices(doc);
+	else
 		ctl_fail(code,
 		    "the file was changed, but is not in effect: the running programs keep what "
 		    "they had. Mend what is wrong and say sambarctl reload, or set it back");
+	json_decref(doc);
 	return code;
 }

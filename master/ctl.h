@@ -69,6 +69,8 @@ int ctl_print_json(json_t *doc);
 int ctl_done(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Mistakes and warnings that came with an answer, on standard error. */
 void ctl_print_problems(const json_t *doc);
+/* What the supervisor has to say of a reload that succeeded, on standard error. */
+void ctl_print_notices(const json_t *doc);
 /* A document's string by key, "" when there is none; what a terminal must not see is escaped. */
 const char *ctl_text(const json_t *doc, const char *key);
 json_int_t ctl_number(const json_t *doc, const char *key);

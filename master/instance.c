@@ -6,8 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,15 +20,6 @@
 #ifndef PROGRAMS_DIRECTORY
 #define PROGRAMS_DIRECTORY "../lib/sambar"
 #endif
-
-/* The order gives the numeric accounts of init --uid-base: base + position. */
-static const unsigned accounts[] = {ROLE_AUTH, ROLE_STORE, ROLE_QUEUE, ROLE_ROUTER, ROLE_SMTPD,
-    ROLE_POP3D, ROLE_DELIVER, ROLE_IMAPD, ROLE_WEBD, ROLE_FETCHER};
-
-static struct {
-	unsigned role;
-	uid_t uid;
-} uids[nitems(accounts)];
 
 /* ---- where things lie ---- */
 
@@ -119,63 +108,43 @@ instance_lock(struct instance *in, char **why)
 
 /* ---- accounts ---- */
 
-static void
-numeric_accounts(struct instance *in, uid_t base)
-{
-	for (size_t i = 0; i < nitems(accounts); i++) {
-		uids[i].role = accounts[i];
-		uids[i].uid = base + i;
-	}
-	in->gid = base;
-	in->separated = true;
-}
-
-static bool
-named_accounts(struct instance *in)
-{
-	struct group *gr = getgrnam("sambar");
-
-	if (gr == NULL)
-		return false;
-	in->gid = gr->gr_gid;
-	for (size_t i = 0; i < nitems(accounts); i++) {
-		char name[32];
-		struct passwd *pw;
-
-		snprintf(name, sizeof name, "sambar-%s", role_bit_name(accounts[i]));
-		pw = getpwnam(name);
-		uids[i].role = accounts[i];
-		uids[i].uid = pw != NULL ? pw->pw_uid : (uid_t)-1;
-	}
-	in->separated = instance_uid(in, ROLE_QUEUE) != (uid_t)-1;
-	return in->separated;
-}
-
 int
 instance_use(struct instance *in, struct config *config, char **why)
 {
 	uint64_t base = config_u64(config, "common", "Uid Base");
 
-	(void)why;
+	if (geteuid() == 0 && accounts_find(&in->accounts, base, why) == -1)
+		return -1;
+	in->config = config;
+	return 0;
+}
+
+void
+instance_replace(struct instance *in, struct config *config)
+{
 	config_free(&in->config);
 	in->config = config;
-	in->separated = false;
-	if (geteuid() != 0)
-		return 0;
-	if (base != 0)
-		numeric_accounts(in, base);
-	else if (!named_accounts(in))
-		log_warn("there are no accounts sambar-<program>: all programs run as root");
-	return 0;
+}
+
+bool
+instance_runs_as_root(const struct instance *in)
+{
+	return geteuid() == 0 && !in->accounts.separated;
+}
+
+bool
+instance_waits_for_accounts(const struct instance *in, const struct config *config)
+{
+	bool by_name = in->accounts.separated && in->accounts.base == 0;
+
+	return geteuid() == 0 && !by_name &&
+	       config_u64(config, "common", "Uid Base") != in->accounts.base;
 }
 
 uid_t
 instance_uid(const struct instance *in, unsigned role)
 {
-	for (size_t i = 0; in->separated && i < nitems(accounts); i++)
-		if (uids[i].role == role)
-			return uids[i].uid;
-	return (uid_t)-1;
+	return accounts_uid(&in->accounts, role);
 }
 
 /* ---- directories ---- */
@@ -252,11 +221,11 @@ instance_directory(const struct instance *in, const char *path, unsigned role)
 	}
 	if (uid == (uid_t)-1 || st.st_uid == uid)
 		return fd;
-	if (fchownat(fd, "", uid, in->gid, AT_EMPTY_PATH) == -1) {
+	if (fchownat(fd, "", uid, in->accounts.gid, AT_EMPTY_PATH) == -1) {
 		closefd(&fd);
 		return -1;
 	}
-	give_below(fd, uid, in->gid, 2);
+	give_below(fd, uid, in->accounts.gid, 2);
 	return fd;
 }
 
@@ -286,9 +255,9 @@ adopt(const struct instance *in, int mail, const char *name)
 		return;
 	if ((fd = openat(mail, name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC)) == -1)
 		return;
-	if (fchownat(fd, "", uid, in->gid, AT_EMPTY_PATH) == 0)
+	if (fchownat(fd, "", uid, in->accounts.gid, AT_EMPTY_PATH) == 0)
 		log_info("mailbox %s now belongs to store", log_safe(span_of(name)));
-	give_below(fd, uid, in->gid, 1);
+	give_below(fd, uid, in->accounts.gid, 1);
 	closefd(&fd);
 }
 
@@ -299,7 +268,7 @@ instance_adopt_mailboxes(const struct instance *in, int mail, const char *name)
 	DIR *d;
 	struct dirent *e;
 
-	if (!in->separated)
+	if (!in->accounts.separated)
 		return;
 	if (name != NULL) {
 		adopt(in, mail, name);

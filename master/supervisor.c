@@ -205,25 +205,12 @@ free_row(const struct supervisor *s, const struct program *program)
 	return row;
 }
 
-/* It would keep the account of root. */
-static bool
-lacks_account(const struct supervisor *s, const struct program *program)
-{
-	return s->instance->separated && instance_uid(s->instance, program->role) == (uid_t)-1;
-}
-
 void
 supervisor_start_slot(struct slot *slot)
 {
 	struct supervisor *s = slot->supervisor;
 	struct process *p;
 
-	if (lacks_account(s, slot->program)) {
-		log_warn("cannot start %s: there is no account sambar-%s", slot->program->name,
-		    slot->program->name);
-		start_later(slot, false);
-		return;
-	}
 	p = process_start(s->base, s->instance->programs, slot->program->name, on_process_message,
 	    on_process_close);
 	if (p == NULL) {
@@ -549,8 +536,8 @@ open_unix_sockets(struct supervisor *s, char **why)
 		if (programs[i].unix_socket == NULL)
 			continue;
 		snprintf(path, sizeof path, "%s/%s", in->run, programs[i].unix_socket);
-		s->unix_sockets[i] = sockets_bind_unix(
-		    path, in->separated ? 0660 : 0600, in->separated ? in->gid : (gid_t)-1);
+		s->unix_sockets[i] = sockets_bind_unix(path, in->accounts.separated ? 0660 : 0600,
+		    in->accounts.separated ? in->accounts.gid : (gid_t)-1);
 		if (s->unix_sockets[i] == -1) {
 			*why = xasprintf("%s: %s", path, strerror(errno));
 			return -1;
@@ -699,7 +686,7 @@ send_slices(struct supervisor *s)
 }
 
 int
-supervisor_reload(struct supervisor *s, struct config *config, char **why)
+supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, char **why)
 {
 	bool moved[DIRECTORIES];
 	struct sockets tcp;
@@ -717,8 +704,11 @@ supervisor_reload(struct supervisor *s, struct config *config, char **why)
 		moved[i] = strcmp(before, directory_path(s->instance, config, i)) != 0;
 		free(before);
 	}
-	if (instance_use(s->instance, config, why) == -1)
-		return -1;
+	if (instance_waits_for_accounts(s->instance, config))
+		json_array_append_new(notices,
+		    json_string("Uid Base takes effect at the next stop and start: until then the "
+				"programs keep the accounts that they have"));
+	instance_replace(s->instance, config);
 	log_set_debug(config_bool(config, "log", "Debug"));
 	set_wanted(s);
 	send_slices(s);

@@ -84,9 +84,9 @@ void supervisor_stop(struct supervisor *s);
 /* After on_stopped. */
 void supervisor_free(struct supervisor *s);
 
-/* Takes over a checked configuration. -1 with *why: nothing has changed, the configuration is the
- * caller's. */
-int supervisor_reload(struct supervisor *s, struct config *config, char **why);
+/* Takes over a checked configuration. What an administrator should know of it is added to notices,
+ * sentence by sentence. -1 with *why: nothing has changed, the configuration is the caller's. */
+int supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, char **why);
 
 /* Replaces the processes of one program (NULL: all): their number, which is 0 for a program that
  * the configuration does not want. -1 when there is none of that name. */
