@@ -80,6 +80,7 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "timeouts", "SMTP Command", CONFIG_DURATION, "5m", NULL, 1, DAY, S, NULL, "Longest wait for the next SMTP command (RFC 5321 4.5.3.2)." },
 	{ "config.ini", "timeouts", "SMTP Data", CONFIG_DURATION, "3m", NULL, 1, DAY, S, NULL, "Longest wait for the next piece of a message." },
 	{ "config.ini", "timeouts", "SMTP Transaction", CONFIG_DURATION, "1h", NULL, 1, 7 * DAY, S, NULL, "Longest time for receiving one message." },
+	{ "config.ini", "timeouts", "Inner Answer", CONFIG_DURATION, "30s", NULL, 1, HOUR, S, NULL, "Longest wait of an SMTP client for what router says of an address, or for a spool file; then 451 4.3.0." },
 	{ "config.ini", "timeouts", "POP3 Login", CONFIG_DURATION, "1m", NULL, 1, DAY, P, NULL, "Longest time from connecting to being logged in." },
 	{ "config.ini", "timeouts", "POP3 Idle", CONFIG_DURATION, "10m", NULL, 1, DAY, P, NULL, "Longest wait for the next POP3 command (RFC 1939 3)." },
 	{ "config.ini", "timeouts", "TLS Handshake", CONFIG_DURATION, "1m", NULL, 1, HOUR, S | P | D, NULL, "Longest time for a TLS handshake." },

@@ -40,6 +40,8 @@ void cmd_auth(struct session *s, struct span argument);
 size_t message_input_data(struct session *s, struct span bytes);
 size_t message_input_chunk(struct session *s, struct span bytes);
 size_t message_input_swallow(struct session *s, struct span bytes);
+/* No spool file comes in time. */
+void message_give_up(struct session *s);
 void auth_input_line(struct session *s, struct span line);
 /* Forgets an AUTH that goes on. */
 void auth_abort(struct session *s);

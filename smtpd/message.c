@@ -436,6 +436,14 @@ take_slot(struct session *s)
 	session_wait(s);
 }
 
+void
+message_give_up(struct session *s)
+{
+	queue_call_cancel(&s->transaction->call);
+	refuse_slot(s, faults[DATA_NOT_WRITTEN]);
+	session_go_on(s);
+}
+
 /* ---- the verbs ---- */
 
 void

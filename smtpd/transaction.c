@@ -402,6 +402,47 @@ transaction_is_asking(const struct session *s)
 	return s->transaction != NULL && s->transaction->n_asks > 0;
 }
 
+bool
+transaction_can_give_up(const struct session *s)
+{
+	const struct transaction *t = s->transaction;
+
+	return t != NULL &&
+	       (t->sender != NULL || t->n_asks > 0 || (t->call != NULL && !t->committing));
+}
+
+static void
+give_up_verdicts(struct session *s)
+{
+	struct ask *a;
+
+	TAILQ_FOREACH (a, &s->transaction->asks, entry) {
+		if (a->answered)
+			continue;
+		ipc_call_cancel(&a->call);
+		a->answered = true;
+		a->verdict = ROUTER_LATER;
+	}
+}
+
+void
+transaction_give_up(struct session *s)
+{
+	struct transaction *t = s->transaction;
+	bool standing = t->sender != NULL;
+
+	ipc_call_cancel(&t->sender);
+	give_up_verdicts(s);
+	if (t->call != NULL)
+		message_give_up(s);
+	else if (standing && t->n_asks == 0)
+		on_mail_standing(s, ROUTER_STANDING_LATER);
+	else if (standing)
+		on_relay_standing(s, ROUTER_STANDING_LATER);
+	else
+		on_answer(s);
+}
+
 void
 transaction_free(struct session *s)
 {

@@ -67,6 +67,12 @@ void transaction_free(struct session *s);
 /* True while RCPTs wait for their answer. */
 bool transaction_is_asking(const struct session *s);
 
+/* True while router's answer or a spool file is awaited: nothing was handed to queue yet. */
+bool transaction_can_give_up(const struct session *s);
+/* Answers in their place that it has to be tried later. The session goes on, or waits for what is
+ * to be asked next. */
+void transaction_give_up(struct session *s);
+
 /* The same again, or a new one. False when there is no memory. */
 bool
 transaction_add(struct transaction *t, struct span address, struct span original, unsigned notify);

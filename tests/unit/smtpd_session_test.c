@@ -43,8 +43,9 @@ static struct {
 
 static struct {
 	int slot_error, commit_error;
-	bool later;   /* slots come from the loop */
-	bool reverse; /* router answers the last question first */
+	bool later;			       /* slots come from the loop */
+	bool reverse;			       /* router answers the last question first */
+	bool no_slot, no_verdict, no_standing; /* never answered */
 } fake;
 
 static void
@@ -126,10 +127,23 @@ call_later(struct queue_call call)
 	return c;
 }
 
+/* Questions that are never answered: they must be cancelled. */
+static struct queue_call silent_queue;
+static unsigned n_silent;
+
+static struct queue_call *
+never(struct queue_call *call)
+{
+	n_silent++;
+	return call;
+}
+
 struct queue_call *
 queue_take(struct queue_client *q, queue_slot_cb cb, void *arg)
 {
 	(void)q;
+	if (fake.no_slot)
+		return never(&silent_queue);
 	if (fake.later)
 		return call_later((struct queue_call){.on_slot = cb, .arg = arg});
 	give_slot(cb, arg);
@@ -159,6 +173,7 @@ queue_abandon(struct queue_client *q, struct queue_slot *slot)
 void
 queue_call_cancel(struct queue_call **call)
 {
+	n_silent -= *call == &silent_queue;
 	if (*call != NULL) {
 		(*call)->on_slot = NULL;
 		(*call)->on_durable = NULL;
@@ -180,7 +195,7 @@ struct ipc_call {
 	bool granted;
 };
 
-static struct ipc_call *asked;
+static struct ipc_call *asked, silent_router;
 
 static struct {
 	const char *local;
@@ -223,10 +238,15 @@ struct ipc_call *
 router_ask(struct router_client *r, struct span reverse_path, struct span recipient, uint64_t size,
     router_answer_cb cb, void *arg)
 {
-	struct ipc_call *c = xcalloc(1, sizeof *c);
+	struct ipc_call *c;
 	struct span local, domain;
 
 	(void)r, (void)reverse_path, (void)size;
+	if (fake.no_verdict) {
+		n_silent++;
+		return &silent_router;
+	}
+	c = xcalloc(1, sizeof *c);
 	address_split(recipient, &local, &domain);
 	c->on_verdict = cb;
 	c->arg = arg;
@@ -264,10 +284,15 @@ struct ipc_call *
 router_sender(struct router_client *r, struct span address, struct span user, router_standing_cb cb,
     void *arg)
 {
-	struct ipc_call *c = xcalloc(1, sizeof *c);
+	struct ipc_call *c;
 	struct span local, domain;
 
 	(void)r;
+	if (fake.no_standing) {
+		n_silent++;
+		return &silent_router;
+	}
+	c = xcalloc(1, sizeof *c);
 	assert_true(user.len == 0 || span_is(user, "ann"));
 	address_split(address, &local, &domain);
 	c->on_standing = cb;
@@ -312,6 +337,7 @@ auth_login(struct auth_client *a, const char *service, struct span name, struct 
 void
 ipc_call_cancel(struct ipc_call **call)
 {
+	n_silent -= *call == &silent_router;
 	if (*call != NULL) {
 		(*call)->on_verdict = NULL;
 		(*call)->on_standing = NULL;
@@ -983,6 +1009,36 @@ timeouts(void **state)
 	smtpd.settings.transaction_s = 300;
 }
 
+/* router or queue is silent: the client hears so before its patience ends, and may go on. */
+static void
+no_answer_from_within(void **state)
+{
+#define LATER	 "451 4.3.0 Mailboxes do not answer; try again later\r\n"
+#define NOT_KEPT "451 4.3.0 Message cannot be kept now; try again later\r\n"
+	(void)state;
+	smtpd.settings.inner_s = 0; /* at once */
+	fake.no_slot = true;
+	check_one(
+	    KIND_SMTP, true, START ANN "DATA\r\nNOOP\r\n" QUIT, BANNER HELO ANN_OK NOT_KEPT OK BYE);
+	check_one(KIND_SMTP, true, START ANN "BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\n" QUIT,
+	    BANNER HELO ANN_OK NOT_KEPT "503 5.5.1 Say MAIL first\r\n" BYE);
+	fake.no_slot = false;
+	fake.no_verdict = true;
+	check_one(KIND_SMTP, true,
+	    START "MAIL FROM:<>\r\nRCPT TO:<ann@mx.test>\r\nRCPT TO:<bob@mx.test>\r\nDATA\r\n" QUIT,
+	    BANNER HELO MAIL_OK LATER LATER "554 5.5.1 No valid recipients\r\n" BYE);
+	fake.no_verdict = false;
+	fake.no_standing = true;
+	smtpd.settings.policy.allow_any_from = false;
+	check_one(KIND_SMTP, true,
+	    START "MAIL FROM:<a@else.test>\r\nRCPT TO:<else@far.test>\r\n" QUIT,
+	    BANNER HELO MAIL_OK
+	    "451 4.3.0 The sender cannot be checked now; try again later\r\n" BYE);
+	fake.no_standing = false;
+	smtpd.settings.inner_s = 30;
+	assert_int_equal(n_silent, 0);
+}
+
 static bool emptied;
 
 static void
@@ -1088,6 +1144,7 @@ set_up(void **state)
 	    .data_s = 300,
 	    .transaction_s = 300,
 	    .handshake_s = 60,
+	    .inner_s = 30,
 	    .policy = {.require_auth = true,
 		.restrict_relay = true,
 		.relay_ips = ip_list_new(span_of("127.0.0.1")),
@@ -1126,6 +1183,7 @@ main(void)
 	    cmocka_unit_test(queue_refuses),
 	    cmocka_unit_test(hang_ups),
 	    cmocka_unit_test(timeouts),
+	    cmocka_unit_test(no_answer_from_within),
 	    cmocka_unit_test(drain),
 	    cmocka_unit_test(drain_within_a_transaction),
 	    cmocka_unit_test(client_that_never_reads),
