@@ -427,6 +427,12 @@ on_accept(void *arg, int sock, const struct sockaddr *address, socklen_t length,
 	find_who(cl, uid);
 }
 
+static void
+control_path(const struct supervisor *s, char *out, size_t size)
+{
+	snprintf(out, size, "%s/control.sock", s->instance->run);
+}
+
 struct control_server *
 control_server_new(struct supervisor *s)
 {
@@ -434,7 +440,7 @@ control_server_new(struct supervisor *s)
 	char path[PATH_MAX + 32];
 	int fd;
 
-	snprintf(path, sizeof path, "%s/control.sock", s->instance->run);
+	control_path(s, path, sizeof path);
 	if ((fd = sockets_bind_unix(path, 0600, (gid_t)-1)) == -1)
 		return NULL;
 	c = xcalloc(1, sizeof *c);
@@ -447,10 +453,13 @@ void
 control_server_free(struct control_server **cp)
 {
 	struct control_server *c = *cp;
+	char path[PATH_MAX + 32];
 
 	if (c == NULL)
 		return;
 	*cp = NULL;
+	control_path(c->supervisor, path, sizeof path);
+	(void)unlink(path);
 	while (c->waiting != NULL) {
 		struct request *q = c->waiting;
 

@@ -5,11 +5,17 @@
 #include "master/ctl.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/memory.h"
@@ -196,6 +202,46 @@ ctl_change_code(int error)
 
 /* ---- requests ---- */
 
+/* The login name, or the number of who has none. */
+static const char *
+user_name(uid_t uid)
+{
+	static char number[32];
+	const struct passwd *pw = getpwuid(uid);
+
+	if (pw != NULL)
+		return pw->pw_name;
+	snprintf(number, sizeof number, "user %u", (unsigned)uid);
+	return number;
+}
+
+/*
+ * A socket that we may not use says nothing about whether anyone listens: the lock does. One that
+ * was left behind is no reason to refuse; *code stays 0 then.
+ */
+static void
+tell_no_access(const struct ctl *ctl, int *code)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	if (snprintf(path, sizeof path, "%s/run/master.pid", ctl->root) >= (int)sizeof path)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if ((fd == -1 && errno == ENOENT) || (fd != -1 && flock(fd, LOCK_SH | LOCK_NB) == 0)) {
+		closefd(&fd);
+		return;
+	}
+	if (fd == -1 || fstat(fd, &st) == -1)
+		*code = ctl_fail(EX_NOPERM, "%s: %s", path, strerror(errno));
+	else
+		*code = ctl_fail(EX_NOPERM,
+		    "%s was started by %s: only %s may speak to its supervisor", ctl->root,
+		    user_name(st.st_uid), st.st_uid == 0 ? "root" : "root and that user");
+	closefd(&fd);
+}
+
 int
 ctl_connect(const struct ctl *ctl, int *code)
 {
@@ -205,8 +251,7 @@ ctl_connect(const struct ctl *ctl, int *code)
 	if (sock != -1 || errno == ENOENT || errno == ECONNREFUSED)
 		return sock;
 	if (errno == EACCES || errno == EPERM)
-		*code = ctl_fail(EX_NOPERM,
-		    "only root and the owner of %s may speak to its supervisor", ctl->root);
+		tell_no_access(ctl, code);
 	else
 		*code = ctl_fail(EX_UNAVAILABLE, "cannot reach the supervisor of %s: %s", ctl->root,
 		    strerror(errno));

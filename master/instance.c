@@ -71,39 +71,97 @@ instance_open(struct instance *in, const char *root, char **why)
 	return find_programs(in, why);
 }
 
-void
-instance_close(struct instance *in)
+/* The file that is locked, made where there is none. One that another user's supervisor has left is
+ * replaced: it is locked by nobody, and could not be written. */
+static int
+open_lock(const char *path)
 {
-	config_free(&in->config);
-	closefd(&in->lock);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+	if (fd != -1 || errno != EACCES ||
+	    (fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+		return fd;
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1)
+		return fd; /* it runs: the caller finds out, too */
+	if (unlink(path) == -1) {
+		closefd(&fd);
+		return -1;
+	}
+	closefd(&fd);
+	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+}
+
+/* Not one that another supervisor removed when it ended. */
+static bool
+is_still_there(const char *path, int fd)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 && lstat(path, &there) == 0 && ours.st_dev == there.st_dev &&
+	       ours.st_ino == there.st_ino;
+}
+
+static int
+take_lock(struct instance *in, const char *path, char **why)
+{
+	char pid[32] = "";
+	ssize_t n;
+
+	do {
+		closefd(&in->lock);
+		if ((in->lock = open_lock(path)) == -1) {
+			*why = xasprintf("%s: %s", path, strerror(errno));
+			return -1;
+		}
+		if (flock(in->lock, LOCK_EX | LOCK_NB) == -1) {
+			if ((n = read(in->lock, pid, sizeof pid - 1)) < 0)
+				n = 0;
+			pid[n] = '\0';
+			*why = xasprintf("%s runs already: pid %s", in->root, pid);
+			return -1;
+		}
+	} while (!is_still_there(path, in->lock));
+	return 0;
+}
+
+static void
+lock_path(const struct instance *in, char *out, size_t size)
+{
+	snprintf(out, size, "%s/master.pid", in->run);
 }
 
 int
 instance_lock(struct instance *in, char **why)
 {
-	char path[PATH_MAX + 16], pid[32] = "";
-	ssize_t n;
+	char path[PATH_MAX + 16], pid[32];
+	int n = snprintf(pid, sizeof pid, "%d", getpid());
 
-	snprintf(path, sizeof path, "%s/master.pid", in->run);
-	if ((in->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644)) == -1) {
-		*why = xasprintf("%s: %s", path, strerror(errno));
-		return -1;
-	}
-	if (flock(in->lock, LOCK_EX | LOCK_NB) == -1) {
-		if ((n = read(in->lock, pid, sizeof pid - 1)) < 0)
-			n = 0;
-		pid[n] = '\0';
-		*why = xasprintf("%s runs already: pid %s", in->root, pid);
+	lock_path(in, path, sizeof path);
+	if (take_lock(in, path, why) == -1) {
 		closefd(&in->lock);
 		return -1;
 	}
-	n = snprintf(pid, sizeof pid, "%d", getpid());
-	if (ftruncate(in->lock, 0) == -1 || pwrite(in->lock, pid, n, 0) != n) {
+	/* Whose it is tells others who has started the instance. */
+	if (fchown(in->lock, geteuid(), getegid()) == -1 || ftruncate(in->lock, 0) == -1 ||
+	    pwrite(in->lock, pid, n, 0) != n) {
 		*why = xasprintf("%s: %s", path, strerror(errno));
 		closefd(&in->lock);
 		return -1;
 	}
 	return 0;
+}
+
+void
+instance_close(struct instance *in)
+{
+	char path[PATH_MAX + 16];
+
+	config_free(&in->config);
+	if (in->lock == -1)
+		return;
+	lock_path(in, path, sizeof path);
+	(void)unlink(path); /* while it is locked: nobody else's */
+	closefd(&in->lock);
 }
 
 /* ---- accounts ---- */

@@ -546,6 +546,21 @@ open_unix_sockets(struct supervisor *s, char **why)
 	return 0;
 }
 
+/* Whoever starts the instance next may not be able to use those of ours. */
+static void
+close_unix_sockets(struct supervisor *s)
+{
+	char path[PATH_MAX + 32];
+
+	for (size_t i = 0; i < n_programs; i++) {
+		if (s->unix_sockets[i] == -1)
+			continue;
+		snprintf(path, sizeof path, "%s/%s", s->instance->run, programs[i].unix_socket);
+		(void)unlink(path);
+		closefd(&s->unix_sockets[i]);
+	}
+}
+
 static int
 make_connection_tables(struct supervisor *s, char **why)
 {
@@ -647,8 +662,7 @@ supervisor_free(struct supervisor *s)
 	s->slots = NULL;
 	s->n_slots = 0;
 	sockets_close(&s->tcp);
-	for (size_t i = 0; i < nitems(s->unix_sockets); i++)
-		closefd(&s->unix_sockets[i]);
+	close_unix_sockets(s);
 	for (size_t i = 0; i < nitems(s->directories); i++)
 		closefd(&s->directories[i]);
 	for (size_t i = 0; i < nitems(s->connections); i++)

@@ -1,12 +1,15 @@
 """The accounts that the programs run under: by name, by number, missing, changed while they run."""
 import os
+import shutil
 import stat
+import subprocess
 
 import pytest
 
 from accounts import private_accounts
 from clients import text_message
 from ipc import ACCOUNTS as PROGRAMS     # in the order of --uid-base
+from sambar import BUILD
 
 GID = 58000
 NAMED = {f"sambar-{name}": GID + 1 + at for at, name in enumerate(PROGRAMS)}
@@ -80,3 +83,68 @@ def test_uid_base_of_a_running_instance(make_instance):
     one.send(text_message("after"), "ann@example.test")
     one.wait_mailbox("ann", 2)
     assert {int(ids(p["pid"])[0][0]) // 1000 for p in one.status()["programs"] if p["pid"]} == {62}
+
+
+# ---- an instance whose owner is not root ----
+
+OWNER = 58900
+
+
+class Owner:
+    """A user with an instance of his own, and a copy of sambarctl that he may run."""
+
+    def __init__(self, one):
+        self.one = one
+        for folder, names, _ in os.walk(one.root):
+            for path in [folder, *(os.path.join(folder, name) for name in names)]:
+                os.chown(path, OWNER, OWNER)
+        for folder, _, names in os.walk(one.path("config")):
+            for name in names:
+                os.chown(os.path.join(folder, name), OWNER, OWNER)
+
+    def ctl(self, *words):
+        return subprocess.run([os.path.join(BUILD, "sambarctl"), "-d", self.one.root, *words], capture_output=True, text=True,
+                              user=OWNER, group=OWNER, extra_groups=[], stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def owner(make_instance):
+    one = make_instance(uid_base=0, start=False, users=())
+    if subprocess.run([os.path.join(BUILD, "sambarctl"), "--version"], user=OWNER, group=OWNER, extra_groups=[], check=False).returncode != 0:
+        pytest.skip("this machine cannot: the programs are in a directory of root's")
+    return Owner(one)
+
+
+def test_what_root_started_is_not_the_owners_until_it_stops(owner):
+    one = owner.one
+    one.start()
+    done = owner.ctl("status")
+    assert (done.returncode, "was started by root: only root may" in done.stderr) == (77, True), done
+    one.stop()
+    assert os.listdir(one.path("run")) == []
+    done = owner.ctl("status")
+    assert (done.returncode, "does not run" in done.stderr) == (69, True), done
+
+
+def test_what_a_killed_master_left_is_replaced(owner):
+    one = owner.one
+    one.start()
+    one.kill_all()
+    assert "control.sock" in os.listdir(one.path("run"))
+    done = owner.ctl("status")
+    assert (done.returncode, "does not run" in done.stderr) == (69, True), done
+    shutil.rmtree(one.path("spool"))        # root's files are another matter
+    for folder in ("spool", "failures", "mail/mbox", "config/users"):
+        os.makedirs(one.path(folder), exist_ok=True)
+        os.chown(one.path(folder), OWNER, OWNER)
+    for name in os.listdir(one.path("log")):
+        os.chown(one.path("log", name), OWNER, OWNER)
+    done = owner.ctl("start")
+    assert done.returncode == 0, done
+    try:
+        assert owner.ctl("status").returncode == 0
+        assert one.ctl("status").returncode == 0        # root's own, too
+        assert os.stat(one.path("run", "master.pid")).st_uid == OWNER
+    finally:
+        assert owner.ctl("stop").returncode == 0
+    assert os.listdir(one.path("run")) == []
