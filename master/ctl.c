@@ -344,10 +344,12 @@ ctl_reload_if_running(const struct ctl *ctl, bool *running)
 		return code;
 	if ((code = ctl_ask(ctl, false, words, 1, &doc)) == 0)
 		ctl_print_notices(doc);
-	else
+	else if (code == EX_CONFIG || code == EX_OSERR)
 		ctl_fail(code,
 		    "the file was changed, but is not in effect: the running programs keep what "
 		    "they had. Mend what is wrong and say sambarctl reload, or set it back");
+	else
+		ctl_fail(code, "the file was changed; mend what is wrong and say sambarctl reload");
 	json_decref(doc);
 	return code;
 }

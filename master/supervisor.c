@@ -89,12 +89,20 @@ all_run(const struct supervisor *s)
 	return true;
 }
 
-bool
-supervisor_is_settled(const struct supervisor *s)
+const struct process *
+supervisor_unsettled(const struct supervisor *s)
 {
 	for (const struct process *p = s->processes; p != NULL; p = p->next)
 		if (p->slot != NULL && !p->slot->program->on_demand && (!p->ready || p->draining))
-			return false;
+			return p;
+	return NULL;
+}
+
+bool
+supervisor_is_settled(const struct supervisor *s)
+{
+	if (supervisor_unsettled(s) != NULL)
+		return false;
 	for (size_t i = 0; i < s->n_slots; i++)
 		if (must_run(&s->slots[i]) && s->slots[i].process == NULL &&
 		    s->slots[i].state != SLOT_BACKOFF)

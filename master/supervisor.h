@@ -97,13 +97,18 @@ int supervisor_restart(struct supervisor *s, const char *program);
 bool supervisor_is_settled(const struct supervisor *s);
 
 /*
- * Asks a running process; cb may be called several times, at last with more false (code 69 when the
- * process ended or did not answer). Words are copied.
+ * Asks a running process; cb may be called several times, at last with more false. Code 69 when the
+ * process ended, or nothing came within 5 seconds and a program does not answer: the error names
+ * it. One that lives and works gets a minute. Words are copied; "status" alone is answered by
+ * every process at once, or within 3 seconds counts as not answered.
  */
 void supervisor_ask(struct supervisor *s, struct process *p, const char *const *words, size_t n,
     admin_reply_cb cb, void *arg);
 /* The first process of a program that takes requests, or NULL. */
 struct process *supervisor_process(struct supervisor *s, const char *program);
+
+/* A process for which supervisor_is_settled() waits, or NULL. */
+const struct process *supervisor_unsettled(const struct supervisor *s);
 
 const char *slot_state_name(const struct slot *slot);
 
