@@ -146,8 +146,10 @@ pause_or_resume(struct session *s)
 void
 session_wait(struct session *s)
 {
-	if (s->waiting)
+	if (s->waiting) {
+		start_timer(s); /* for another one now */
 		return;
+	}
 	s->waiting = true;
 	pause_or_resume(s);
 }
@@ -377,7 +379,7 @@ on_bytes(void *arg, struct span bytes)
 	}
 	if (s->closing)
 		return bytes.len;
-	if (transaction_is_asking(s))
+	if (transaction_is_asking(s) && !s->waiting)
 		session_wait(s);
 	if (s->progress || s->waiting)
 		start_timer(s);

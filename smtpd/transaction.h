@@ -29,7 +29,7 @@ struct ask {
 	struct span address, original;
 	unsigned notify;
 	enum router_verdict verdict;
-	uint64_t targets;
+	uint64_t targets, room;
 	bool answered;
 	bool refused; /* reply says why; before router was asked, or by the policy */
 	char reply[REPLY_LINE_SIZE];
@@ -50,6 +50,9 @@ struct transaction {
 	struct ipc_call *sender; /* the question to router whose the reverse-path is */
 	bool has_standing;	 /* it was answered */
 	enum router_standing standing;
+	uint64_t room;	   /* the least that a recipient's mailboxes had at RCPT; room.h */
+	size_t room_asked; /* recipients whose mailbox is too small for the message */
+	struct ipc_call *room_call;
 	uint64_t expires_ms; /* monotonic */
 	/* the message: */
 	struct queue_slot slot;

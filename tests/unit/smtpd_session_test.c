@@ -191,17 +191,20 @@ struct ipc_call {
 	void *arg;
 	enum router_standing standing;
 	enum router_verdict verdict;
-	uint64_t targets;
+	uint64_t targets, room;
 	bool granted;
 };
 
 static struct ipc_call *asked, silent_router;
+static unsigned n_asked;
 
 static struct {
 	const char *local;
 	enum router_verdict verdict;
 	uint64_t targets;
 } const known[] = {
+    {"tight", ROUTER_LOCAL, 1},
+    {"tiny", ROUTER_LOCAL, 1},
     {"ann", ROUTER_LOCAL, 1},
     {"bob", ROUTER_LOCAL, 1},
     {"postmaster", ROUTER_LOCAL, 1},
@@ -215,6 +218,24 @@ static struct {
     {"loop", ROUTER_LOOP, 0},
     {"later", ROUTER_LATER, 0},
 };
+
+/* Mailboxes with a limit: what they have room for, and how large they may be. */
+static const struct {
+	const char *local;
+	uint64_t room, limit;
+} limited[] = {{"tight", 300, 1000}, {"tiny", 300, 300}};
+
+static void
+judge_room(struct ipc_call *c, struct span local, uint64_t size)
+{
+	c->room = ROUTER_NO_LIMIT;
+	for (size_t i = 0; i < nitems(limited); i++)
+		if (span_is(local, limited[i].local)) {
+			c->room = limited[i].room;
+			if (size > limited[i].room)
+				c->verdict = size > limited[i].limit ? ROUTER_TOO_BIG : ROUTER_FULL;
+		}
+}
 
 static void
 on_asked(evutil_socket_t fd, short what, void *arg)
@@ -230,7 +251,7 @@ on_asked(evutil_socket_t fd, short what, void *arg)
 	c = *last;
 	*last = c->next;
 	if (c->on_verdict != NULL)
-		c->on_verdict(c->arg, c->verdict, c->targets, span_of(""));
+		c->on_verdict(c->arg, c->verdict, c->targets, c->room, span_of(""));
 	free(c);
 }
 
@@ -241,7 +262,7 @@ router_ask(struct router_client *r, struct span reverse_path, struct span recipi
 	struct ipc_call *c;
 	struct span local, domain;
 
-	(void)r, (void)reverse_path, (void)size;
+	(void)r, (void)reverse_path;
 	if (fake.no_verdict) {
 		n_silent++;
 		return &silent_router;
@@ -251,6 +272,7 @@ router_ask(struct router_client *r, struct span reverse_path, struct span recipi
 	c->on_verdict = cb;
 	c->arg = arg;
 	c->verdict = ROUTER_UNKNOWN;
+	n_asked++;
 	for (size_t i = 0; i < nitems(known); i++)
 		if (span_is(local, known[i].local)) {
 			c->verdict = known[i].verdict;
@@ -260,6 +282,7 @@ router_ask(struct router_client *r, struct span reverse_path, struct span recipi
 		c->verdict = ROUTER_LOCAL;
 		c->targets = 1;
 	}
+	judge_room(c, local, size);
 	c->next = asked;
 	asked = c;
 	event_base_once(smtpd.base, -1, EV_TIMEOUT, on_asked, NULL, &(struct timeval){0, 0});
@@ -1039,6 +1062,53 @@ no_answer_from_within(void **state)
 	assert_int_equal(n_silent, 0);
 }
 
+/* Who did not say how large it is hears at the end of it that it fits nowhere. */
+static void
+size_shows_at_the_end(void **state)
+{
+	static const struct {
+		const char *to[3];
+		size_t size;
+		const char *reply;
+		unsigned asked;
+	} rows[] = {
+	    {{"tight"}, 100, "250 2.0.0", 1},
+	    {{"tight"}, 500, "250 2.0.0", 2}, /* another day */
+	    {{"tight"}, 1500, "552 5.2.2 Message is larger than the mailbox", 2},
+	    {{"tiny"}, 500, "552 5.2.2 Message is larger than the mailbox", 2},
+	    {{"tiny", "tight"}, 500, "250 2.0.0", 4},
+	    {{"tiny", "tight"}, 1500, "552 5.2.2 Message is larger than the mailbox", 4},
+	    {{"tiny", "ann"}, 1500, "250 2.0.0", 4},
+	    {{"ann", "tiny"}, 1500, "250 2.0.0", 3},
+	    {{"tiny", "all", "tight"}, 1500, "250 2.0.0", 5},
+	};
+	char start[600], *out;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++)
+		for (int bdat = 0; bdat <= 1; bdat++) {
+			struct span in;
+			size_t n = sprintf(start, START "MAIL FROM:<s@c.test>\r\n");
+
+			for (size_t k = 0; k < 3 && rows[i].to[k] != NULL; k++)
+				n += sprintf(start + n, "RCPT TO:<%s@mx.test>\r\n", rows[i].to[k]);
+			if (bdat)
+				sprintf(start + n, "BDAT %zu LAST\r\n", rows[i].size);
+			else
+				strcpy(start + n, "DATA\r\n");
+			in = with_filling(
+			    start, rows[i].size, bdat ? "NOOP\r\n" QUIT : ".\r\nNOOP\r\n" QUIT);
+			n_asked = 0;
+			out = converse(KIND_SMTP, true, in, SIZE_MAX);
+			if (strstr(out, rows[i].reply) == NULL || strstr(out, OK BYE) == NULL ||
+			    n_asked != rows[i].asked)
+				fail_msg("%zu: asked %u: %s", i, n_asked, out);
+			assert_int_equal(kept.n, rows[i].reply[0] == '2');
+			free(out);
+			free((char *)in.at);
+		}
+}
+
 static bool emptied;
 
 static void
@@ -1184,6 +1254,7 @@ main(void)
 	    cmocka_unit_test(hang_ups),
 	    cmocka_unit_test(timeouts),
 	    cmocka_unit_test(no_answer_from_within),
+	    cmocka_unit_test(size_shows_at_the_end),
 	    cmocka_unit_test(drain),
 	    cmocka_unit_test(drain_within_a_transaction),
 	    cmocka_unit_test(client_that_never_reads),
