@@ -175,6 +175,9 @@ answer_settled(struct request *q)
 	q->doc = NULL;
 	list_dying(q->client->server->supervisor, dying, sizeof dying);
 	if (dying[0] == '\0') {
+		if (q->is_reload)
+			supervisor_tell_left(
+			    q->client->server->supervisor, json_object_get(doc, "notices"));
 		answer(q, 0, doc);
 		return;
 	}
@@ -272,8 +275,8 @@ answer_no_program(struct request *q, const char *name)
 {
 	char text[1000];
 
-	snprintf(
-	    text, sizeof text, "there is no program \"%s\"; right is", log_safe(span_of(name)));
+	snprintf(text, sizeof text, "there is no program \"%s\"; right is",
+	    log_printable(span_of(name)));
 	for (size_t i = 0; i < n_programs; i++) {
 		strlcat(text, i == 0 ? " " : ", ", sizeof text);
 		strlcat(text, programs[i].name, sizeof text);
@@ -377,8 +380,15 @@ static void
 pass_on(struct request *q, const char *program, const char *const *words, size_t n)
 {
 	struct supervisor *s = q->client->server->supervisor;
+	struct process *p = supervisor_process(s, program);
+	char text[80];
 
-	supervisor_ask(s, supervisor_process(s, program), words, n, on_passed_reply, q);
+	if (p != NULL) {
+		supervisor_ask(s, p, words, n, on_passed_reply, q);
+		return;
+	}
+	snprintf(text, sizeof text, "%s does not run", program);
+	answer_error(q, EX_UNAVAILABLE, text);
 }
 
 static void

@@ -37,7 +37,7 @@ ctl_verb(struct ctl *ctl, const struct ctl_verb *verbs, size_t n_verbs, char **a
 		}
 	if (n > 0)
 		ctl_fail(EX_USAGE, "%s: there is no command \"%s\"", ctl->command->name,
-		    log_safe(span_of(args[0])));
+		    log_printable(span_of(args[0])));
 	return ctl_usage(ctl);
 }
 
@@ -138,10 +138,10 @@ ctl_misuse(const struct ctl *ctl, char **args, size_t n, size_t max)
 		option++;
 	if (option < n)
 		ctl_fail(EX_USAGE, "%s: \"%s\" is no option here, or lacks its value", what,
-		    log_safe(span_of(args[option])));
+		    log_printable(span_of(args[option])));
 	else if (n > max)
 		ctl_fail(EX_USAGE, "%s: \"%s\" is one argument too many", what,
-		    log_safe(span_of(args[max])));
+		    log_printable(span_of(args[max])));
 	else
 		ctl_fail(EX_USAGE, "%s: an argument is missing", what);
 	return ctl_usage(ctl);
@@ -184,7 +184,7 @@ ctl_text(const json_t *doc, const char *key)
 {
 	const char *text = json_string_value(json_object_get(doc, key));
 
-	return text != NULL ? log_safe(span_of(text)) : "";
+	return text != NULL ? log_printable(span_of(text)) : "";
 }
 
 json_int_t
@@ -277,7 +277,7 @@ ctl_print_notices(const json_t *doc)
 	size_t i;
 
 	json_array_foreach(json_object_get(doc, "notices"), i, notice)
-	    fprintf(stderr, "sambarctl: %s\n", log_safe(span_of(json_string_value(notice))));
+	    fprintf(stderr, "sambarctl: %s\n", log_printable(span_of(json_string_value(notice))));
 }
 
 static int
@@ -300,7 +300,7 @@ request_offline(const struct ctl *ctl, const char *const *words, size_t n, json_
 }
 
 int
-ctl_ask(const struct ctl *ctl, bool offline, const char *const *words, size_t n, json_t **doc)
+ctl_try(const struct ctl *ctl, bool offline, const char *const *words, size_t n, json_t **doc)
 {
 	int code, sock = ctl_connect(ctl, &code);
 
@@ -312,8 +312,16 @@ ctl_ask(const struct ctl *ctl, bool offline, const char *const *words, size_t n,
 	code =
 	    sock != -1 ? control_request(sock, words, n, doc) : request_offline(ctl, words, n, doc);
 	closefd(&sock);
-	if (code == 0)
-		return 0;
+	return code;
+}
+
+int
+ctl_ask(const struct ctl *ctl, bool offline, const char *const *words, size_t n, json_t **doc)
+{
+	int code = ctl_try(ctl, offline, words, n, doc);
+
+	if (code == 0 || *doc == NULL)
+		return code;
 	ctl_print_problems(*doc);
 	code = tell_failure(code, *doc);
 	json_decref(*doc);

@@ -167,7 +167,7 @@ describe_listener(const struct supervisor *s, const struct listening *l)
 	    "address", address, "program", l->program, "served", why == NULL);
 
 	if (why != NULL)
-		json_object_set_new(doc, "why", json_string(log_safe(span_of(why))));
+		json_object_set_new(doc, "why", json_string(log_printable(span_of(why))));
 	free(why);
 	return doc;
 }

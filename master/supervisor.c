@@ -5,6 +5,7 @@
 #include "master/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "common/memory.h"
 #include "common/role.h"
 #include "master/ask.h"
+#include "master/contents.h"
 #include "master/demand.h"
 #include "master/programs.h"
 #include "master/slice.h"
@@ -641,6 +643,8 @@ supervisor_start(struct supervisor *s, struct event_base *base, struct instance 
 	log_set_debug(config_bool(in->config, "log", "Debug"));
 	memset(s->unix_sockets, -1, sizeof s->unix_sockets);
 	memset(s->directories, -1, sizeof s->directories);
+	for (size_t i = 0; i < nitems(s->left); i++)
+		s->left[i].dir = -1;
 	memset(s->connections, -1, sizeof s->connections);
 	make_slots(s);
 	if (open_all(s, why) == -1) {
@@ -653,6 +657,14 @@ supervisor_start(struct supervisor *s, struct event_base *base, struct instance 
 	set_wanted(s);
 	start_and_end_slots(s);
 	return 0;
+}
+
+static void
+forget_left(struct supervisor *s, size_t which)
+{
+	closefd(&s->left[which].dir);
+	free(s->left[which].path);
+	s->left[which].path = NULL;
 }
 
 void
@@ -671,21 +683,46 @@ supervisor_free(struct supervisor *s)
 	s->n_slots = 0;
 	sockets_close(&s->tcp);
 	close_unix_sockets(s);
-	for (size_t i = 0; i < nitems(s->directories); i++)
+	for (size_t i = 0; i < nitems(s->directories); i++) {
 		closefd(&s->directories[i]);
+		forget_left(s, i);
+	}
 	for (size_t i = 0; i < nitems(s->connections); i++)
 		closefd(&s->connections[i]);
 }
 
+void
+supervisor_tell_left(struct supervisor *s, json_t *notices)
+{
+	for (size_t i = 0; i < n_program_directories; i++) {
+		const char *key = program_directories[i].key;
+		char *sentence;
+
+		if (s->left[i].dir == -1 || key == NULL)
+			continue;
+		sentence = contents_left_behind(key, s->left[i].dir, s->left[i].path);
+		if (sentence != NULL) {
+			log_warn("%s", sentence);
+			json_array_append_new(notices, json_string(sentence));
+		}
+		free(sentence);
+		forget_left(s, i);
+	}
+}
+
 /* A guardian keeps its directory: another path takes another process. */
 static void
-move_directory(struct supervisor *s, size_t which)
+move_directory(struct supervisor *s, size_t which, const char *before)
 {
 	char *why = NULL;
 
+	forget_left(s, which);
+	s->left[which].dir = fcntl(s->directories[which], F_DUPFD_CLOEXEC, 3);
+	s->left[which].path = xstrdup(before);
 	if (open_directory(s, which, &why) == -1) {
 		log_warn("%s; the old directory stays in use", why);
 		free(why);
+		forget_left(s, which);
 		return;
 	}
 	for (size_t i = 0; i < s->n_slots; i++)
@@ -710,7 +747,7 @@ send_slices(struct supervisor *s)
 int
 supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, char **why)
 {
-	bool moved[DIRECTORIES];
+	char *before[DIRECTORIES];
 	struct sockets tcp;
 
 	if (!config_bool(config, "common", "Act As Mail Server")) {
@@ -720,12 +757,8 @@ supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, 
 	if (sockets_bind(&tcp, &s->tcp, config, why) == -1)
 		return -1;
 	s->tcp = tcp;
-	for (size_t i = 0; i < n_program_directories; i++) {
-		char *before = xstrdup(directory_path(s->instance, s->instance->config, i));
-
-		moved[i] = strcmp(before, directory_path(s->instance, config, i)) != 0;
-		free(before);
-	}
+	for (size_t i = 0; i < n_program_directories; i++)
+		before[i] = xstrdup(directory_path(s->instance, s->instance->config, i));
 	if (instance_waits_for_accounts(s->instance, config))
 		json_array_append_new(notices,
 		    json_string("Uid Base takes effect at the next stop and start: until then the "
@@ -735,11 +768,13 @@ supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, 
 	set_wanted(s);
 	send_slices(s);
 	start_and_end_slots(s);
-	for (size_t i = 0; i < n_program_directories; i++)
-		if (moved[i])
-			move_directory(s, i);
+	for (size_t i = 0; i < n_program_directories; i++) {
+		if (strcmp(before[i], directory_path(s->instance, config, i)) != 0)
+			move_directory(s, i, before[i]);
 		else if (program_directories[i].owner == ROLE_STORE)
 			instance_adopt_mailboxes(s->instance, s->directories[i], NULL);
+		free(before[i]);
+	}
 	return 0;
 }
 

@@ -57,6 +57,10 @@ struct supervisor {
 	struct instance *instance;
 	struct sockets tcp;
 	int unix_sockets[PROGRAMS], directories[DIRECTORIES];
+	struct {
+		int dir;		  /* -1: none */
+		char *path;		  /* what it was called */
+	} left[DIRECTORIES];		  /* by a reload, until supervisor_tell_left() */
 	int connections[PROGRAMS];	  /* shared tables, see connections.h */
 	struct demand *demands[PROGRAMS]; /* NULL: not on demand */
 	unsigned roles;			  /* which programs are run at all */
@@ -87,6 +91,10 @@ void supervisor_free(struct supervisor *s);
 /* Takes over a checked configuration. What an administrator should know of it is added to notices,
  * sentence by sentence. -1 with *why: nothing has changed, the configuration is the caller's. */
 int supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, char **why);
+
+/* When a reload is settled: what stays behind in directories that are used no more is added to
+ * notices. */
+void supervisor_tell_left(struct supervisor *s, json_t *notices);
 
 /* Replaces the processes of one program (NULL: all): their number, which is 0 for a program that
  * the configuration does not want. -1 when there is none of that name. */
