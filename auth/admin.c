@@ -232,6 +232,15 @@ on_hashed_for_add(void *arg, const char *hash)
 }
 
 static void
+fail_name(struct request *r)
+{
+	fail(r, EX_DATAERR,
+	    "a user name is 1 to %d of a-z, 0-9, - and _, does not start with - and is "
+	    "not null",
+	    MAILBOX_NAME_MAX_BYTES);
+}
+
+static void
 add(struct request *r)
 {
 	struct span name = span_of(r->words[2]);
@@ -239,10 +248,7 @@ add(struct request *r)
 	bool mailbox;
 
 	if (!address_is_user_name(name)) {
-		fail(r, EX_DATAERR,
-		    "a user name is 1 to %d of a-z, 0-9, - and _, does not start with - and is "
-		    "not null",
-		    MAILBOX_NAME_MAX_BYTES);
+		fail_name(r);
 		return;
 	}
 	if (read_switch(r, 4, "mailbox", "no-mailbox", &mailbox) == -1)
@@ -478,6 +484,18 @@ list(struct request *r)
 	look_up_more(r);
 }
 
+/* ---- find ---- */
+
+/* Whether there is such an account, before more is asked for. */
+static void
+find(struct request *r)
+{
+	if (!address_is_user_name(span_of(r->words[2])))
+		fail_name(r);
+	else if (load(r) == 0)
+		reply(r, 0, json_object());
+}
+
 /* ---- requests ---- */
 
 static void
@@ -492,6 +510,7 @@ begin(struct request *r)
 	    {"del", 4, del},
 	    {"passwd", 4, passwd},
 	    {"list", 2, list},
+	    {"find", 3, find},
 	    {"mailbox", 4, set_mailbox},
 	    {"admin", 4, set_admin},
 	    {"quota", 4, set_quota},

@@ -30,7 +30,7 @@ const struct config_key config_keys[] = {
     /* file, section, key, type, preset, words, min, max, roles, not yet, meaning */
     /* clang-format off */
 	{ "config.ini", "common", "Act As Mail Server", CONFIG_BOOL, "true", NULL, 0, 0, SUP, NULL, "Run the mail server at all." },
-	{ "config.ini", "common", "Uid Base", CONFIG_NUMBER, "0", NULL, 0, 4000000000ULL, SUP, NULL, "The first of the numeric accounts that the programs run under when root starts them and accounts sambar-<program> do not exist; 0: none." },
+	{ "config.ini", "common", "Uid Base", CONFIG_NUMBER, "0", NULL, 0, 4000000000ULL, SUP, NULL, "The first of the numeric accounts that the programs run under when root starts them and accounts sambar-<program> do not exist; 0: none. Takes effect at the next stop and start." },
 	{ "config.ini", "common", "SMTP Server", CONFIG_HOST, NULL, NULL, 0, 0, R, NULL, "The ISP's SMTP server (host or host:port) that takes all mail for the internet when Use MTA is false." },
 	{ "config.ini", "common", "SMTP Server User", CONFIG_TEXT, NULL, NULL, 0, 255, R, NULL, "Whom to log in to the SMTP Server as; without one nobody logs in." },
 	{ "config.ini", "common", "SMTP Server Password", CONFIG_SECRET, NULL, NULL, 0, 255, R, NULL, "The password of SMTP Server User." },
@@ -80,6 +80,7 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "timeouts", "SMTP Command", CONFIG_DURATION, "5m", NULL, 1, DAY, S, NULL, "Longest wait for the next SMTP command (RFC 5321 4.5.3.2)." },
 	{ "config.ini", "timeouts", "SMTP Data", CONFIG_DURATION, "3m", NULL, 1, DAY, S, NULL, "Longest wait for the next piece of a message." },
 	{ "config.ini", "timeouts", "SMTP Transaction", CONFIG_DURATION, "1h", NULL, 1, 7 * DAY, S, NULL, "Longest time for receiving one message." },
+	{ "config.ini", "timeouts", "Inner Answer", CONFIG_DURATION, "30s", NULL, 1, HOUR, S, NULL, "Longest wait of an SMTP client for what router says of an address, or for a spool file; then 451 4.3.0." },
 	{ "config.ini", "timeouts", "POP3 Login", CONFIG_DURATION, "1m", NULL, 1, DAY, P, NULL, "Longest time from connecting to being logged in." },
 	{ "config.ini", "timeouts", "POP3 Idle", CONFIG_DURATION, "10m", NULL, 1, DAY, P, NULL, "Longest wait for the next POP3 command (RFC 1939 3)." },
 	{ "config.ini", "timeouts", "TLS Handshake", CONFIG_DURATION, "1m", NULL, 1, HOUR, S | P | D, NULL, "Longest time for a TLS handshake." },

@@ -31,7 +31,7 @@ void
 config_problem(struct config_problems *problems, bool warning, const char *file, unsigned line,
     const char *format, ...)
 {
-	struct config_problem p = {.warning = warning};
+	struct config_problem p = {.warning = warning, .line = line, .number = problems->n};
 	char text[4096];
 	va_list ap;
 
@@ -47,6 +47,29 @@ config_problem(struct config_problems *problems, bool warning, const char *file,
 		problems->items = xrealloc(
 		    problems->items, (problems->n ? problems->n * 2 : 1) * sizeof *problems->items);
 	problems->items[problems->n++] = p;
+}
+
+static int
+compare_problems(const void *one, const void *another)
+{
+	const struct config_problem *a = one, *b = another;
+	size_t file = strcspn(a->where, ":");
+	int order = strncmp(a->where, b->where, file); /* config.ini sorts before mail.ini */
+
+	/* What has no line, a default as it may be, comes last: 0 - 1 is the largest. */
+	if (order == 0)
+		order = (a->line - 1 > b->line - 1) - (a->line - 1 < b->line - 1);
+	return order != 0 ? order : (a->number > b->number) - (a->number < b->number);
+}
+
+/* That there are more comes last. */
+static void
+sort_problems(struct config_problems *problems)
+{
+	size_t n = problems->n > CONFIG_PROBLEMS_MAX ? CONFIG_PROBLEMS_MAX : problems->n;
+
+	if (n > 1)
+		qsort(problems->items, n, sizeof *problems->items, compare_problems);
 }
 
 void
@@ -337,6 +360,7 @@ config_build(const char *root, const struct config_source sources[CONFIG_SOURCES
 	config_check_listeners(c);
 	if (warnings && problems->n_errors == 0)
 		config_warn(c);
+	sort_problems(problems);
 	c->problems = NULL; /* the caller's, who may free them first */
 	return c;
 }

@@ -47,11 +47,13 @@ extern const struct config_key config_keys[];
 extern const size_t n_config_keys;
 
 struct config_problem {
-	char *where;  /* "config/mail.ini:12", "config/mail.ini" when it has no line */
-	char *text;   /* key, what is wrong, what would be right */
-	bool warning; /* only worth knowing: the configuration can be used */
+	char *where;	     /* "config/mail.ini:12", "config/mail.ini" when it has no line */
+	char *text;	     /* key, what is wrong, what would be right */
+	bool warning;	     /* only worth knowing: the configuration can be used */
+	size_t line, number; /* 0: of the whole file; in the order in which they were found */
 };
 
+/* By file and line. */
 struct config_problems {
 	struct config_problem *items;
 	size_t n, n_errors;

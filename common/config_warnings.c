@@ -238,6 +238,23 @@ has_targets(const struct config_entry *e)
 	return e->section == ENTRIES_ALIASES || e->section == ENTRIES_FORWARD;
 }
 
+/*
+ * What the target of an entry that names the entry itself means: the mailbox of that name. False
+ * when it is an address of another host.
+ */
+static bool
+own_mailbox(const struct local *l, char name[ADDRESS_TEXT_SIZE])
+{
+	struct span local, domain;
+
+	address_split(span_of(name), &local, &domain);
+	if (domain.len > 0 && !is_local_domain(l, domain))
+		return false;
+	name[local.len] = '\0';
+	drop_tag(name);
+	return true;
+}
+
 static void
 warn_targets_of(const struct local *l, const struct config_entry *e)
 {
@@ -248,11 +265,13 @@ warn_targets_of(const struct local *l, const struct config_entry *e)
 	while (rest.len > 0) {
 		struct span target = next_target(&rest);
 
-		if (span_is(target, "null") || !follow(l, target, name, &next) || next != NULL ||
-		    has_mailbox(l, name))
+		if (span_is(target, "null") || !follow(l, target, name, &next) ||
+		    (next != NULL && (next != e || !own_mailbox(l, name))) || has_mailbox(l, name))
 			continue;
 		config_problem(l->c->problems, true, "mail.ini", e->line,
-		    "%s: target %s is neither a mailbox nor an alias", e->key, log_safe(target));
+		    next == e ? "%s: target %s means the mailbox, which is not there"
+			      : "%s: target %s is neither a mailbox nor an alias",
+		    e->key, log_safe(target));
 	}
 }
 
@@ -337,6 +356,8 @@ walk_from(struct walk *w, const struct config_entry *start)
 		}
 		if (!follow(w->local, next_target(&top->rest), name, &next) || next == NULL)
 			continue;
+		if (next == top->entry)
+			continue; /* its mailbox */
 		if (*colour_of(w, next) == GREY)
 			report_circle(w, next);
 		else if (*colour_of(w, next) == WHITE)

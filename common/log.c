@@ -177,18 +177,15 @@ utf8_length(const unsigned char *p, size_t left)
 }
 
 static bool
-is_plain(const unsigned char *p, size_t length, bool angles)
+is_plain(const unsigned char *p, size_t length, const char *escaped)
 {
-	if (length == 0 || p[0] < ' ' || p[0] == 0x7f || p[0] == '\\')
+	if (length == 0 || p[0] < ' ' || p[0] == 0x7f || strchr(escaped, p[0]) != NULL)
 		return false;
-	if (p[0] == '<' || p[0] == '>')
-		return angles;
 	return !(p[0] == 0xc2 && p[1] < 0xa0); /* C1 controls */
 }
 
-/* angles: '<' and '>' stay; where values stand between them they do not. */
 static const char *
-printable(struct span text, bool angles)
+printable(struct span text, const char *escaped)
 {
 	static char buffers[SAFE_BUFFERS][SAFE_MAX_BYTES + 4];
 	static unsigned turn;
@@ -199,7 +196,7 @@ printable(struct span text, bool angles)
 		const unsigned char *p = (const unsigned char *)text.at + i;
 		size_t length = utf8_length(p, text.len - i);
 
-		if (is_plain(p, length, angles)) {
+		if (is_plain(p, length, escaped)) {
 			memcpy(out + n, p, length);
 			n += length;
 			i += length;
@@ -215,7 +212,13 @@ printable(struct span text, bool angles)
 const char *
 log_safe(struct span text)
 {
-	return printable(text, false);
+	return printable(text, "\\<>"); /* values stand between angles */
+}
+
+const char *
+log_printable(struct span text)
+{
+	return printable(text, "");
 }
 
 void
@@ -228,6 +231,6 @@ log_trace_lines(const char *who, struct span text)
 		more = span_take(&text, '\n', &line);
 		if (line.len > 0 && line.at[line.len - 1] == '\r')
 			line.len--;
-		log_trace("%s %s", who, printable(line, true));
+		log_trace("%s %s", who, printable(line, "\\"));
 	} while (more);
 }

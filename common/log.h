@@ -48,6 +48,10 @@ void log_trace_lines(const char *who, struct span text);
  */
 const char *log_safe(struct span text);
 
+/* The same for who reads it on a terminal, and not in a log: only control bytes and what is no
+ * UTF-8 are escaped. */
+const char *log_printable(struct span text);
+
 void log_flush(void);
 
 #endif

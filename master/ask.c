@@ -1,14 +1,22 @@
 /*
- * Administrators' requests that master passes on to a program: who waits for which answer.
+ * Administrators' requests that master passes on to a program: who waits for which answer, and who
+ * it is when none comes.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "common/memory.h"
 #include "common/role.h"
 #include "master/ask.h"
+#include "master/programs.h"
 
-enum { ADMIN_TIMEOUT_S = 60 };
+/*
+ * PATIENCE_S without a word, then PROBE_S for each program to say that it lives: the one asked may
+ * itself wait for another. When all do, it has much to do, and WORK_S for it.
+ */
+enum { PATIENCE_S = 2, PROBE_S = 3, WORK_S = 60, NAMES_BYTES = 120 };
 
 struct admin_call {
 	struct admin_call *next;
@@ -18,7 +26,31 @@ struct admin_call {
 	admin_reply_cb cb;
 	void *arg;
 	struct event *timeout;
+	bool is_probe; /* its limit is the last one */
+	bool probed;   /* all programs were found to live */
+	unsigned n_probes;
+	char silent[NAMES_BYTES]; /* ", store" for each that does not answer */
 };
+
+/* Asks a process whether it lives, for the sake of a call that may have ended meanwhile. */
+struct probe {
+	struct supervisor *supervisor;
+	uint64_t call;
+	const char *name;
+	bool silent;
+};
+
+static void on_probe(void *arg, int code, bool more, struct span text);
+
+static struct admin_call *
+find_call(struct supervisor *s, uint64_t tag)
+{
+	struct admin_call *call = s->calls;
+
+	while (call != NULL && call->tag != tag)
+		call = call->next;
+	return call;
+}
 
 static void
 unlink_call(struct admin_call *call)
@@ -43,33 +75,135 @@ end_call(struct admin_call *call, int code, struct span text)
 	cb(arg, code, false, text);
 }
 
+/* Names of programs need no escapes. */
+static void
+fail_call(struct admin_call *call, const char *who, const char *what)
+{
+	char text[NAMES_BYTES + 100];
+
+	snprintf(text, sizeof text, "{\"error\": \"%s %s\"}", who, what);
+	end_call(call, EX_UNAVAILABLE, span_of(text));
+}
+
+static void
+wait_more(struct admin_call *call, unsigned seconds)
+{
+	const struct timeval limit = {seconds, 0};
+
+	evtimer_add(call->timeout, &limit);
+}
+
+/* ---- nothing comes ---- */
+
+/* One on demand hears nobody while it works. */
+static bool
+hears(const struct process *p)
+{
+	for (size_t i = 0; i < n_programs; i++)
+		if (strcmp(programs[i].name, p->name) == 0)
+			return !programs[i].on_demand && p->control != NULL && !p->draining;
+	return false;
+}
+
+static void
+on_all_probed(struct admin_call *call)
+{
+	if (call->silent[0] != '\0') {
+		fail_call(call, call->silent + 2, "does not answer");
+	} else {
+		call->probed = true;
+		wait_more(call, WORK_S);
+	}
+}
+
+static void
+on_probe(void *arg, int code, bool more, struct span text)
+{
+	struct probe *probe = arg;
+	struct admin_call *call = find_call(probe->supervisor, probe->call);
+
+	(void)code, (void)text;
+	if (more)
+		return;
+	if (call != NULL && probe->silent && strstr(call->silent, probe->name) == NULL) {
+		strlcat(call->silent, ", ", sizeof call->silent);
+		strlcat(call->silent, probe->name, sizeof call->silent);
+	}
+	free(probe);
+	if (call != NULL && --call->n_probes == 0)
+		on_all_probed(call);
+}
+
+static void
+probe_all(struct admin_call *call)
+{
+	static const char *const words[] = {"status"};
+	struct supervisor *s = call->supervisor;
+
+	call->n_probes = 1; /* ourselves: no probe ends it before all were sent */
+	for (struct process *p = s->processes; p != NULL; p = p->next) {
+		struct probe *probe;
+
+		if (!hears(p))
+			continue;
+		probe = xmalloc(sizeof *probe);
+		*probe = (struct probe){s, call->tag, p->name, false};
+		call->n_probes++;
+		supervisor_ask(s, p, words, 1, on_probe, probe);
+	}
+	if (--call->n_probes == 0)
+		on_all_probed(call);
+}
+
 static void
 on_timeout(evutil_socket_t fd, short what, void *arg)
 {
+	struct admin_call *call = arg;
+
 	(void)fd, (void)what;
-	end_call(arg, 69, span_of("{\"error\": \"the program does not answer\"}"));
+	if (call->cb == on_probe)
+		((struct probe *)call->arg)->silent = true;
+	if (call->is_probe)
+		fail_call(call, call->process->name, "does not answer");
+	else if (call->probed)
+		fail_call(call, call->process->name, "has not finished in time");
+	else
+		probe_all(call);
 }
 
 static void
 on_no_process(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	end_call(arg, 69, span_of("{\"error\": \"the program does not run\"}"));
+	fail_call(arg, "the program", "does not run");
+}
+
+/* ---- the questions ---- */
+
+static bool
+is_probe(const char *const *words, size_t n)
+{
+	return n == 1 && strcmp(words[0], "status") == 0;
 }
 
 void
 supervisor_ask(struct supervisor *s, struct process *p, const char *const *words, size_t n,
     admin_reply_cb cb, void *arg)
 {
-	const struct timeval limit = {ADMIN_TIMEOUT_S, 0}, now = {0, 0};
 	bool can = p != NULL && p->control != NULL;
-	struct admin_call *call = xmalloc(sizeof *call);
+	struct admin_call *call = xcalloc(1, sizeof *call);
 	struct writer w;
 
-	*call = (struct admin_call){s->calls, s, p, ++s->last_tag, cb, arg, NULL};
+	*call = (struct admin_call){.next = s->calls,
+	    .supervisor = s,
+	    .process = p,
+	    .tag = ++s->last_tag,
+	    .cb = cb,
+	    .arg = arg,
+	    .is_probe = is_probe(words, n)};
 	s->calls = call;
 	call->timeout = evtimer_new(s->base, can ? on_timeout : on_no_process, call);
-	evtimer_add(call->timeout, can ? &limit : &now);
+	wait_more(call, !can ? 0 : call->is_probe ? PROBE_S : PATIENCE_S);
 	if (!can)
 		return;
 	ipc_write(&w, CONTROL_ADMIN, call->tag);
@@ -84,17 +218,17 @@ ask_on_reply(struct supervisor *s, struct process *p, uint64_t tag, struct reade
 {
 	uint64_t code = get_u64(r), more = get_u64(r);
 	struct span text = get_str(r, IPC_MESSAGE_MAX_BYTES);
+	struct admin_call *call;
 
-	if (get_end(r) == -1)
+	if (get_end(r) == -1 || (call = find_call(s, tag)) == NULL || call->process != p)
 		return;
-	for (struct admin_call *call = s->calls; call != NULL; call = call->next)
-		if (call->tag == tag && call->process == p) {
-			if (more)
-				call->cb(call->arg, code, true, text);
-			else
-				end_call(call, code, text);
-			return;
-		}
+	if (!more) {
+		end_call(call, code, text);
+		return;
+	}
+	if (call->n_probes == 0)
+		wait_more(call, call->probed ? WORK_S : PATIENCE_S);
+	call->cb(call->arg, code, true, text);
 }
 
 void
@@ -106,8 +240,7 @@ ask_forget_process(struct supervisor *s, struct process *p)
 		found = false;
 		for (struct admin_call *call = s->calls; call != NULL && !found; call = call->next)
 			if (call->process == p) {
-				end_call(
-				    call, 69, span_of("{\"error\": \"the program has ended\"}"));
+				fail_call(call, p->name, "has ended");
 				found = true;
 			}
 	} while (found);
@@ -117,5 +250,5 @@ void
 ask_free(struct supervisor *s)
 {
 	while (s->calls != NULL)
-		end_call(s->calls, 69, span_of("{\"error\": \"the supervisor ends\"}"));
+		fail_call(s->calls, "the supervisor", "ends");
 }

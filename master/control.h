@@ -1,21 +1,25 @@
+/* clang-format off */
 /*
  * What sambarctl says to the supervisor on control.sock (owner and root only), and what it hears.
  *
- * message          fields                                  answer
- * CONTROL_REQUEST  word*                                   any number of CONTROL_REPLY, the last
- * with more = 0 CONTROL_REPLY    exit code (sysexits.h), more (0/1), text: parts of one JSON
- * document
+ * message          fields                                answer
+ * CONTROL_REQUEST  word*                                 CONTROL_REPLY*, the last with more = 0
+ * CONTROL_REPLY    exit code (sysexits.h), more (0/1),
+ *                  text: a part of a JSON document
  *
  * Requests for master itself (words): status | stop | restart [PROGRAM] | reload | log rotate |
- * ping. Passed on as CONTROL_ADMIN: user ... | mailbox ... to auth; queue ... to queue;
- * explain ... to smtpd (smtpd/explain.h).
+ * ping. Passed on as CONTROL_ADMIN: user ... to auth; queue ... to queue; explain ... to smtpd
+ * (smtpd/explain.h). reload answers {"problems": [...], "notices": [sentence]}.
  *
- *   user add NAME PASSWORD mailbox|no-mailbox        {} ; 65 with error when the name is bad or
- * taken user del NAME keep|purge                         the mailbox stays unless purge user passwd
- * NAME PASSWORD user list                                        {"users": [{"name", "admin": bool,
- * "mailbox": bool, "quota": number or null}]} user mailbox NAME on|off                         off
- * removes the mailbox with its mail user admin NAME on|off user quota NAME BYTES|none overrides
- * Maximum Mailbox Size
+ *   user add NAME PASSWORD mailbox|no-mailbox   {}; 65 when the name is bad or taken
+ *   user del NAME keep|purge                    the mailbox stays unless purge
+ *   user passwd NAME PASSWORD
+ *   user find NAME                              {}; 67 without such an account, 65 when none can be
+ *   user list                                   {"users": [{"name", "admin": bool, "mailbox": bool,
+ *                                               "quota": number or null}]}
+ *   user mailbox NAME on|off                    off removes the mailbox with its mail
+ *   user admin NAME on|off
+ *   user quota NAME BYTES|none                  overrides Maximum Mailbox Size
  *
  * queue VERB who=NAME key=value...: master puts in who asks, by his account; a later who= says for
  * whom. WHICH is ids= (with blanks between), or any of sender= recipient= domain= reason=
@@ -27,11 +31,11 @@
  *                              "status", "reply"}]}], "total", "next"}
  *   queue show ids=ID          the same for one message, with every field of its envelope
  *   queue hold|release|retry|flush|remove|bounce|reroute why=TEXT to=HOST WHICH
- *                              {"done", "waiting", "skipped", "failed", "unknown", "next"}:
- * messages
+ *                              {"done", "waiting", "skipped", "failed", "unknown", "next"}: messages
  *
  * Failures answer {"error": "sentence"} and a code other than 0.
  */
+/* clang-format on */
 #ifndef MASTER_CONTROL_H
 #define MASTER_CONTROL_H
 

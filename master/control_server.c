@@ -22,7 +22,14 @@
 #include "master/programs.h"
 #include "master/status.h"
 
-enum { LOGIN_MAX_BYTES = 80, WORDS_MAX = 64, CLIENTS_MAX = 256, TEXT_CHUNK_BYTES = 60000 };
+enum {
+	LOGIN_MAX_BYTES = 80,
+	WORDS_MAX = 64,
+	CLIENTS_MAX = 256,
+	TEXT_CHUNK_BYTES = 60000,
+	SETTLE_S = 5,
+	LIMITS_OF_START = 12
+};
 
 struct control_server {
 	struct supervisor *supervisor;
@@ -46,6 +53,9 @@ struct request {
 	struct client *client;
 	uint64_t tag;
 	json_t *doc; /* the answer, when it only waits to be sent */
+	bool is_reload;
+	struct event *limit; /* while it waits */
+	unsigned limits;     /* that have passed */
 };
 
 struct request_kind {
@@ -89,6 +99,8 @@ end_request(struct request *q)
 	struct client *cl = q->client;
 
 	json_decref(q->doc);
+	if (q->limit != NULL)
+		event_free(q->limit);
 	free(q);
 	cl->requests--;
 	release_client(cl);
@@ -119,46 +131,110 @@ answer_error(struct request *q, int code, const char *sentence)
 /* ---- requests that wait for programs to start ---- */
 
 static bool
-any_dies(const struct supervisor *s, char *out, size_t size)
+has_word(const char *list, const char *word)
 {
-	for (size_t i = 0; i < s->n_slots; i++)
-		if (s->slots[i].state == SLOT_BACKOFF) {
-			snprintf(out, size, "a program does not stay up, see its log: state %s",
-			    slot_state_name(&s->slots[i]));
+	struct span rest = span_of(list), one;
+
+	while (rest.len > 0) {
+		span_take(&rest, ' ', &one);
+		if (span_is(one, word))
 			return true;
-		}
+	}
 	return false;
+}
+
+/* The programs that die again and again, "queue store"; "" without any. */
+static void
+list_dying(const struct supervisor *s, char *out, size_t size)
+{
+	out[0] = '\0';
+	for (size_t i = 0; i < s->n_slots; i++) {
+		const char *name = s->slots[i].program->name;
+
+		if (s->slots[i].state != SLOT_BACKOFF || has_word(out, name))
+			continue;
+		if (out[0] != '\0')
+			strlcat(out, " ", size);
+		strlcat(out, name, size);
+	}
+}
+
+/* What the others do. */
+static const char *
+rest_of_it(const struct request *q)
+{
+	return q->is_reload ? "; the other programs have the new settings" : "";
+}
+
+static void
+answer_settled(struct request *q)
+{
+	char dying[160], text[320];
+	json_t *doc = q->doc;
+
+	q->doc = NULL;
+	list_dying(q->client->server->supervisor, dying, sizeof dying);
+	if (dying[0] == '\0') {
+		if (q->is_reload)
+			supervisor_tell_left(
+			    q->client->server->supervisor, json_object_get(doc, "notices"));
+		answer(q, 0, doc);
+		return;
+	}
+	snprintf(text, sizeof text, "%s does not run: it does not stay up, see its log%s", dying,
+	    rest_of_it(q));
+	json_decref(doc);
+	answer_error(q, EX_SOFTWARE, text);
 }
 
 void
 control_server_on_change(struct control_server *c)
 {
-	char why[160];
-
 	if (c == NULL || !supervisor_is_settled(c->supervisor))
 		return;
 	while (c->waiting != NULL) {
 		struct request *q = c->waiting;
-		json_t *doc = q->doc;
 
 		c->waiting = q->next;
-		q->doc = NULL;
-		if (any_dies(c->supervisor, why, sizeof why)) {
-			json_decref(doc);
-			answer_error(q, EX_SOFTWARE, why);
-		} else
-			answer(q, 0, doc);
+		answer_settled(q);
 	}
+}
+
+/* One that starts or ends has a reason to be slow, and a limit of its own; one that was only told
+ * new settings has not. */
+static void
+on_limit(evutil_socket_t fd, short what, void *arg)
+{
+	const struct timeval more = {SETTLE_S, 0};
+	struct request *q = arg, **at = &q->client->server->waiting;
+	const struct process *p = supervisor_unsettled(q->client->server->supervisor);
+	bool starting = p != NULL && p->protections[0] == '\0';
+	char text[320];
+
+	(void)fd, (void)what;
+	if (p == NULL || p->draining || (starting && ++q->limits < LIMITS_OF_START)) {
+		evtimer_add(q->limit, &more);
+		return;
+	}
+	while (*at != q)
+		at = &(*at)->next;
+	*at = q->next;
+	snprintf(text, sizeof text, "%s[%d] %s%s", p->name, (int)p->pid,
+	    starting ? "is not ready yet" : "does not answer", rest_of_it(q));
+	answer_error(q, EX_SOFTWARE, text);
 }
 
 static void
 answer_when_settled(struct request *q, json_t *doc)
 {
 	struct control_server *c = q->client->server;
+	const struct timeval limit = {SETTLE_S, 0};
 
 	q->doc = doc;
 	q->next = c->waiting;
 	c->waiting = q;
+	q->limit = evtimer_new(c->supervisor->base, on_limit, q);
+	evtimer_add(q->limit, &limit);
 	control_server_on_change(c);
 }
 
@@ -199,8 +275,8 @@ answer_no_program(struct request *q, const char *name)
 {
 	char text[1000];
 
-	snprintf(
-	    text, sizeof text, "there is no program \"%s\"; right is", log_safe(span_of(name)));
+	snprintf(text, sizeof text, "there is no program \"%s\"; right is",
+	    log_printable(span_of(name)));
 	for (size_t i = 0; i < n_programs; i++) {
 		strlcat(text, i == 0 ? " " : ", ", sizeof text);
 		strlcat(text, programs[i].name, sizeof text);
@@ -241,12 +317,13 @@ control_reload(struct supervisor *s, json_t **doc)
 {
 	struct config_problems problems = {0};
 	struct config *c = config_load(s->instance->root, &problems);
-	json_t *list = describe_problems(&problems);
+	json_t *list = describe_problems(&problems), *notices;
 	size_t n_errors = problems.n_errors;
 	char *why = NULL;
 
 	config_problems_free(&problems);
-	*doc = json_pack("{s:o}", "problems", list);
+	notices = json_array();
+	*doc = json_pack("{s:o, s:o}", "problems", list, "notices", notices);
 	if (n_errors > 0) {
 		json_object_set_new(*doc, "error",
 		    json_sprintf(
@@ -254,7 +331,7 @@ control_reload(struct supervisor *s, json_t **doc)
 		config_free(&c);
 		return EX_CONFIG;
 	}
-	if (supervisor_reload(s, c, &why) == -1) {
+	if (supervisor_reload(s, c, notices, &why) == -1) {
 		json_object_set_new(*doc, "error", json_string(why));
 		free(why);
 		config_free(&c);
@@ -270,6 +347,7 @@ run_reload(struct request *q, const char *const *words, size_t n)
 	int code = control_reload(q->client->server->supervisor, &doc);
 
 	(void)words, (void)n;
+	q->is_reload = true;
 	log_info("reload code=%d", code);
 	if (code != 0)
 		answer(q, code, doc);
@@ -302,8 +380,15 @@ static void
 pass_on(struct request *q, const char *program, const char *const *words, size_t n)
 {
 	struct supervisor *s = q->client->server->supervisor;
+	struct process *p = supervisor_process(s, program);
+	char text[80];
 
-	supervisor_ask(s, supervisor_process(s, program), words, n, on_passed_reply, q);
+	if (p != NULL) {
+		supervisor_ask(s, p, words, n, on_passed_reply, q);
+		return;
+	}
+	snprintf(text, sizeof text, "%s does not run", program);
+	answer_error(q, EX_UNAVAILABLE, text);
 }
 
 static void
@@ -426,6 +511,12 @@ on_accept(void *arg, int sock, const struct sockaddr *address, socklen_t length,
 	find_who(cl, uid);
 }
 
+static void
+control_path(const struct supervisor *s, char *out, size_t size)
+{
+	snprintf(out, size, "%s/control.sock", s->instance->run);
+}
+
 struct control_server *
 control_server_new(struct supervisor *s)
 {
@@ -433,7 +524,7 @@ control_server_new(struct supervisor *s)
 	char path[PATH_MAX + 32];
 	int fd;
 
-	snprintf(path, sizeof path, "%s/control.sock", s->instance->run);
+	control_path(s, path, sizeof path);
 	if ((fd = sockets_bind_unix(path, 0600, (gid_t)-1)) == -1)
 		return NULL;
 	c = xcalloc(1, sizeof *c);
@@ -446,10 +537,13 @@ void
 control_server_free(struct control_server **cp)
 {
 	struct control_server *c = *cp;
+	char path[PATH_MAX + 32];
 
 	if (c == NULL)
 		return;
 	*cp = NULL;
+	control_path(c->supervisor, path, sizeof path);
+	(void)unlink(path);
 	while (c->waiting != NULL) {
 		struct request *q = c->waiting;
 

@@ -5,11 +5,17 @@
 #include "master/ctl.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/memory.h"
@@ -31,7 +37,7 @@ ctl_verb(struct ctl *ctl, const struct ctl_verb *verbs, size_t n_verbs, char **a
 		}
 	if (n > 0)
 		ctl_fail(EX_USAGE, "%s: there is no command \"%s\"", ctl->command->name,
-		    log_safe(span_of(args[0])));
+		    log_printable(span_of(args[0])));
 	return ctl_usage(ctl);
 }
 
@@ -132,10 +138,10 @@ ctl_misuse(const struct ctl *ctl, char **args, size_t n, size_t max)
 		option++;
 	if (option < n)
 		ctl_fail(EX_USAGE, "%s: \"%s\" is no option here, or lacks its value", what,
-		    log_safe(span_of(args[option])));
+		    log_printable(span_of(args[option])));
 	else if (n > max)
 		ctl_fail(EX_USAGE, "%s: \"%s\" is one argument too many", what,
-		    log_safe(span_of(args[max])));
+		    log_printable(span_of(args[max])));
 	else
 		ctl_fail(EX_USAGE, "%s: an argument is missing", what);
 	return ctl_usage(ctl);
@@ -178,7 +184,7 @@ ctl_text(const json_t *doc, const char *key)
 {
 	const char *text = json_string_value(json_object_get(doc, key));
 
-	return text != NULL ? log_safe(span_of(text)) : "";
+	return text != NULL ? log_printable(span_of(text)) : "";
 }
 
 json_int_t
@@ -196,6 +202,46 @@ ctl_change_code(int error)
 
 /* ---- requests ---- */
 
+/* The login name, or the number of who has none. */
+static const char *
+user_name(uid_t uid)
+{
+	static char number[32];
+	const struct passwd *pw = getpwuid(uid);
+
+	if (pw != NULL)
+		return pw->pw_name;
+	snprintf(number, sizeof number, "user %u", (unsigned)uid);
+	return number;
+}
+
+/*
+ * A socket that we may not use says nothing about whether anyone listens: the lock does. One that
+ * was left behind is no reason to refuse; *code stays 0 then.
+ */
+static void
+tell_no_access(const struct ctl *ctl, int *code)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	if (snprintf(path, sizeof path, "%s/run/master.pid", ctl->root) >= (int)sizeof path)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if ((fd == -1 && errno == ENOENT) || (fd != -1 && flock(fd, LOCK_SH | LOCK_NB) == 0)) {
+		closefd(&fd);
+		return;
+	}
+	if (fd == -1 || fstat(fd, &st) == -1)
+		*code = ctl_fail(EX_NOPERM, "%s: %s", path, strerror(errno));
+	else
+		*code = ctl_fail(EX_NOPERM,
+		    "%s was started by %s: only %s may speak to its supervisor", ctl->root,
+		    user_name(st.st_uid), st.st_uid == 0 ? "root" : "root and that user");
+	closefd(&fd);
+}
+
 int
 ctl_connect(const struct ctl *ctl, int *code)
 {
@@ -205,8 +251,7 @@ ctl_connect(const struct ctl *ctl, int *code)
 	if (sock != -1 || errno == ENOENT || errno == ECONNREFUSED)
 		return sock;
 	if (errno == EACCES || errno == EPERM)
-		*code = ctl_fail(EX_NOPERM,
-		    "only root and the owner of %s may speak to its supervisor", ctl->root);
+		tell_no_access(ctl, code);
 	else
 		*code = ctl_fail(EX_UNAVAILABLE, "cannot reach the supervisor of %s: %s", ctl->root,
 		    strerror(errno));
@@ -223,6 +268,16 @@ ctl_print_problems(const json_t *doc)
 	    fprintf(stderr, "%s: %s%s\n", ctl_text(problem, "where"),
 		json_is_true(json_object_get(problem, "warning")) ? "warning: " : "",
 		ctl_text(problem, "text"));
+}
+
+void
+ctl_print_notices(const json_t *doc)
+{
+	const json_t *notice;
+	size_t i;
+
+	json_array_foreach(json_object_get(doc, "notices"), i, notice)
+	    fprintf(stderr, "sambarctl: %s\n", log_printable(span_of(json_string_value(notice))));
 }
 
 static int
@@ -245,7 +300,7 @@ request_offline(const struct ctl *ctl, const char *const *words, size_t n, json_
 }
 
 int
-ctl_ask(const struct ctl *ctl, bool offline, const char *const *words, size_t n, json_t **doc)
+ctl_try(const struct ctl *ctl, bool offline, const char *const *words, size_t n, json_t **doc)
 {
 	int code, sock = ctl_connect(ctl, &code);
 
@@ -257,8 +312,16 @@ ctl_ask(const struct ctl *ctl, bool offline, const char *const *words, size_t n,
 	code =
 	    sock != -1 ? control_request(sock, words, n, doc) : request_offline(ctl, words, n, doc);
 	closefd(&sock);
-	if (code == 0)
-		return 0;
+	return code;
+}
+
+int
+ctl_ask(const struct ctl *ctl, bool offline, const char *const *words, size_t n, json_t **doc)
+{
+	int code = ctl_try(ctl, offline, words, n, doc);
+
+	if (code == 0 || *doc == NULL)
+		return code;
 	ctl_print_problems(*doc);
 	code = tell_failure(code, *doc);
 	json_decref(*doc);
@@ -281,14 +344,20 @@ ctl_reload_if_running(const struct ctl *ctl, bool *running)
 {
 	static const char *const words[] = {"reload"};
 	int code, sock = ctl_connect(ctl, &code);
+	json_t *doc;
 
 	*running = sock != -1;
 	closefd(&sock);
 	if (code != 0 || !*running)
 		return code;
-	if ((code = ctl_tell(ctl, false, words, 1)) != 0)
+	if ((code = ctl_ask(ctl, false, words, 1, &doc)) == 0)
+		ctl_print_notices(doc);
+	else if (code == EX_CONFIG || code == EX_OSERR)
 		ctl_fail(code,
 		    "the file was changed, but is not in effect: the running programs keep what "
 		    "they had. Mend what is wrong and say sambarctl reload, or set it back");
+	else
+		ctl_fail(code, "the file was changed; mend what is wrong and say sambarctl reload");
+	json_decref(doc);
 	return code;
 }

@@ -69,6 +69,8 @@ int ctl_print_json(json_t *doc);
 int ctl_done(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Mistakes and warnings that came with an answer, on standard error. */
 void ctl_print_problems(const json_t *doc);
+/* What the supervisor has to say of a reload that succeeded, on standard error. */
+void ctl_print_notices(const json_t *doc);
 /* A document's string by key, "" when there is none; what a terminal must not see is escaped. */
 const char *ctl_text(const json_t *doc, const char *key);
 json_int_t ctl_number(const json_t *doc, const char *key);
@@ -81,7 +83,10 @@ int ctl_connect(const struct ctl *ctl, int *code);
 /* Asks the supervisor, or where that may be (offline) runs what is needed for the request. On 0
  * *doc is the answer; else the error was told. */
 int ctl_ask(const struct ctl *ctl, bool offline, const char *const *words, size_t n, json_t **doc);
-/* The same where the answer is of no interest. */
+/* The same, but an error that the supervisor answers is the caller's to tell: *doc has it. NULL:
+ * there was no answer, which was told. */
+int ctl_try(const struct ctl *ctl, bool offline, const char *const *words, size_t n, json_t **doc);
+/* The same as ctl_ask() where the answer is of no interest. */
 int ctl_tell(const struct ctl *ctl, bool offline, const char *const *words, size_t n);
 /* After a change of the configuration: *running says whether there was someone to take it over. */
 int ctl_reload_if_running(const struct ctl *ctl, bool *running);

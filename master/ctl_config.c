@@ -3,6 +3,7 @@
  * whose lines have names of their own ([aliases], [forward], [routes], [tls policy]).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "common/memory.h"
 #include "common/sasl.h"
 #include "common/span.h"
+#include "master/contents.h"
 #include "master/ctl.h"
 #include "master/ctl_warnings.h"
 
@@ -68,7 +70,7 @@ find(struct item *out, const char *text)
 	*out = (struct item){.key = NULL};
 	if (parse_name(&out->asked, text) == -1 || out->asked.key[0] == '\0') {
 		ctl_fail(EX_DATAERR, "\"%s\" is no key: right is Key or [section] Key",
-		    log_safe(span_of(text)));
+		    log_printable(span_of(text)));
 		return -1;
 	}
 	if (find_line(out))
@@ -130,7 +132,7 @@ print_of(const struct ctl *ctl, const struct item *item, const struct config *c)
 	if (config_entry_value(c, item->section, item->name, &value, &normalized))
 		return print(ctl, item, value, normalized);
 	return ctl_fail(EX_DATAERR, "[%s] of config/%s has no line for \"%s\"", item->section,
-	    item->file, log_safe(span_of(item->name)));
+	    item->file, log_printable(span_of(item->name)));
 }
 
 static int
@@ -162,12 +164,50 @@ write_item(const struct ctl *ctl, const struct item *item, const char *value, ch
 	return config_set(ctl->root, item->section, item->name, value, why);
 }
 
+/* ---- directories ---- */
+
+/* The path of such a key's directory, to be freed; NULL for another key. */
+static char *
+directory_of(const struct ctl *ctl, const struct item *item)
+{
+	struct config_problems problems = {0};
+	struct config *c;
+	char *path = NULL;
+
+	if (strcmp(item->name, "Spool Directory") != 0 && strcmp(item->name, "Mail Directory") != 0)
+		return NULL;
+	c = config_load(ctl->root, &problems);
+	if (problems.n_errors == 0)
+		path = xstrdup(config_text(c, item->section, item->name));
+	config_problems_free(&problems);
+	config_free(&c);
+	return path;
+}
+
+/* before: what directory_of() said; freed. A running supervisor says so itself. */
+static void
+warn_left_behind(const struct ctl *ctl, const struct item *item, char *before, bool running)
+{
+	char *now = directory_of(ctl, item), *sentence = NULL;
+	int dir = -1;
+
+	if (!running && before != NULL && now != NULL && strcmp(before, now) != 0 &&
+	    (dir = open(before, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1)
+		sentence = contents_left_behind(item->name, dir, before);
+	if (sentence != NULL)
+		fprintf(stderr, "sambarctl: %s\n", sentence);
+	closefd(&dir);
+	free(sentence);
+	free(now);
+	free(before);
+}
+
 /* value NULL: back to the default. */
 static int
 change(const struct ctl *ctl, const struct item *item, const char *value)
 {
 	struct config_problems before;
-	char *why = NULL;
+	char *why = NULL, *directory = directory_of(ctl, item);
 	bool running;
 	int code;
 
@@ -175,15 +215,18 @@ change(const struct ctl *ctl, const struct item *item, const char *value)
 	if (write_item(ctl, item, value, &why) == -1) {
 		code = ctl_fail(ctl_change_code(errno), "%s", why);
 		config_problems_free(&before);
+		free(directory);
 		free(why);
 		return code;
 	}
 	ctl_warnings_after(ctl, &before);
-	if ((code = ctl_reload_if_running(ctl, &running)) != 0)
+	code = ctl_reload_if_running(ctl, &running);
+	warn_left_behind(ctl, item, directory, running);
+	if (code != 0)
 		return code;
 	return ctl_done(ctl, "[%s] %s was %s config/%s%s", item->section,
-	    log_safe(span_of(item->name)), value != NULL ? "set in" : "removed from", item->file,
-	    running ? "; the configuration was reloaded" : "");
+	    log_printable(span_of(item->name)), value != NULL ? "set in" : "removed from",
+	    item->file, running ? "; the configuration was reloaded" : "");
 }
 
 /* Every user of the host can see an argument. */
@@ -240,7 +283,7 @@ unset(struct ctl *ctl, char **args, size_t n)
 	if (may_be_there(ctl, &item))
 		return change(ctl, &item, NULL);
 	return ctl_done(ctl, "[%s] %s is not in config/%s%s", item.section,
-	    log_safe(span_of(item.name)), item.file,
+	    log_printable(span_of(item.name)), item.file,
 	    item.key != NULL ? ": it has its default already" : "");
 }
 
@@ -275,7 +318,7 @@ ctl_config(struct ctl *ctl, char **args, size_t n)
 	join_section(args, &n, &joined);
 	if (n > 2 && args[2][0] != '-' && (n > 3 || strcmp(args[0], "set") != 0))
 		ctl_fail(EX_USAGE, "a key with blanks in its name is one argument: '%s %s'",
-		    log_safe(span_of(args[1])), log_safe(span_of(args[2])));
+		    log_printable(span_of(args[1])), log_printable(span_of(args[2])));
 	code = ctl_verb(ctl, verbs, nitems(verbs), args, n);
 	free(joined);
 	return code;

@@ -29,7 +29,7 @@ add_row(void *arg, const char *name, const char *targets)
 {
 	struct ctl_table *t = arg;
 
-	ctl_table_add(t, "%s", log_safe(span_of(name)));
+	ctl_table_add(t, "%s", log_printable(span_of(name)));
 	ctl_table_add(t, "%s", targets);
 }
 
@@ -119,8 +119,8 @@ change(struct ctl *ctl, const char *name, const char *targets, const char *done)
 	ctl_warnings_after(ctl, &before);
 	if ((code = ctl_reload_if_running(ctl, &running)) != 0)
 		return code;
-	return ctl_done(ctl, "%s %s was %s%s", ctl->command->name, log_safe(span_of(name)), done,
-	    running ? " and is in effect" : "");
+	return ctl_done(ctl, "%s %s was %s%s", ctl->command->name, log_printable(span_of(name)),
+	    done, running ? " and is in effect" : "");
 }
 
 static int
@@ -163,7 +163,7 @@ del(struct ctl *ctl, char **args, size_t n)
 	config_free(&c);
 	if (!search.found)
 		return ctl_fail(EX_DATAERR, "there is no %s \"%s\"", ctl->command->name,
-		    log_safe(span_of(args[0])));
+		    log_printable(span_of(args[0])));
 	return change(ctl, args[0], NULL, "removed");
 }
 

@@ -86,7 +86,24 @@ print_end(const json_t *doc)
 	}
 	printf("Accepted: %s\n", ctl_text(doc, "reply"));
 	json_array_foreach(routes, i, route)
-	    printf("Route: %s\n", log_safe(span_of(json_string_value(route))));
+	    printf("Route: %s\n", log_printable(span_of(json_string_value(route))));
+}
+
+/* An option that must be there. */
+static bool
+is_missing(const char *value, const char *option)
+{
+	if (value == NULL)
+		ctl_fail(EX_USAGE, "explain: %s is missing", option);
+	return value == NULL;
+}
+
+static int
+find_user(const struct ctl *ctl, const char *name)
+{
+	const char *const words[] = {"user", "find", name};
+
+	return ctl_tell(ctl, false, words, nitems(words));
 }
 
 int
@@ -100,8 +117,13 @@ ctl_explain(struct ctl *ctl, char **args, size_t n)
 	json_t *doc;
 	int code;
 
-	if (n > 0 || from == NULL || to == NULL || ip == NULL)
+	if (n > 0)
+		return ctl_misuse(ctl, args, n, 0);
+	if (is_missing(from, "--from ADDRESS") | is_missing(to, "--to ADDRESS") |
+	    is_missing(ip, "--ip IP"))
 		return ctl_usage(ctl);
+	if (user != NULL && (code = find_user(ctl, user)) != 0)
+		return code;
 	if ((code = ctl_ask(ctl, false, words, nitems(words), &doc)) != 0)
 		return code;
 	if (ctl->json)

@@ -33,7 +33,7 @@ check_domain(const char *domain)
 		return ctl_fail(EX_USAGE, "--domain is missing: the domain of the mail server");
 	if (!address_is_domain(span_of(domain)))
 		return ctl_fail(EX_USAGE, "--domain %s: is not a domain such as example.org",
-		    log_safe(span_of(domain)));
+		    log_printable(span_of(domain)));
 	return 0;
 }
 

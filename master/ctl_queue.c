@@ -115,6 +115,24 @@ print_recipients(const json_t *recipients)
 	}
 }
 
+/* One below the other: where it goes, and what was last said of it. */
+static void
+print_recipients_whole(const json_t *recipients)
+{
+	static const char *const keys[][2] = {{"route", "route"}, {"reply", "reason"}};
+	const json_t *r;
+	size_t i;
+
+	json_array_foreach(recipients, i, r)
+	{
+		printf("    %s <%s>\n", ctl_text(r, "status"), ctl_text(r, "to"));
+		for (size_t k = 0; k < nitems(keys); k++)
+			printf("        %s: %s\n", keys[k][1],
+			    ctl_text(r, keys[k][0])[0] != '\0' ? ctl_text(r, keys[k][0])
+							       : "none yet");
+	}
+}
+
 static void
 print_next(const json_t *message)
 {
@@ -296,7 +314,7 @@ show(struct ctl *ctl, char **args, size_t n)
 		return ctl_print_json(doc);
 	json_object_foreach(doc, key, value) print_field(doc, key, value);
 	puts("recipients:");
-	print_recipients(json_object_get(doc, "recipients"));
+	print_recipients_whole(json_object_get(doc, "recipients"));
 	json_decref(doc);
 	return 0;
 }

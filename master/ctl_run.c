@@ -289,6 +289,7 @@ ctl_reload(struct ctl *ctl, char **args, size_t n)
 	if (ctl->json)
 		return ctl_print_json(doc);
 	ctl_print_problems(doc);
+	ctl_print_notices(doc);
 	json_decref(doc);
 	return ctl_done(ctl, "the configuration was reloaded");
 }

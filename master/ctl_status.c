@@ -48,7 +48,8 @@ print_programs(const json_t *programs)
 		ctl_table_add(t, "%s", ctl_text(p, "name"));
 		add_number_or_dash(t, p, "worker");
 		add_number_or_dash(t, p, "pid");
-		ctl_table_add(t, "%s", ctl_text(p, "state"));
+		ctl_table_add(t, "%s%s", ctl_text(p, "state"),
+		    json_is_false(json_object_get(p, "answers")) ? ", NO ANSWER" : "");
 		ctl_table_add(t, "%s", ctl_duration(ctl_number(p, "uptime_s")));
 		add_number_or_dash(t, p, "restarts");
 		ctl_table_add(t, "%s", ctl_size(ctl_number(p, "memory_kb") * 1024));

@@ -3,6 +3,7 @@
  * never from an argument, which every user of the host could see.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <readpassphrase.h>
 #include <stdio.h>
@@ -10,10 +11,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/address.h"
+#include "common/config.h"
 #include "common/config_values.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/sasl.h"
+#include "master/contents.h"
 #include "master/ctl.h"
 #include "master/ctl_table.h"
 
@@ -81,6 +85,28 @@ set_admin(const struct ctl *ctl, const char *name, const char *on)
 	return ctl_tell(ctl, true, words, nitems(words));
 }
 
+/* Nobody is asked for a password that is of no use. 0, or the exit code of an error that was told.
+ */
+static int
+look_before_asking(const struct ctl *ctl, const char *name, bool wanted)
+{
+	const char *const words[] = {"user", "find", name};
+	json_t *doc;
+	int code;
+
+	if (!isatty(STDIN_FILENO))
+		return 0;
+	code = ctl_try(ctl, true, words, nitems(words), &doc);
+	if (code == 0 && !wanted)
+		code = ctl_fail(EX_DATAERR, "there is a user %s already", name);
+	else if (code == EX_NOUSER && !wanted)
+		code = 0;
+	else if (code != 0 && doc != NULL)
+		ctl_fail(code, "%s", ctl_text(doc, "error"));
+	json_decref(doc);
+	return code;
+}
+
 static int
 add(struct ctl *ctl, char **args, size_t n)
 {
@@ -93,6 +119,8 @@ add(struct ctl *ctl, char **args, size_t n)
 
 	if (n != 1)
 		return ctl_misuse(ctl, args, n, 1);
+	if ((code = look_before_asking(ctl, args[0], false)) != 0)
+		return code;
 	code = ctl_password(password);
 	if (code == 0)
 		code = ctl_tell(ctl, true, words, nitems(words));
@@ -126,9 +154,12 @@ passwd(struct ctl *ctl, char **args, size_t n)
 {
 	char password[SASL_PASSWORD_SIZE] = "";
 	const char *words[] = {"user", "passwd", args[0], password};
-	int code = ctl_password(password);
+	int code = look_before_asking(ctl, args[0], true);
 
 	(void)n;
+	if (code != 0)
+		return code;
+	code = ctl_password(password);
 	if (code == 0)
 		code = ctl_tell(ctl, true, words, nitems(words));
 	explicit_bzero(password, sizeof password);
@@ -162,6 +193,60 @@ print_users(const json_t *users)
 	ctl_table_print(&t);
 }
 
+/* ---- mailboxes without an account: of one that was removed, or made by hand ---- */
+
+struct strays {
+	const json_t *users;
+	json_t *names;
+};
+
+static void
+add_stray(void *arg, const char *name)
+{
+	const struct strays *s = arg;
+	const json_t *user;
+	size_t i;
+
+	if (!address_is_user_name(span_of(name)))
+		return;
+	json_array_foreach(s->users, i, user)
+	{
+		if (strcmp(json_string_value(json_object_get(user, "name")), name) == 0)
+			return;
+	}
+	json_array_append_new(s->names, json_string(name));
+}
+
+static json_t *
+find_strays(const struct ctl *ctl, const json_t *users)
+{
+	struct config_problems problems = {0};
+	struct config *c = config_load(ctl->root, &problems);
+	int mail =
+	    open(config_text(c, "mail", "Mail Directory"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct strays s = {users, json_array()};
+
+	if (mail != -1)
+		(void)contents_mailboxes(mail, add_stray, &s);
+	closefd(&mail);
+	config_problems_free(&problems);
+	config_free(&c);
+	return s.names;
+}
+
+static void
+print_strays(const json_t *names)
+{
+	const json_t *name;
+	size_t i;
+
+	if (json_array_size(names) > 0)
+		printf("\nMailboxes without an account:");
+	json_array_foreach(names, i, name) printf(" %s", json_string_value(name));
+	if (json_array_size(names) > 0)
+		putchar('\n');
+}
+
 static int
 list(struct ctl *ctl, char **args, size_t n)
 {
@@ -172,9 +257,12 @@ list(struct ctl *ctl, char **args, size_t n)
 	(void)args, (void)n;
 	if (code != 0)
 		return code;
+	json_object_set_new(
+	    doc, "mailboxes_without_account", find_strays(ctl, json_object_get(doc, "users")));
 	if (ctl->json)
 		return ctl_print_json(doc);
 	print_users(json_object_get(doc, "users"));
+	print_strays(json_object_get(doc, "mailboxes_without_account"));
 	json_decref(doc);
 	return 0;
 }
@@ -184,8 +272,8 @@ check_on_or_off(const struct ctl *ctl, const char *word)
 {
 	if (strcmp(word, "on") == 0 || strcmp(word, "off") == 0)
 		return 0;
-	ctl_fail(
-	    EX_USAGE, "user %s: \"%s\" is neither on nor off", ctl->verb, log_safe(span_of(word)));
+	ctl_fail(EX_USAGE, "user %s: \"%s\" is neither on nor off", ctl->verb,
+	    log_printable(span_of(word)));
 	return ctl_usage(ctl);
 }
 
@@ -228,7 +316,7 @@ quota(struct ctl *ctl, char **args, size_t n)
 	(void)n;
 	if (!none && !config_parse_size(span_of(args[1]), &size))
 		return ctl_fail(EX_DATAERR, "\"%s\" is no size: bytes, or with K, M, G; or none",
-		    log_safe(span_of(args[1])));
+		    log_printable(span_of(args[1])));
 	if (!none)
 		snprintf(bytes, sizeof bytes, "%" PRIu64, size);
 	if ((code = ctl_tell(ctl, true, words, nitems(words))) != 0)

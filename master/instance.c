@@ -6,8 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,15 +20,6 @@
 #ifndef PROGRAMS_DIRECTORY
 #define PROGRAMS_DIRECTORY "../lib/sambar"
 #endif
-
-/* The order gives the numeric accounts of init --uid-base: base + position. */
-static const unsigned accounts[] = {ROLE_AUTH, ROLE_STORE, ROLE_QUEUE, ROLE_ROUTER, ROLE_SMTPD,
-    ROLE_POP3D, ROLE_DELIVER, ROLE_IMAPD, ROLE_WEBD, ROLE_FETCHER};
-
-static struct {
-	unsigned role;
-	uid_t uid;
-} uids[nitems(accounts)];
 
 /* ---- where things lie ---- */
 
@@ -82,34 +71,79 @@ instance_open(struct instance *in, const char *root, char **why)
 	return find_programs(in, why);
 }
 
-void
-instance_close(struct instance *in)
+/* The file that is locked, made where there is none. One that another user's supervisor has left is
+ * replaced: it is locked by nobody, and could not be written. */
+static int
+open_lock(const char *path)
 {
-	config_free(&in->config);
-	closefd(&in->lock);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+	if (fd != -1 || errno != EACCES ||
+	    (fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+		return fd;
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1)
+		return fd; /* it runs: the caller finds out, too */
+	if (unlink(path) == -1) {
+		closefd(&fd);
+		return -1;
+	}
+	closefd(&fd);
+	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+}
+
+/* Not one that another supervisor removed when it ended. */
+static bool
+is_still_there(const char *path, int fd)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 && lstat(path, &there) == 0 && ours.st_dev == there.st_dev &&
+	       ours.st_ino == there.st_ino;
+}
+
+static int
+take_lock(struct instance *in, const char *path, char **why)
+{
+	char pid[32] = "";
+	ssize_t n;
+
+	do {
+		closefd(&in->lock);
+		if ((in->lock = open_lock(path)) == -1) {
+			*why = xasprintf("%s: %s", path, strerror(errno));
+			return -1;
+		}
+		if (flock(in->lock, LOCK_EX | LOCK_NB) == -1) {
+			if ((n = read(in->lock, pid, sizeof pid - 1)) < 0)
+				n = 0;
+			pid[n] = '\0';
+			*why = xasprintf("%s runs already: pid %s", in->root, pid);
+			return -1;
+		}
+	} while (!is_still_there(path, in->lock));
+	return 0;
+}
+
+static void
+lock_path(const struct instance *in, char *out, size_t size)
+{
+	snprintf(out, size, "%s/master.pid", in->run);
 }
 
 int
 instance_lock(struct instance *in, char **why)
 {
-	char path[PATH_MAX + 16], pid[32] = "";
-	ssize_t n;
+	char path[PATH_MAX + 16], pid[32];
+	int n = snprintf(pid, sizeof pid, "%d", getpid());
 
-	snprintf(path, sizeof path, "%s/master.pid", in->run);
-	if ((in->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644)) == -1) {
-		*why = xasprintf("%s: %s", path, strerror(errno));
-		return -1;
-	}
-	if (flock(in->lock, LOCK_EX | LOCK_NB) == -1) {
-		if ((n = read(in->lock, pid, sizeof pid - 1)) < 0)
-			n = 0;
-		pid[n] = '\0';
-		*why = xasprintf("%s runs already: pid %s", in->root, pid);
+	lock_path(in, path, sizeof path);
+	if (take_lock(in, path, why) == -1) {
 		closefd(&in->lock);
 		return -1;
 	}
-	n = snprintf(pid, sizeof pid, "%d", getpid());
-	if (ftruncate(in->lock, 0) == -1 || pwrite(in->lock, pid, n, 0) != n) {
+	/* Whose it is tells others who has started the instance. */
+	if (fchown(in->lock, geteuid(), getegid()) == -1 || ftruncate(in->lock, 0) == -1 ||
+	    pwrite(in->lock, pid, n, 0) != n) {
 		*why = xasprintf("%s: %s", path, strerror(errno));
 		closefd(&in->lock);
 		return -1;
@@ -117,65 +151,58 @@ instance_lock(struct instance *in, char **why)
 	return 0;
 }
 
+void
+instance_close(struct instance *in)
+{
+	char path[PATH_MAX + 16];
+
+	config_free(&in->config);
+	if (in->lock == -1)
+		return;
+	lock_path(in, path, sizeof path);
+	(void)unlink(path); /* while it is locked: nobody else's */
+	closefd(&in->lock);
+}
+
 /* ---- accounts ---- */
-
-static void
-numeric_accounts(struct instance *in, uid_t base)
-{
-	for (size_t i = 0; i < nitems(accounts); i++) {
-		uids[i].role = accounts[i];
-		uids[i].uid = base + i;
-	}
-	in->gid = base;
-	in->separated = true;
-}
-
-static bool
-named_accounts(struct instance *in)
-{
-	struct group *gr = getgrnam("sambar");
-
-	if (gr == NULL)
-		return false;
-	in->gid = gr->gr_gid;
-	for (size_t i = 0; i < nitems(accounts); i++) {
-		char name[32];
-		struct passwd *pw;
-
-		snprintf(name, sizeof name, "sambar-%s", role_bit_name(accounts[i]));
-		pw = getpwnam(name);
-		uids[i].role = accounts[i];
-		uids[i].uid = pw != NULL ? pw->pw_uid : (uid_t)-1;
-	}
-	in->separated = instance_uid(in, ROLE_QUEUE) != (uid_t)-1;
-	return in->separated;
-}
 
 int
 instance_use(struct instance *in, struct config *config, char **why)
 {
 	uint64_t base = config_u64(config, "common", "Uid Base");
 
-	(void)why;
+	if (geteuid() == 0 && accounts_find(&in->accounts, base, why) == -1)
+		return -1;
+	in->config = config;
+	return 0;
+}
+
+void
+instance_replace(struct instance *in, struct config *config)
+{
 	config_free(&in->config);
 	in->config = config;
-	in->separated = false;
-	if (geteuid() != 0)
-		return 0;
-	if (base != 0)
-		numeric_accounts(in, base);
-	else if (!named_accounts(in))
-		log_warn("there are no accounts sambar-<program>: all programs run as root");
-	return 0;
+}
+
+bool
+instance_runs_as_root(const struct instance *in)
+{
+	return geteuid() == 0 && !in->accounts.separated;
+}
+
+bool
+instance_waits_for_accounts(const struct instance *in, const struct config *config)
+{
+	bool by_name = in->accounts.separated && in->accounts.base == 0;
+
+	return geteuid() == 0 && !by_name &&
+	       config_u64(config, "common", "Uid Base") != in->accounts.base;
 }
 
 uid_t
 instance_uid(const struct instance *in, unsigned role)
 {
-	for (size_t i = 0; in->separated && i < nitems(accounts); i++)
-		if (uids[i].role == role)
-			return uids[i].uid;
-	return (uid_t)-1;
+	return accounts_uid(&in->accounts, role);
 }
 
 /* ---- directories ---- */
@@ -252,11 +279,11 @@ instance_directory(const struct instance *in, const char *path, unsigned role)
 	}
 	if (uid == (uid_t)-1 || st.st_uid == uid)
 		return fd;
-	if (fchownat(fd, "", uid, in->gid, AT_EMPTY_PATH) == -1) {
+	if (fchownat(fd, "", uid, in->accounts.gid, AT_EMPTY_PATH) == -1) {
 		closefd(&fd);
 		return -1;
 	}
-	give_below(fd, uid, in->gid, 2);
+	give_below(fd, uid, in->accounts.gid, 2);
 	return fd;
 }
 
@@ -286,9 +313,9 @@ adopt(const struct instance *in, int mail, const char *name)
 		return;
 	if ((fd = openat(mail, name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC)) == -1)
 		return;
-	if (fchownat(fd, "", uid, in->gid, AT_EMPTY_PATH) == 0)
+	if (fchownat(fd, "", uid, in->accounts.gid, AT_EMPTY_PATH) == 0)
 		log_info("mailbox %s now belongs to store", log_safe(span_of(name)));
-	give_below(fd, uid, in->gid, 1);
+	give_below(fd, uid, in->accounts.gid, 1);
 	closefd(&fd);
 }
 
@@ -299,7 +326,7 @@ instance_adopt_mailboxes(const struct instance *in, int mail, const char *name)
 	DIR *d;
 	struct dirent *e;
 
-	if (!in->separated)
+	if (!in->accounts.separated)
 		return;
 	if (name != NULL) {
 		adopt(in, mail, name);

@@ -11,22 +11,29 @@
 #include <sys/types.h>
 
 #include "common/config.h"
+#include "master/accounts.h"
 
 struct instance {
 	char root[PATH_MAX];	 /* absolute */
 	char run[PATH_MAX];	 /* root/run: sockets, and the chroot */
 	char programs[PATH_MAX]; /* where the other programs lie */
 	struct config *config;
-	bool separated; /* each program under its own account, in a chroot */
-	gid_t gid;	/* that all of them share, so that only they reach the sockets */
+	struct accounts accounts; /* as they were at the start */
 	int lock;
 };
 
 /* Finds the absolute root and the programs (beside our own, or in ../lib/sambar). -1 with *why (to
  * be freed). */
 int instance_open(struct instance *in, const char *root, char **why);
-/* Takes over a checked configuration (owned) and finds out the accounts. -1 with *why. */
+/* Takes over the first checked configuration (owned on 0) and finds out the accounts. -1 with *why:
+ * the configuration is the caller's. */
 int instance_use(struct instance *in, struct config *config, char **why);
+/* Takes over another one. The accounts stay: what lies in the directories belongs to them. */
+void instance_replace(struct instance *in, struct config *config);
+/* There are no accounts at all. */
+bool instance_runs_as_root(const struct instance *in);
+/* The configuration names other numbers than those in use, which only a new start takes. */
+bool instance_waits_for_accounts(const struct instance *in, const struct config *config);
 /* Makes this process the only supervisor of the instance. -1 with *why, a sentence that names the
  * other's pid. */
 int instance_lock(struct instance *in, char **why);

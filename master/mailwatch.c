@@ -49,7 +49,7 @@ mailwatch_start(struct supervisor *s)
 {
 	char path[64];
 
-	if (!s->instance->separated)
+	if (!s->instance->accounts.separated)
 		return;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", mail_directory(s));
 	if ((watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) == -1 ||

@@ -212,6 +212,9 @@ start(struct master *m, const char *root)
 		refuse(m, EX_OSERR, "cannot make an event base");
 	watch_signals(m);
 	open_logs(m);
+	if (instance_runs_as_root(&m->instance))
+		log_warn("there are no accounts sambar-<program> and no Uid Base: all programs run "
+			 "as root");
 	if (supervisor_start(&m->supervisor, m->base, &m->instance, all_roles, &ops, m, &why) == -1)
 		refuse(m, EX_OSERR, "%s", why);
 	if ((m->control = control_server_new(&m->supervisor)) == NULL)

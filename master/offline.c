@@ -92,8 +92,10 @@ load(struct instance *in, const char *root, char **why)
 		return EX_CONFIG;
 	}
 	config_problems_free(&problems);
-	if (instance_use(in, c, why) == -1)
+	if (instance_use(in, c, why) == -1) {
+		config_free(&c);
 		return EX_CONFIG;
+	}
 	return instance_lock(in, why) == -1 ? EX_TEMPFAIL : 0;
 }
 

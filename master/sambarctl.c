@@ -150,7 +150,8 @@ help(struct ctl *ctl, char **args, size_t n)
 		return 0;
 	}
 	if ((c = find_command(args[0])) == NULL)
-		return ctl_fail(EX_USAGE, "there is no command \"%s\"", log_safe(span_of(args[0])));
+		return ctl_fail(
+		    EX_USAGE, "there is no command \"%s\"", log_printable(span_of(args[0])));
 	print_help(c);
 	return 0;
 }
@@ -230,7 +231,7 @@ without_command(const char *option)
 		return ctl_fail(EX_USAGE,
 		    "\"%s\" is no option in front of a command: there are -d DIR, --help and "
 		    "--version",
-		    log_safe(span_of(option)));
+		    log_printable(span_of(option)));
 	return 0;
 }
 
@@ -251,8 +252,8 @@ main(int argc, char **argv)
 	}
 	if (at >= argc || (command = find_command(argv[at])) == NULL) {
 		if (at < argc)
-			ctl_fail(
-			    EX_USAGE, "there is no command \"%s\"", log_safe(span_of(argv[at])));
+			ctl_fail(EX_USAGE, "there is no command \"%s\"",
+			    log_printable(span_of(argv[at])));
 		print_commands(stderr);
 		return EX_USAGE;
 	}

@@ -56,14 +56,14 @@ send_instance(struct supervisor *s, struct process *p, const struct program *pro
 	uid_t uid = instance_uid(in, program->role);
 
 	/* A program in a chroot sees its sockets below /. */
-	send_setting(p, "instance", "Chroot", in->separated ? in->run : "");
-	send_setting(p, "instance", "Sockets", in->separated ? "" : in->run);
+	send_setting(p, "instance", "Chroot", in->accounts.separated ? in->run : "");
+	send_setting(p, "instance", "Sockets", in->accounts.separated ? "" : in->run);
 	if (uid == (uid_t)-1) {
 		send_setting(p, "instance", "Uid", "");
 		return;
 	}
 	send_number(p, "instance", "Uid", uid);
-	send_number(p, "instance", "Gid", in->gid);
+	send_number(p, "instance", "Gid", in->accounts.gid);
 	for (size_t i = 0; i < n_programs; i++)
 		send_number(p, "uids", programs[i].name, instance_uid(in, programs[i].role));
 }

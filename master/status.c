@@ -100,6 +100,7 @@ on_counters(void *arg, int code, bool more, struct span text)
 	if (more)
 		return; /* counters are short */
 	counters = code == 0 ? json_loadb(text.at, text.len, 0, NULL) : NULL;
+	json_object_set_new(one->program, "answers", json_boolean(code == 0));
 	json_object_set_new(one->program, "counters", counters ? counters : json_null());
 	one_less(one->gathering);
 	free(one);
@@ -166,7 +167,7 @@ describe_listener(const struct supervisor *s, const struct listening *l)
 	    "address", address, "program", l->program, "served", why == NULL);
 
 	if (why != NULL)
-		json_object_set_new(doc, "why", json_string(log_safe(span_of(why))));
+		json_object_set_new(doc, "why", json_string(log_printable(span_of(why))));
 	free(why);
 	return doc;
 }

@@ -5,6 +5,7 @@
 #include "master/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "common/memory.h"
 #include "common/role.h"
 #include "master/ask.h"
+#include "master/contents.h"
 #include "master/demand.h"
 #include "master/programs.h"
 #include "master/slice.h"
@@ -89,12 +91,20 @@ all_run(const struct supervisor *s)
 	return true;
 }
 
-bool
-supervisor_is_settled(const struct supervisor *s)
+const struct process *
+supervisor_unsettled(const struct supervisor *s)
 {
 	for (const struct process *p = s->processes; p != NULL; p = p->next)
 		if (p->slot != NULL && !p->slot->program->on_demand && (!p->ready || p->draining))
-			return false;
+			return p;
+	return NULL;
+}
+
+bool
+supervisor_is_settled(const struct supervisor *s)
+{
+	if (supervisor_unsettled(s) != NULL)
+		return false;
 	for (size_t i = 0; i < s->n_slots; i++)
 		if (must_run(&s->slots[i]) && s->slots[i].process == NULL &&
 		    s->slots[i].state != SLOT_BACKOFF)
@@ -205,25 +215,12 @@ free_row(const struct supervisor *s, const struct program *program)
 	return row;
 }
 
-/* It would keep the account of root. */
-static bool
-lacks_account(const struct supervisor *s, const struct program *program)
-{
-	return s->instance->separated && instance_uid(s->instance, program->role) == (uid_t)-1;
-}
-
 void
 supervisor_start_slot(struct slot *slot)
 {
 	struct supervisor *s = slot->supervisor;
 	struct process *p;
 
-	if (lacks_account(s, slot->program)) {
-		log_warn("cannot start %s: there is no account sambar-%s", slot->program->name,
-		    slot->program->name);
-		start_later(slot, false);
-		return;
-	}
 	p = process_start(s->base, s->instance->programs, slot->program->name, on_process_message,
 	    on_process_close);
 	if (p == NULL) {
@@ -549,14 +546,29 @@ open_unix_sockets(struct supervisor *s, char **why)
 		if (programs[i].unix_socket == NULL)
 			continue;
 		snprintf(path, sizeof path, "%s/%s", in->run, programs[i].unix_socket);
-		s->unix_sockets[i] = sockets_bind_unix(
-		    path, in->separated ? 0660 : 0600, in->separated ? in->gid : (gid_t)-1);
+		s->unix_sockets[i] = sockets_bind_unix(path, in->accounts.separated ? 0660 : 0600,
+		    in->accounts.separated ? in->accounts.gid : (gid_t)-1);
 		if (s->unix_sockets[i] == -1) {
 			*why = xasprintf("%s: %s", path, strerror(errno));
 			return -1;
 		}
 	}
 	return 0;
+}
+
+/* Whoever starts the instance next may not be able to use those of ours. */
+static void
+close_unix_sockets(struct supervisor *s)
+{
+	char path[PATH_MAX + 32];
+
+	for (size_t i = 0; i < n_programs; i++) {
+		if (s->unix_sockets[i] == -1)
+			continue;
+		snprintf(path, sizeof path, "%s/%s", s->instance->run, programs[i].unix_socket);
+		(void)unlink(path);
+		closefd(&s->unix_sockets[i]);
+	}
 }
 
 static int
@@ -631,6 +643,8 @@ supervisor_start(struct supervisor *s, struct event_base *base, struct instance 
 	log_set_debug(config_bool(in->config, "log", "Debug"));
 	memset(s->unix_sockets, -1, sizeof s->unix_sockets);
 	memset(s->directories, -1, sizeof s->directories);
+	for (size_t i = 0; i < nitems(s->left); i++)
+		s->left[i].dir = -1;
 	memset(s->connections, -1, sizeof s->connections);
 	make_slots(s);
 	if (open_all(s, why) == -1) {
@@ -643,6 +657,14 @@ supervisor_start(struct supervisor *s, struct event_base *base, struct instance 
 	set_wanted(s);
 	start_and_end_slots(s);
 	return 0;
+}
+
+static void
+forget_left(struct supervisor *s, size_t which)
+{
+	closefd(&s->left[which].dir);
+	free(s->left[which].path);
+	s->left[which].path = NULL;
 }
 
 void
@@ -660,23 +682,47 @@ supervisor_free(struct supervisor *s)
 	s->slots = NULL;
 	s->n_slots = 0;
 	sockets_close(&s->tcp);
-	for (size_t i = 0; i < nitems(s->unix_sockets); i++)
-		closefd(&s->unix_sockets[i]);
-	for (size_t i = 0; i < nitems(s->directories); i++)
+	close_unix_sockets(s);
+	for (size_t i = 0; i < nitems(s->directories); i++) {
 		closefd(&s->directories[i]);
+		forget_left(s, i);
+	}
 	for (size_t i = 0; i < nitems(s->connections); i++)
 		closefd(&s->connections[i]);
 }
 
+void
+supervisor_tell_left(struct supervisor *s, json_t *notices)
+{
+	for (size_t i = 0; i < n_program_directories; i++) {
+		const char *key = program_directories[i].key;
+		char *sentence;
+
+		if (s->left[i].dir == -1 || key == NULL)
+			continue;
+		sentence = contents_left_behind(key, s->left[i].dir, s->left[i].path);
+		if (sentence != NULL) {
+			log_warn("%s", sentence);
+			json_array_append_new(notices, json_string(sentence));
+		}
+		free(sentence);
+		forget_left(s, i);
+	}
+}
+
 /* A guardian keeps its directory: another path takes another process. */
 static void
-move_directory(struct supervisor *s, size_t which)
+move_directory(struct supervisor *s, size_t which, const char *before)
 {
 	char *why = NULL;
 
+	forget_left(s, which);
+	s->left[which].dir = fcntl(s->directories[which], F_DUPFD_CLOEXEC, 3);
+	s->left[which].path = xstrdup(before);
 	if (open_directory(s, which, &why) == -1) {
 		log_warn("%s; the old directory stays in use", why);
 		free(why);
+		forget_left(s, which);
 		return;
 	}
 	for (size_t i = 0; i < s->n_slots; i++)
@@ -699,9 +745,9 @@ send_slices(struct supervisor *s)
 }
 
 int
-supervisor_reload(struct supervisor *s, struct config *config, char **why)
+supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, char **why)
 {
-	bool moved[DIRECTORIES];
+	char *before[DIRECTORIES];
 	struct sockets tcp;
 
 	if (!config_bool(config, "common", "Act As Mail Server")) {
@@ -711,23 +757,24 @@ supervisor_reload(struct supervisor *s, struct config *config, char **why)
 	if (sockets_bind(&tcp, &s->tcp, config, why) == -1)
 		return -1;
 	s->tcp = tcp;
-	for (size_t i = 0; i < n_program_directories; i++) {
-		char *before = xstrdup(directory_path(s->instance, s->instance->config, i));
-
-		moved[i] = strcmp(before, directory_path(s->instance, config, i)) != 0;
-		free(before);
-	}
-	if (instance_use(s->instance, config, why) == -1)
-		return -1;
+	for (size_t i = 0; i < n_program_directories; i++)
+		before[i] = xstrdup(directory_path(s->instance, s->instance->config, i));
+	if (instance_waits_for_accounts(s->instance, config))
+		json_array_append_new(notices,
+		    json_string("Uid Base takes effect at the next stop and start: until then the "
+				"programs keep the accounts that they have"));
+	instance_replace(s->instance, config);
 	log_set_debug(config_bool(config, "log", "Debug"));
 	set_wanted(s);
 	send_slices(s);
 	start_and_end_slots(s);
-	for (size_t i = 0; i < n_program_directories; i++)
-		if (moved[i])
-			move_directory(s, i);
+	for (size_t i = 0; i < n_program_directories; i++) {
+		if (strcmp(before[i], directory_path(s->instance, config, i)) != 0)
+			move_directory(s, i, before[i]);
 		else if (program_directories[i].owner == ROLE_STORE)
 			instance_adopt_mailboxes(s->instance, s->directories[i], NULL);
+		free(before[i]);
+	}
 	return 0;
 }
 

@@ -57,6 +57,10 @@ struct supervisor {
 	struct instance *instance;
 	struct sockets tcp;
 	int unix_sockets[PROGRAMS], directories[DIRECTORIES];
+	struct {
+		int dir;		  /* -1: none */
+		char *path;		  /* what it was called */
+	} left[DIRECTORIES];		  /* by a reload, until supervisor_tell_left() */
 	int connections[PROGRAMS];	  /* shared tables, see connections.h */
 	struct demand *demands[PROGRAMS]; /* NULL: not on demand */
 	unsigned roles;			  /* which programs are run at all */
@@ -84,9 +88,13 @@ void supervisor_stop(struct supervisor *s);
 /* After on_stopped. */
 void supervisor_free(struct supervisor *s);
 
-/* Takes over a checked configuration. -1 with *why: nothing has changed, the configuration is the
- * caller's. */
-int supervisor_reload(struct supervisor *s, struct config *config, char **why);
+/* Takes over a checked configuration. What an administrator should know of it is added to notices,
+ * sentence by sentence. -1 with *why: nothing has changed, the configuration is the caller's. */
+int supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, char **why);
+
+/* When a reload is settled: what stays behind in directories that are used no more is added to
+ * notices. */
+void supervisor_tell_left(struct supervisor *s, json_t *notices);
 
 /* Replaces the processes of one program (NULL: all): their number, which is 0 for a program that
  * the configuration does not want. -1 when there is none of that name. */
@@ -97,13 +105,18 @@ int supervisor_restart(struct supervisor *s, const char *program);
 bool supervisor_is_settled(const struct supervisor *s);
 
 /*
- * Asks a running process; cb may be called several times, at last with more false (code 69 when the
- * process ended or did not answer). Words are copied.
+ * Asks a running process; cb may be called several times, at last with more false. Code 69 when the
+ * process ended, or nothing came within 5 seconds and a program does not answer: the error names
+ * it. One that lives and works gets a minute. Words are copied; "status" alone is answered by
+ * every process at once, or within 3 seconds counts as not answered.
  */
 void supervisor_ask(struct supervisor *s, struct process *p, const char *const *words, size_t n,
     admin_reply_cb cb, void *arg);
 /* The first process of a program that takes requests, or NULL. */
 struct process *supervisor_process(struct supervisor *s, const char *program);
+
+/* A process for which supervisor_is_settled() waits, or NULL. */
+const struct process *supervisor_unsettled(const struct supervisor *s);
 
 const char *slot_state_name(const struct slot *slot);
 

@@ -43,9 +43,12 @@ struct verdict {
 	enum router_verdict verdict;
 	uint64_t targets;
 	enum router_standing standing; /* of SENDER; the others are not set */
+	uint64_t room;		       /* as the door says; 0 of a refusal for lack of it */
 };
 
-static const struct verdict later = {ROUTER_LATER, 0, ROUTER_STANDING_LATER};
+static const struct verdict later = {ROUTER_LATER, 0, ROUTER_STANDING_LATER, 0};
+
+_Static_assert(ROUTER_NO_LIMIT == STORE_NO_LIMIT, "a room is passed on");
 
 static enum mailbox_state
 look(void *arg, struct span name)
@@ -67,9 +70,9 @@ look(void *arg, struct span name)
 	return MAILBOX_UNCLEAR;
 }
 
-/* LOCAL when one of the mailboxes takes a message of this size. */
+/* LOCAL when one of the mailboxes takes a message of this size. *room is then all that it takes. */
 static enum router_verdict
-judge_room(struct router *r, uint64_t size)
+judge_room(struct router *r, uint64_t size, uint64_t *room)
 {
 	const struct name_set *boxes = &r->resolution.mailboxes;
 	enum router_verdict verdict = ROUTER_TOO_BIG;
@@ -79,8 +82,10 @@ judge_room(struct router *r, uint64_t size)
 
 		if (!known_get(r->known, boxes->names[i], &m))
 			return ROUTER_LOCAL; /* so many that one was forgotten meanwhile */
-		if (m.state == STORE_EXISTS && size <= m.room)
+		if (m.state == STORE_EXISTS && size <= m.room) {
+			*room = m.room;
 			return ROUTER_LOCAL;
+		}
 		if (size <= m.limit)
 			verdict = ROUTER_FULL;
 	}
@@ -119,19 +124,22 @@ static struct verdict
 judge(struct router *r, uint64_t size)
 {
 	const struct resolution *res = &r->resolution;
-	uint64_t targets = res->mailboxes.n + res->remotes.n;
+	uint64_t targets = res->mailboxes.n + res->remotes.n, room = ROUTER_NO_LIMIT;
+	enum router_verdict local;
 
 	if (res->loop)
 		return (struct verdict){.verdict = ROUTER_LOOP};
 	if (targets == 0 && res->unclear)
 		return later;
 	if (targets == 0)
-		return (struct verdict){.verdict = res->dropped ? ROUTER_LOCAL : ROUTER_UNKNOWN};
+		return (struct verdict){
+		    .verdict = res->dropped ? ROUTER_LOCAL : ROUTER_UNKNOWN, .room = room};
 	if (res->mailboxes.n == 0 && !res->dropped && !res->unclear)
-		return (struct verdict){judge_remotes(r), targets, 0};
+		return (struct verdict){judge_remotes(r), targets, 0, room};
 	if (res->remotes.n > 0 || res->dropped)
-		return (struct verdict){ROUTER_LOCAL, targets, 0};
-	return (struct verdict){judge_room(r, size), targets, 0};
+		return (struct verdict){ROUTER_LOCAL, targets, 0, room};
+	local = judge_room(r, size, &room);
+	return (struct verdict){local, targets, 0, local == ROUTER_LOCAL ? room : 0};
 }
 
 /* Room may have been made by others, of which store does not hear. False: ask store first. */
@@ -254,6 +262,21 @@ put_way(struct router *r, struct writer *w, struct span address)
 	r->resolution.on_step = NULL;
 }
 
+static const char *const verdict_words[] = {
+    [ROUTER_LOCAL] = "local",
+    [ROUTER_RELAY] = "relay",
+    [ROUTER_REMOTE] = "remote",
+    [ROUTER_AWAY] = "away",
+    [ROUTER_UNKNOWN] = "unknown",
+    [ROUTER_FULL] = "full",
+    [ROUTER_TOO_BIG] = "too-big",
+    [ROUTER_LOOP] = "loop",
+    [ROUTER_LATER] = "later",
+    [ROUTER_NOWHERE] = "nowhere",
+};
+static const char *const standing_words[] = {
+    [ROUTER_OWN] = "own", [ROUTER_FOREIGN] = "foreign", [ROUTER_STANDING_LATER] = "later"};
+
 static void
 answer(
     struct router *r, struct ipc_peer *p, uint64_t tag, const struct question *q, struct verdict v)
@@ -261,10 +284,11 @@ answer(
 	struct writer w;
 
 	if (r->tables->trace && q->type == ROUTER_SENDER)
-		log_trace("sender %s user=%s standing %d", log_safe(q->address), log_safe(q->user),
-		    v.standing);
+		log_trace("sender %s user=%s standing=%s", log_safe(q->address), log_safe(q->user),
+		    standing_words[v.standing]);
 	else if (r->tables->trace)
-		log_trace("  verdict %d targets=%llu", v.verdict, (unsigned long long)v.targets);
+		log_trace("  verdict=%s targets=%llu", verdict_words[v.verdict],
+		    (unsigned long long)v.targets);
 	if (q->type == ROUTER_SENDER) {
 		ipc_write(&w, ROUTER_STANDING, tag);
 		put_u64(&w, v.standing);
@@ -272,6 +296,8 @@ answer(
 		ipc_write(&w, q->type == ROUTER_ASK ? ROUTER_ANSWER : ROUTER_EXPLAINED, tag);
 		put_u64(&w, v.verdict);
 		put_u64(&w, v.targets);
+		if (q->type == ROUTER_ASK)
+			put_u64(&w, v.room);
 		put_text(&w, "");
 	}
 	if (q->type == ROUTER_EXPLAIN)

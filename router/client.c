@@ -69,15 +69,15 @@ static void
 on_answer(void *arg, uint32_t type, struct reader *in)
 {
 	struct router_request *request = arg;
-	uint64_t verdict = get_u64(in), targets = get_u64(in);
+	uint64_t verdict = get_u64(in), targets = get_u64(in), room = get_u64(in);
 	struct span text = get_str(in, ROUTER_TEXT_MAX_BYTES);
 
 	if (get_end(in) == -1 || type != ROUTER_ANSWER || verdict > ROUTER_VERDICT_LAST) {
 		verdict = ROUTER_LATER;
-		targets = 0;
+		targets = room = 0;
 		text = span_of("");
 	}
-	request->cb.answer(request->arg, verdict, targets, text);
+	request->cb.answer(request->arg, verdict, targets, room, text);
 }
 
 struct ipc_call *

@@ -2,7 +2,7 @@
  * The door of router: smtpd asks where a recipient goes before it accepts it.
  *
  * ASK     reverse-path, recipient, message size (0: not known) (smtpd). Answer: ANSWER verdict,
- *         targets, text
+ *         targets, room, text
  * SENDER  address, user ("": any account) (smtpd). Answer: STANDING standing
  * EXPLAIN recipient (smtpd). Answer: EXPLAINED verdict, targets, text, then for each step of the
  *         way: depth, step, name, route
@@ -26,6 +26,7 @@ enum router_message {
 	ROUTER_STANDING,
 	ROUTER_EXPLAINED
 };
+#define ROUTER_NO_LIMIT UINT64_MAX
 enum { ROUTER_TEXT_MAX_BYTES = 200, ROUTER_ROUTE_MAX_BYTES = 1000, ROUTER_USER_MAX_BYTES = 64 };
 
 /* Addresses are canonical texts (common/address.h). */
@@ -95,10 +96,11 @@ struct router_client *
 router_client_new(struct event_base *base, const char *path, const char *own_role);
 void router_client_free(struct router_client **r);
 
-/* targets: addresses and mailboxes after expansion (null is none), for Maximum Recipients. text: a
- * reason for the reply, or "". */
+/* targets: addresses and mailboxes after expansion (null is none), for Maximum Recipients. room: a
+ * message up to this size is taken by at least one target; of a larger one router must be asked.
+ * text: a reason for the reply, or "". */
 typedef void (*router_answer_cb)(
-    void *arg, enum router_verdict verdict, uint64_t targets, struct span text);
+    void *arg, enum router_verdict verdict, uint64_t targets, uint64_t room, struct span text);
 struct ipc_call *router_ask(struct router_client *r, struct span reverse_path,
     struct span recipient, uint64_t size, router_answer_cb cb, void *arg);
 

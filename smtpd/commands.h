@@ -40,6 +40,11 @@ void cmd_auth(struct session *s, struct span argument);
 size_t message_input_data(struct session *s, struct span bytes);
 size_t message_input_chunk(struct session *s, struct span bytes);
 size_t message_input_swallow(struct session *s, struct span bytes);
+/* What becomes of a complete message: handed to queue, or refused; its transaction ends. */
+void message_keep(struct session *s);
+void message_refuse(struct session *s, const char *reply);
+/* No spool file comes in time. */
+void message_give_up(struct session *s);
 void auth_input_line(struct session *s, struct span line);
 /* Forgets an AUTH that goes on. */
 void auth_abort(struct session *s);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/log.h"
 #include "common/memory.h"
 #include "common/socket_address.h"
 #include "smtpd/paths.h"
@@ -243,21 +244,27 @@ fill_question(struct explain *x, const char *listener)
 	    .words = ""};
 }
 
-static bool
-is_listener(const char *word)
+/* As the key is written, or NULL. */
+static const char *
+find_listener(const char *word)
 {
-	return strcmp(word, "SMTP") == 0 || policy_kind_of(word) != KIND_SMTP;
+	static const char *const keys[] = {"SMTP", "Submission", "SMTPS"};
+
+	for (size_t i = 0; i < nitems(keys); i++)
+		if (strcasecmp(word, keys[i]) == 0)
+			return keys[i];
+	return NULL;
 }
 
 static void
-start_document(struct explain *x, char **words)
+start_document(struct explain *x, char **words, const char *listener)
 {
 	x->rules = json_array();
 	x->way = json_array();
 	x->routes = json_array();
 	x->doc = json_pack("{s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o}", "from",
 	    text_of(span_of(words[1])), "to", text_of(span_of(words[2])), "ip", words[3], "user",
-	    x->user, "listener", words[5], "rules", x->rules, "way", x->way, "routes", x->routes);
+	    x->user, "listener", listener, "rules", x->rules, "way", x->way, "routes", x->routes);
 }
 
 void
@@ -267,8 +274,14 @@ explain_request(struct smtpd *d, struct role *r, uint64_t tag, char **words, siz
 	char reply[PATH_REPLY_SIZE];
 	struct explain *x;
 
-	if (n != 6 || strcmp(words[0], "explain") != 0 || !is_listener(words[5])) {
-		role_admin_error(r, tag, EX_USAGE, "unknown request");
+	const char *listener = n == 6 ? find_listener(words[5]) : NULL;
+
+	if (n != 6 || strcmp(words[0], "explain") != 0) {
+		role_admin_error(r, tag, EX_USAGE, "smtpd does not know this request");
+	} else if (listener == NULL) {
+		role_admin_error(r, tag, EX_USAGE,
+		    "there is no listener \"%s\" for mail: right is SMTP, Submission or SMTPS",
+		    log_printable(span_of(words[5])));
 	} else if (!socket_address_parse(words[3], &address)) {
 		role_admin_error(r, tag, EX_DATAERR, "the client's address is no IP address");
 	} else if (words[4][0] != '\0' && !address_is_user_name(span_of(words[4]))) {
@@ -283,12 +296,12 @@ explain_request(struct smtpd *d, struct role *r, uint64_t tag, char **words, siz
 		x->tag = tag;
 		x->address = address;
 		strlcpy(x->user, words[4], sizeof x->user);
-		start_document(x, words);
+		start_document(x, words, listener);
 		if (read_addresses(x, words[1], words[2], reply) == -1) {
 			end(x, false, reply);
 			return;
 		}
-		fill_question(x, words[5]);
+		fill_question(x, listener);
 		decide_mail(x);
 	}
 }

@@ -15,6 +15,7 @@
 #include "smtpd/commands.h"
 #include "smtpd/policy.h"
 #include "smtpd/received.h"
+#include "smtpd/room.h"
 #include "smtpd/transaction.h"
 
 static const char *const faults[] = {
@@ -177,8 +178,8 @@ message_input_swallow(struct session *s, struct span bytes)
 
 /* ---- after the message ---- */
 
-static void
-refuse_message(struct session *s, const char *reply)
+void
+message_refuse(struct session *s, const char *reply)
 {
 	struct transaction *t = s->transaction;
 
@@ -268,7 +269,6 @@ commit(struct session *s)
 
 	t->committing_bytes = envelope_size(&t->envelope);
 	s->server->committing_bytes += t->committing_bytes;
-	t->envelope.message_size = t->body->size;
 	t->envelope.message_crc = t->body->crc;
 	body_free(&t->body);
 	t->committing = true;
@@ -304,19 +304,34 @@ trace_message(const struct session *s)
 	session_trace(s, "<<<", span_of(text));
 }
 
+void
+message_keep(struct session *s)
+{
+	if (has_room(s)) {
+		commit(s);
+	} else {
+		message_refuse(s, no_space);
+		session_go_on(s);
+	}
+}
+
 static void
 complete(struct session *s)
 {
+	struct transaction *t = s->transaction;
 	const char *no;
 
-	body_finish(s->transaction->body);
+	body_finish(t->body);
+	t->envelope.message_size = t->body->size;
 	trace_message(s);
 	session_expect(s, INPUT_COMMAND);
 	no = message_refusal(s);
 	if (no != NULL)
-		refuse_message(s, no);
-	else
+		message_refuse(s, no);
+	else if (room_is_enough(s))
 		commit(s);
+	else
+		room_ask(s);
 }
 
 /* What was written of a message that will be refused takes no room while the rest comes in. */
@@ -363,7 +378,7 @@ chunk_done(struct session *s, uint64_t size)
 		complete(s);
 	} else if (body_fault(t->body) != DATA_SOUND) {
 		trace_message(s);
-		refuse_message(s, message_refusal(s));
+		message_refuse(s, message_refusal(s));
 	} else {
 		session_replyf(s, "250 2.0.0 %llu bytes received", (unsigned long long)size);
 	}
@@ -434,6 +449,14 @@ take_slot(struct session *s)
 		return; /* on_slot() has run */
 	s->transaction->call = call;
 	session_wait(s);
+}
+
+void
+message_give_up(struct session *s)
+{
+	queue_call_cancel(&s->transaction->call);
+	refuse_slot(s, faults[DATA_NOT_WRITTEN]);
+	session_go_on(s);
 }
 
 /* ---- the verbs ---- */

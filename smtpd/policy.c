@@ -125,14 +125,23 @@ static const struct {
     [ROUTER_NOWHERE] = {NULL, "it is at other hosts, and there is no way to them"},
 };
 
+struct policy_decision
+policy_verdict(enum router_verdict verdict)
+{
+	const char *text = verdicts[verdict].text;
+
+	return verdicts[verdict].status != NULL ? refuse(verdicts[verdict].status, text)
+						: next(text);
+}
+
 static struct policy_decision
 try_verdict(const struct policy_question *q)
 {
-	const char *text = verdicts[q->verdict].text;
+	struct policy_decision d = policy_verdict(q->verdict);
 
-	if (verdicts[q->verdict].status == NULL)
-		return next(text);
-	return refuse(verdicts[q->verdict].status, q->words[0] != '\0' ? q->words : text);
+	if (d.outcome == POLICY_REFUSE && q->words[0] != '\0')
+		d.sentence = q->words;
+	return d;
 }
 
 static struct policy_decision

@@ -81,6 +81,9 @@ struct policy_decision policy_mail(const struct policy_question *q, struct polic
 struct policy_decision
 policy_recipient(const struct policy_question *q, struct policy_trace *trace);
 
+/* What a verdict alone says: its refusal, or POLICY_NEXT. */
+struct policy_decision policy_verdict(enum router_verdict verdict);
+
 /* The rules of a key of [listen]. */
 int policy_kind_of(const char *key);
 /* AUTH may be offered: the password cannot be overheard. */

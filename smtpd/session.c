@@ -83,6 +83,8 @@ time_left(const struct session *s)
 	unsigned seconds = message ? settings->data_s : settings->command_s;
 	uint64_t now;
 
+	if (s->waiting && transaction_can_give_up(s))
+		seconds = settings->inner_s;
 	if (s->input == INPUT_SWALLOW)
 		seconds = settings->transaction_s; /* for the whole chunk */
 	if (s->closing)
@@ -119,6 +121,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	} else if (s->handshaking) {
 		log_info("- tls-failed client=%s reason=timeout", session_client(s));
 		session_free(&s);
+	} else if (s->waiting && transaction_can_give_up(s)) {
+		log_warn("- no-inner-answer client=%s", session_client(s));
+		transaction_give_up(s);
+		start_timer(s);
 	} else if (s->waiting) {
 		session_close(s, "421 4.3.0 No answer from within; try again later", "no-answer");
 	} else {
@@ -140,8 +146,10 @@ pause_or_resume(struct session *s)
 void
 session_wait(struct session *s)
 {
-	if (s->waiting)
+	if (s->waiting) {
+		start_timer(s); /* for another one now */
 		return;
+	}
 	s->waiting = true;
 	pause_or_resume(s);
 }
@@ -371,9 +379,9 @@ on_bytes(void *arg, struct span bytes)
 	}
 	if (s->closing)
 		return bytes.len;
-	if (transaction_is_asking(s))
+	if (transaction_is_asking(s) && !s->waiting)
 		session_wait(s);
-	if (s->progress)
+	if (s->progress || s->waiting)
 		start_timer(s);
 	return done;
 }

@@ -57,6 +57,7 @@ smtpd_settings_read(struct smtpd_settings *out, const struct settings *s)
 	out->command_s = settings_u64(s, "timeouts", "SMTP Command");
 	out->data_s = settings_u64(s, "timeouts", "SMTP Data");
 	out->transaction_s = settings_u64(s, "timeouts", "SMTP Transaction");
+	out->inner_s = settings_u64(s, "timeouts", "Inner Answer");
 	out->handshake_s = settings_u64(s, "timeouts", "TLS Handshake");
 	out->trace = settings_bool(s, "mail", "Trace SMTP");
 }

@@ -21,7 +21,7 @@ struct smtpd_settings {
 	uint64_t message_max, recipients_max, hops_max;
 	unsigned connections_max, connections_each_max;
 	unsigned errors_max, commands_max, login_failures_max;
-	unsigned command_s, data_s, transaction_s, handshake_s;
+	unsigned command_s, data_s, transaction_s, handshake_s, inner_s;
 	struct ip_list *unlimited;
 	struct policy_settings policy;
 	bool trace;

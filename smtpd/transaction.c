@@ -17,6 +17,7 @@
 #include "smtpd/commands.h"
 #include "smtpd/paths.h"
 #include "smtpd/policy.h"
+#include "smtpd/room.h"
 
 /* Cuts "FROM:" or "TO:" and the blanks behind it, which some clients send. */
 static bool
@@ -86,6 +87,7 @@ transaction_new(const struct session *s)
 	t->expires_ms = (now.tv_sec + (uint64_t)s->server->settings.transaction_s) * 1000 +
 			now.tv_nsec / 1000000;
 	t->slot.fd = -1;
+	t->room = ROUTER_NO_LIMIT;
 	TAILQ_INIT(&t->asks);
 	pool_start(&t->pool, t->space, sizeof t->space);
 	return t;
@@ -276,6 +278,8 @@ settle(struct session *s, struct ask *a)
 	}
 	if (!known) {
 		t->targets += a->targets;
+		if (a->room < t->room)
+			t->room = a->room;
 		t->envelope_bytes += a->address.len + a->original.len;
 	}
 	session_set_state(s, S_RCPT);
@@ -321,7 +325,8 @@ on_relay_standing(void *arg, enum router_standing standing)
 }
 
 static void
-on_verdict(void *arg, enum router_verdict verdict, uint64_t targets, struct span text)
+on_verdict(
+    void *arg, enum router_verdict verdict, uint64_t targets, uint64_t room, struct span text)
 {
 	struct ask *a = arg;
 
@@ -329,6 +334,7 @@ on_verdict(void *arg, enum router_verdict verdict, uint64_t targets, struct span
 	a->answered = true;
 	a->verdict = verdict <= ROUTER_VERDICT_LAST ? verdict : ROUTER_LATER;
 	a->targets = targets;
+	a->room = room;
 	strlcpy(a->reply, text.len > 0 ? log_safe(text) : "", sizeof a->reply);
 	on_answer(a->session);
 }
@@ -402,6 +408,49 @@ transaction_is_asking(const struct session *s)
 	return s->transaction != NULL && s->transaction->n_asks > 0;
 }
 
+bool
+transaction_can_give_up(const struct session *s)
+{
+	const struct transaction *t = s->transaction;
+
+	return t != NULL && (t->sender != NULL || t->n_asks > 0 || t->room_call != NULL ||
+				(t->call != NULL && !t->committing));
+}
+
+static void
+give_up_verdicts(struct session *s)
+{
+	struct ask *a;
+
+	TAILQ_FOREACH (a, &s->transaction->asks, entry) {
+		if (a->answered)
+			continue;
+		ipc_call_cancel(&a->call);
+		a->answered = true;
+		a->verdict = ROUTER_LATER;
+	}
+}
+
+void
+transaction_give_up(struct session *s)
+{
+	struct transaction *t = s->transaction;
+	bool standing = t->sender != NULL;
+
+	ipc_call_cancel(&t->sender);
+	give_up_verdicts(s);
+	if (t->room_call != NULL)
+		room_give_up(s);
+	else if (t->call != NULL)
+		message_give_up(s);
+	else if (standing && t->n_asks == 0)
+		on_mail_standing(s, ROUTER_STANDING_LATER);
+	else if (standing)
+		on_relay_standing(s, ROUTER_STANDING_LATER);
+	else
+		on_answer(s);
+}
+
 void
 transaction_free(struct session *s)
 {
@@ -412,6 +461,7 @@ transaction_free(struct session *s)
 		return;
 	s->transaction = NULL;
 	ipc_call_cancel(&t->sender);
+	ipc_call_cancel(&t->room_call);
 	while ((a = TAILQ_FIRST(&t->asks)) != NULL) {
 		TAILQ_REMOVE(&t->asks, a, entry);
 		ipc_call_cancel(&a->call);

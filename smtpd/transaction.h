@@ -29,7 +29,7 @@ struct ask {
 	struct span address, original;
 	unsigned notify;
 	enum router_verdict verdict;
-	uint64_t targets;
+	uint64_t targets, room;
 	bool answered;
 	bool refused; /* reply says why; before router was asked, or by the policy */
 	char reply[REPLY_LINE_SIZE];
@@ -50,6 +50,9 @@ struct transaction {
 	struct ipc_call *sender; /* the question to router whose the reverse-path is */
 	bool has_standing;	 /* it was answered */
 	enum router_standing standing;
+	uint64_t room;	   /* the least that a recipient's mailboxes had at RCPT; room.h */
+	size_t room_asked; /* recipients whose mailbox is too small for the message */
+	struct ipc_call *room_call;
 	uint64_t expires_ms; /* monotonic */
 	/* the message: */
 	struct queue_slot slot;
@@ -66,6 +69,12 @@ void transaction_free(struct session *s);
 
 /* True while RCPTs wait for their answer. */
 bool transaction_is_asking(const struct session *s);
+
+/* True while router's answer or a spool file is awaited: nothing was handed to queue yet. */
+bool transaction_can_give_up(const struct session *s);
+/* Answers in their place that it has to be tried later. The session goes on, or waits for what is
+ * to be asked next. */
+void transaction_give_up(struct session *s);
 
 /* The same again, or a new one. False when there is no memory. */
 bool

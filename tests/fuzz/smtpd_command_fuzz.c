@@ -45,7 +45,8 @@ on_due(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	free(arg);
 	if (c.on_verdict != NULL)
-		c.on_verdict(c.arg, c.number % (ROUTER_VERDICT_LAST + 1), 1, span_of(""));
+		c.on_verdict(
+		    c.arg, c.number % (ROUTER_VERDICT_LAST + 1), 1, c.number * 50, span_of(""));
 	if (c.on_standing != NULL)
 		c.on_standing(c.arg, c.number % (ROUTER_STANDING_LAST + 1));
 	if (c.on_login != NULL)

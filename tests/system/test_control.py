@@ -1,6 +1,8 @@
 """sambarctl: every subcommand, checks with all errors, reloads and restarts that refuse nobody."""
+import contextlib
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -223,6 +225,79 @@ def test_counters_count(instance):
 
 
 # ---- users ----
+
+def at_a_terminal(one, *words):
+    """What sambarctl says when its standard input is a terminal at which nobody types: (exit status, all of it)."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(os.path.join(one.programs, "sambarctl"), ["sambarctl", "-d", one.root, *words])
+    said = b""
+    with contextlib.suppress(OSError):          # EIO: it has ended
+        while b"Password:" not in said and (more := os.read(terminal, 4096)):
+            said += more
+    os.close(terminal)                          # who asks for a password finds no terminal any more
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.decode()
+
+
+@pytest.mark.parametrize("words, status, says", [
+    (("user", "passwd", "nosuch"), 67, "no user"),
+    (("user", "add", "ann"), EX_DATAERR, "there is a user ann already"),
+    (("user", "add", "with.period"), EX_DATAERR, "a user name is"),
+])
+def test_no_password_is_asked_for_in_vain(instance, words, status, says):
+    assert (at_a_terminal(instance, *words)[0], says in at_a_terminal(instance, *words)[1]) == (status, True)
+    assert "Password:" in at_a_terminal(instance, "user", "passwd", "ann")[1]
+    assert "Password:" in at_a_terminal(instance, "user", "add", "newcomer")[1]
+
+
+def test_mailboxes_without_an_account(make_instance):
+    one = make_instance()
+    one.ctl("user", "del", "bob")
+    listed = one.json("user", "list")
+    assert [u["name"] for u in listed["users"]] == ["ann"] and listed["mailboxes_without_account"] == ["bob"]
+    assert "Mailboxes without an account: bob" in one.ctl("user", "list").stdout
+    one.ctl("user", "add", "bob", text="bob-secret\n")
+    assert one.json("user", "list")["mailboxes_without_account"] == []
+    assert "without" not in one.ctl("user", "list").stdout
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_what_stays_behind_in_another_directory(make_instance, running):
+    one = make_instance(config={"Maximum Mailbox Size": "20K", "Retry Intervals": "1h"})
+    for token in ("first", "second", "third"):
+        one.send(text_message(token, 9000), "ann@example.test")
+    one.wait_settled()
+    one.wait_mailbox("ann", 2)
+    if not running:
+        one.stop()
+    done = one.ctl("config", "set", "Spool Directory", "spool2")
+    assert f"1 message(s) stay behind in {one.path('spool')}" in done.stderr, done.stderr
+    done = one.ctl("config", "set", "Mail Directory", "mail2")
+    assert f"2 mailbox(es) stay behind in {one.path('mail', 'mbox')}" in done.stderr, done.stderr
+    for key, value in (("Spool Directory", "spool"), ("Mail Directory", "mail/mbox")):     # nothing came into those
+        assert "stay behind" not in one.ctl("config", "set", key, value).stderr
+    assert "stay behind" not in one.ctl("config", "set", "Maximum Users", "200").stderr
+    if running:
+        assert len(one.json("queue", "list")["messages"]) == 1
+
+
+def test_signs_on_a_terminal(instance):
+    """What comes from the supervisor reads as what sambarctl itself says; control bytes are shown as numbers."""
+    with open(instance.path("config", "mail.ini"), encoding="utf-8") as f:
+        text = f.read()
+    try:
+        with open(instance.path("config", "mail.ini"), "w", encoding="utf-8") as f:
+            f.write(text.replace("\n[aliases]\n", "\n[aliases]\nring1 = ring2\nring2 = ring1\n"))
+        for words in (("check",), ("reload",)):
+            done = instance.ctl(*words)
+            assert " -> " in done.stdout + done.stderr and "x3e" not in done.stdout + done.stderr
+    finally:
+        with open(instance.path("config", "mail.ini"), "w", encoding="utf-8") as f:
+            f.write(text)
+        instance.ctl("reload")
+    done = instance.ctl("restart", "<no>\x1b[31m", check=False)
+    assert "<no>\\x1b[31m" in done.stderr, done.stderr
+
 
 def test_users(instance):
     instance.ctl("user", "add", "carl", text="carl-secret\n")

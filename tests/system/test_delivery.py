@@ -291,6 +291,30 @@ def test_full_mailbox(fresh):
     assert tokens(one, "ann") == ["again", "filler"]
 
 
+@pytest.mark.parametrize("chunks", [False, True])
+def test_larger_than_every_mailbox(fresh, chunks):
+    """Who does not say SIZE hears at the end that no recipient's mailbox can ever take it; nothing is kept."""
+    one = fresh(config={"Maximum Mailbox Size": "20K"})
+    one.ctl("user", "quota", "carl", "100K")
+    message = text_message("huge", 30000)
+
+    def send(smtp, *to):
+        smtp.envelope(*to)
+        if not chunks:
+            return smtp.data(message)
+        smtp.send(b"BDAT %d LAST\r\n" % len(message) + message)
+        return smtp.reply()
+
+    with one.smtp() as smtp:
+        for to in (("ann@example.test",), ("ann@example.test", "bob@example.test")):
+            reply = send(smtp, *to)
+            assert (reply.code, enhanced(reply)) == (552, "5.2.2"), reply
+        assert send(smtp, "ann@example.test", "carl@example.test").code == 250
+        smtp.quit()
+    one.wait_mailbox("carl", 1)
+    assert one.mailbox("ann") == one.mailbox("bob") == []
+
+
 def test_mailbox_that_fills_meanwhile_defers(fresh):
     """Accepted while there was room, deferred when there is none, delivered when there is again."""
     one = fresh(config={"Maximum Mailbox Size": "20K", "Retry Intervals": "1s"})

@@ -3,13 +3,14 @@ import os
 import re
 import resource
 import select
+import signal
 import socket
 import subprocess
 import time
 
 import pytest
 
-from clients import Closed, Pop, Smtp, stuffed, text_message, tls_context
+from clients import Closed, Pop, Smtp, enhanced, stuffed, text_message, tls_context
 
 
 def test_connections_from_one_address(make_instance):
@@ -120,6 +121,33 @@ def test_silent_in_the_message(hasty, sent):
         smtp.send(sent)
         assert smtp.end()[-1].startswith("421 4.4.2")
     assert hasty.mailbox("ann") == []
+
+
+def test_no_spool_file_is_told_soon(make_instance):
+    """queue hangs: who has no file in hand hears so at DATA, and mail flows again when it goes on."""
+    one = make_instance(users=("ann",), config={"Inner Answer": "1s", "Spare Spool Files": "1", "SMTP Workers": "1"})
+    queue, = one.pids("queue")
+    one.send(text_message("first"), "ann@example.test")
+    os.kill(queue, signal.SIGSTOP)
+    try:
+        held, replies = [], []
+        while not replies or replies[-1].code == 354:       # until none is in hand
+            held.append(one.smtp())
+            held[-1].envelope("ann@example.test")
+            replies.append(held[-1].cmd("DATA"))
+        assert (replies[-1].code, enhanced(replies[-1])) == (451, "4.3.0"), replies
+        with held.pop() as smtp:
+            assert smtp.cmd("NOOP").code == 250
+            os.kill(queue, signal.SIGCONT)
+            smtp.envelope("ann@example.test")
+            assert smtp.cmd("DATA").code == 354
+            smtp.send(b"Subject: again\r\n\r\nx\r\n.\r\n")
+            assert smtp.reply().code == 250
+    finally:
+        os.kill(queue, signal.SIGCONT)
+    for smtp in held:
+        smtp.close()
+    one.wait_mailbox("ann", 2)
 
 
 def test_dripping_client_meets_the_transaction_limit(hasty):

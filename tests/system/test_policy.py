@@ -295,15 +295,23 @@ def test_explain_in_words(house):
 
 
 @pytest.mark.parametrize("words, status, says", [
+    (("--from", ANN, "--to", BOB), 64, "--ip IP is missing"),
+    (("--to", BOB, "--ip", "::1"), 64, "--from ADDRESS is missing"),
     (("--from", ANN, "--to", BOB), 64, "usage"),
-    (("--from", ANN, "--to", BOB, "--ip", "127.0.0.1", "more"), 64, "usage"),
+    (("--from", ANN, "--to", BOB, "--ip", "127.0.0.1", "more"), 64, "one argument too many"),
     (("--from", ANN, "--to", BOB, "--ip", "127.0.0"), 65, "no IP address"),
     (("--from", ANN, "--to", BOB, "--ip", "::1", "--user", "A B"), 65, "user"),
-    (("--from", ANN, "--to", BOB, "--ip", "::1", "--listener", "POP3"), 64, "unknown"),
+    (("--from", ANN, "--to", BOB, "--ip", "::1", "--user", "nosuch"), 67, "no user"),
+    (("--from", ANN, "--to", BOB, "--ip", "::1", "--listener", "POP3"), 64, "right is SMTP, Submission or SMTPS"),
 ])
 def test_explain_refuses(house, words, status, says):
     done = house.ctl("explain", *words, check=False)
     assert done.returncode == status and says in done.stderr, done
+
+
+def test_explain_knows_listeners_in_any_case(house):
+    for word in ("submission", "Submission", "SUBMISSION"):
+        assert explain(house, ANN, BOB, "127.0.0.1", "ann", word)["listener"] == "Submission"
 
 
 @pytest.mark.parametrize("sender, recipient, code", [

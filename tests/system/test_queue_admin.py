@@ -50,6 +50,17 @@ def login_name():
     return os.environ.get("SUDO_USER") if os.geteuid() == 0 and os.environ.get("SUDO_USER") else pwd.getpwuid(os.geteuid()).pw_name
 
 
+def test_show_as_text(one):
+    """Each recipient with where it goes and why it waits."""
+    queue_id = put(one, "shown")
+    message = shown(one, queue_id)
+    recipient, = message["recipients"]
+    lines = [line.strip() for line in one.ctl("queue", "show", queue_id).stdout.splitlines()]
+    at = lines.index("pending <carl@example.test>")
+    assert lines[at + 1] == f"route: {recipient['route'] or 'none yet'}"
+    assert lines[at + 2] == f"reason: {recipient['reply']}" and "4.2.2" in lines[at + 2]
+
+
 def test_hold_and_release(one):
     queue_id = put(one, "held")
     assert one.json("queue", "hold", queue_id, "--why", "looks odd") == {

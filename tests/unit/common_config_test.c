@@ -541,6 +541,18 @@ make_mailbox(void)
 	put_file("mail/mbox/tod/inbox.fld", "");
 }
 
+/* By file, and by line in it. */
+static bool
+in_order(const struct config_problem *a, const struct config_problem *b)
+{
+	size_t file = strcspn(a->where, ":");
+
+	if (file != strcspn(b->where, ":") || strncmp(a->where, b->where, file) != 0)
+		return strncmp(a->where, "config/config.ini", 17) == 0;
+	return b->where[file] == '\0' ||
+	       (a->where[file] != '\0' && atoi(a->where + file + 1) <= atoi(b->where + file + 1));
+}
+
 static void
 test_warnings(void **state)
 {
@@ -556,7 +568,9 @@ test_warnings(void **state)
 				    "[aliases]\n"
 				    "all = tod@a.here.example tod+tag stacia@HERE ann@far.example\n"
 				    "a = b\nb = c d@x.here.example\nc = null\nd = A@here\n"
-				    "self = self\n");
+				    "self = self\n"
+				    "[forward]\ntod = tod tod@far.example\ntod@here = tod@here\n"
+				    "ping@here = ping\nping = ping@here\n");
 	load_files(&p);
 	assert_int_equal(p.n_errors, 0);
 	assert_true(warns(&p, "config/config.ini", "tls.crt: No such file"));
@@ -572,7 +586,17 @@ test_warnings(void **state)
 	assert_false(warns(&p, "config/mail.ini:9", "target tod"));
 	assert_false(warns(&p, "config/mail.ini:9", "target ann"));
 	assert_true(warns(&p, "config/mail.ini:10", "leads in a circle: a -> b -> d -> a"));
-	assert_true(warns(&p, "config/mail.ini:14", "leads in a circle: self -> self"));
+	/* Who names himself means his mailbox. */
+	assert_false(warns(&p, "config/mail.ini:14", "circle"));
+	assert_true(warns(
+	    &p, "config/mail.ini:14", "self: target self means the mailbox, which is not there"));
+	assert_false(warns(&p, "config/mail.ini:16", "tod"));
+	assert_false(warns(&p, "config/mail.ini:17", "tod@here"));
+	assert_true(
+	    warns(&p, "config/mail.ini:18", "leads in a circle: ping@here -> ping -> ping@here") ||
+	    warns(&p, "config/mail.ini:19", "leads in a circle: ping -> ping@here -> ping"));
+	for (size_t i = 1; i < p.n; i++)
+		assert_true(in_order(&p.items[i - 1], &p.items[i]));
 	assert_false(warns(&p, "config/mail.ini:8", "postmaster"));
 	config_problems_free(&p);
 }

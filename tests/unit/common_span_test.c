@@ -116,6 +116,9 @@ safe_text(void **state)
 	for (size_t i = 0; i < nitems(rows); i++)
 		assert_string_equal(log_safe(span_of(rows[i].in)), rows[i].out);
 	assert_string_equal(log_safe((struct span){"a\0b", 3}), "a\\x00b");
+	assert_string_equal(log_printable(span_of("<a\\b> gr\xc3\xbc\n\x1b\xc3")),
+	    "<a\\b> gr\xc3\xbc\\x0a\\x1b\\xc3");
+	assert_string_equal(log_printable((struct span){"a\0b", 3}), "a\\x00b");
 	char *much = xmalloc(10000);
 	memset(much, '\n', 10000);
 	assert_true(strlen(log_safe((struct span){much, 10000})) <= 600);

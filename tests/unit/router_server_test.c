@@ -1016,15 +1016,16 @@ domain_becomes_ours(void **state)
 /* ---- ASK ---- */
 
 static enum router_verdict verdict;
-static uint64_t targets;
+static uint64_t targets, room_told;
 static bool answered;
 
 static void
-on_answer(void *arg, enum router_verdict v, uint64_t n, struct span text)
+on_answer(void *arg, enum router_verdict v, uint64_t n, uint64_t bytes, struct span text)
 {
 	(void)arg, (void)text;
 	verdict = v;
 	targets = n;
+	room_told = bytes;
 	answered = true;
 	go_on();
 }
@@ -1181,30 +1182,30 @@ asks(void **state)
 		const char *recipient;
 		uint64_t size;
 		enum router_verdict verdict;
-		uint64_t targets;
+		uint64_t targets, room;
 	} rows[] = {
-	    {"ann@our.example", 0, ROUTER_LOCAL, 1},
-	    {"ann@our.example", 500, ROUTER_LOCAL, 1},
-	    {"ann@our.example", 501, ROUTER_FULL, 1},
-	    {"ann@our.example", 1000, ROUTER_FULL, 1},
-	    {"ann@our.example", 1001, ROUTER_TOO_BIG, 1},
-	    {"full@our.example", 0, ROUTER_FULL, 1},
-	    {"fulls@our.example", 10, ROUTER_FULL, 2},
-	    {"partly@our.example", 10, ROUTER_LOCAL, 4},
-	    {"none@our.example", 0, ROUTER_UNKNOWN, 0},
-	    {"ghosts@our.example", 0, ROUTER_LOCAL, 1},
-	    {"drop@our.example", 0, ROUTER_LOCAL, 0},
-	    {"drop@our.example", 5000, ROUTER_LOCAL, 0},
-	    {"all@our.example", 0, ROUTER_LOCAL, 1200},
-	    {"faronly@our.example", 5000, ROUTER_AWAY, 1},
-	    {"x@far.example", 5000, ROUTER_REMOTE, 1},
-	    {"x@peer.example", 0, ROUTER_RELAY, 1},
-	    {"x@lost.example", 0, ROUTER_NOWHERE, 1},
-	    {"lost@our.example", 0, ROUTER_NOWHERE, 2},
-	    {"half@our.example", 0, ROUTER_AWAY, 2},
-	    {"circle@our.example", 0, ROUTER_LOOP, 0},
-	    {"what@our.example", 0, ROUTER_LATER, 0},
-	    {"", 0, ROUTER_UNKNOWN, 0},
+	    {"ann@our.example", 0, ROUTER_LOCAL, 1, 500},
+	    {"ann@our.example", 500, ROUTER_LOCAL, 1, 500},
+	    {"ann@our.example", 501, ROUTER_FULL, 1, 0},
+	    {"ann@our.example", 1000, ROUTER_FULL, 1, 0},
+	    {"ann@our.example", 1001, ROUTER_TOO_BIG, 1, 0},
+	    {"full@our.example", 0, ROUTER_FULL, 1, 0},
+	    {"fulls@our.example", 10, ROUTER_FULL, 2, 0},
+	    {"partly@our.example", 10, ROUTER_LOCAL, 4, 500},
+	    {"none@our.example", 0, ROUTER_UNKNOWN, 0, ROUTER_NO_LIMIT},
+	    {"ghosts@our.example", 0, ROUTER_LOCAL, 1, 500},
+	    {"drop@our.example", 0, ROUTER_LOCAL, 0, ROUTER_NO_LIMIT},
+	    {"drop@our.example", 5000, ROUTER_LOCAL, 0, ROUTER_NO_LIMIT},
+	    {"all@our.example", 0, ROUTER_LOCAL, 1200, 500},
+	    {"faronly@our.example", 5000, ROUTER_AWAY, 1, ROUTER_NO_LIMIT},
+	    {"x@far.example", 5000, ROUTER_REMOTE, 1, ROUTER_NO_LIMIT},
+	    {"x@peer.example", 0, ROUTER_RELAY, 1, ROUTER_NO_LIMIT},
+	    {"x@lost.example", 0, ROUTER_NOWHERE, 1, ROUTER_NO_LIMIT},
+	    {"lost@our.example", 0, ROUTER_NOWHERE, 2, ROUTER_NO_LIMIT},
+	    {"half@our.example", 0, ROUTER_AWAY, 2, ROUTER_NO_LIMIT},
+	    {"circle@our.example", 0, ROUTER_LOOP, 0, 0},
+	    {"what@our.example", 0, ROUTER_LATER, 0, 0},
+	    {"", 0, ROUTER_UNKNOWN, 0, ROUTER_NO_LIMIT},
 	};
 
 	(void)state;
@@ -1213,8 +1214,9 @@ asks(void **state)
 	for (size_t i = 0; i < nitems(rows); i++) {
 		enum router_verdict v = ask(rows[i].recipient, rows[i].size);
 
-		if (v != rows[i].verdict || targets != rows[i].targets)
-			fail_msg("%s: %d targets=%d", rows[i].recipient, v, (int)targets);
+		if (v != rows[i].verdict || targets != rows[i].targets || room_told != rows[i].room)
+			fail_msg("%s: %d targets=%d room=%lld", rows[i].recipient, v, (int)targets,
+			    (long long)room_told);
 	}
 }
 

@@ -43,8 +43,9 @@ static struct {
 
 static struct {
 	int slot_error, commit_error;
-	bool later;   /* slots come from the loop */
-	bool reverse; /* router answers the last question first */
+	bool later;			       /* slots come from the loop */
+	bool reverse;			       /* router answers the last question first */
+	bool no_slot, no_verdict, no_standing; /* never answered */
 } fake;
 
 static void
@@ -126,10 +127,23 @@ call_later(struct queue_call call)
 	return c;
 }
 
+/* Questions that are never answered: they must be cancelled. */
+static struct queue_call silent_queue;
+static unsigned n_silent;
+
+static struct queue_call *
+never(struct queue_call *call)
+{
+	n_silent++;
+	return call;
+}
+
 struct queue_call *
 queue_take(struct queue_client *q, queue_slot_cb cb, void *arg)
 {
 	(void)q;
+	if (fake.no_slot)
+		return never(&silent_queue);
 	if (fake.later)
 		return call_later((struct queue_call){.on_slot = cb, .arg = arg});
 	give_slot(cb, arg);
@@ -159,6 +173,7 @@ queue_abandon(struct queue_client *q, struct queue_slot *slot)
 void
 queue_call_cancel(struct queue_call **call)
 {
+	n_silent -= *call == &silent_queue;
 	if (*call != NULL) {
 		(*call)->on_slot = NULL;
 		(*call)->on_durable = NULL;
@@ -176,17 +191,20 @@ struct ipc_call {
 	void *arg;
 	enum router_standing standing;
 	enum router_verdict verdict;
-	uint64_t targets;
+	uint64_t targets, room;
 	bool granted;
 };
 
-static struct ipc_call *asked;
+static struct ipc_call *asked, silent_router;
+static unsigned n_asked;
 
 static struct {
 	const char *local;
 	enum router_verdict verdict;
 	uint64_t targets;
 } const known[] = {
+    {"tight", ROUTER_LOCAL, 1},
+    {"tiny", ROUTER_LOCAL, 1},
     {"ann", ROUTER_LOCAL, 1},
     {"bob", ROUTER_LOCAL, 1},
     {"postmaster", ROUTER_LOCAL, 1},
@@ -200,6 +218,24 @@ static struct {
     {"loop", ROUTER_LOOP, 0},
     {"later", ROUTER_LATER, 0},
 };
+
+/* Mailboxes with a limit: what they have room for, and how large they may be. */
+static const struct {
+	const char *local;
+	uint64_t room, limit;
+} limited[] = {{"tight", 300, 1000}, {"tiny", 300, 300}};
+
+static void
+judge_room(struct ipc_call *c, struct span local, uint64_t size)
+{
+	c->room = ROUTER_NO_LIMIT;
+	for (size_t i = 0; i < nitems(limited); i++)
+		if (span_is(local, limited[i].local)) {
+			c->room = limited[i].room;
+			if (size > limited[i].room)
+				c->verdict = size > limited[i].limit ? ROUTER_TOO_BIG : ROUTER_FULL;
+		}
+}
 
 static void
 on_asked(evutil_socket_t fd, short what, void *arg)
@@ -215,7 +251,7 @@ on_asked(evutil_socket_t fd, short what, void *arg)
 	c = *last;
 	*last = c->next;
 	if (c->on_verdict != NULL)
-		c->on_verdict(c->arg, c->verdict, c->targets, span_of(""));
+		c->on_verdict(c->arg, c->verdict, c->targets, c->room, span_of(""));
 	free(c);
 }
 
@@ -223,14 +259,20 @@ struct ipc_call *
 router_ask(struct router_client *r, struct span reverse_path, struct span recipient, uint64_t size,
     router_answer_cb cb, void *arg)
 {
-	struct ipc_call *c = xcalloc(1, sizeof *c);
+	struct ipc_call *c;
 	struct span local, domain;
 
-	(void)r, (void)reverse_path, (void)size;
+	(void)r, (void)reverse_path;
+	if (fake.no_verdict) {
+		n_silent++;
+		return &silent_router;
+	}
+	c = xcalloc(1, sizeof *c);
 	address_split(recipient, &local, &domain);
 	c->on_verdict = cb;
 	c->arg = arg;
 	c->verdict = ROUTER_UNKNOWN;
+	n_asked++;
 	for (size_t i = 0; i < nitems(known); i++)
 		if (span_is(local, known[i].local)) {
 			c->verdict = known[i].verdict;
@@ -240,6 +282,7 @@ router_ask(struct router_client *r, struct span reverse_path, struct span recipi
 		c->verdict = ROUTER_LOCAL;
 		c->targets = 1;
 	}
+	judge_room(c, local, size);
 	c->next = asked;
 	asked = c;
 	event_base_once(smtpd.base, -1, EV_TIMEOUT, on_asked, NULL, &(struct timeval){0, 0});
@@ -264,10 +307,15 @@ struct ipc_call *
 router_sender(struct router_client *r, struct span address, struct span user, router_standing_cb cb,
     void *arg)
 {
-	struct ipc_call *c = xcalloc(1, sizeof *c);
+	struct ipc_call *c;
 	struct span local, domain;
 
 	(void)r;
+	if (fake.no_standing) {
+		n_silent++;
+		return &silent_router;
+	}
+	c = xcalloc(1, sizeof *c);
 	assert_true(user.len == 0 || span_is(user, "ann"));
 	address_split(address, &local, &domain);
 	c->on_standing = cb;
@@ -312,6 +360,7 @@ auth_login(struct auth_client *a, const char *service, struct span name, struct 
 void
 ipc_call_cancel(struct ipc_call **call)
 {
+	n_silent -= *call == &silent_router;
 	if (*call != NULL) {
 		(*call)->on_verdict = NULL;
 		(*call)->on_standing = NULL;
@@ -983,6 +1032,83 @@ timeouts(void **state)
 	smtpd.settings.transaction_s = 300;
 }
 
+/* router or queue is silent: the client hears so before its patience ends, and may go on. */
+static void
+no_answer_from_within(void **state)
+{
+#define LATER	 "451 4.3.0 Mailboxes do not answer; try again later\r\n"
+#define NOT_KEPT "451 4.3.0 Message cannot be kept now; try again later\r\n"
+	(void)state;
+	smtpd.settings.inner_s = 0; /* at once */
+	fake.no_slot = true;
+	check_one(
+	    KIND_SMTP, true, START ANN "DATA\r\nNOOP\r\n" QUIT, BANNER HELO ANN_OK NOT_KEPT OK BYE);
+	check_one(KIND_SMTP, true, START ANN "BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\n" QUIT,
+	    BANNER HELO ANN_OK NOT_KEPT "503 5.5.1 Say MAIL first\r\n" BYE);
+	fake.no_slot = false;
+	fake.no_verdict = true;
+	check_one(KIND_SMTP, true,
+	    START "MAIL FROM:<>\r\nRCPT TO:<ann@mx.test>\r\nRCPT TO:<bob@mx.test>\r\nDATA\r\n" QUIT,
+	    BANNER HELO MAIL_OK LATER LATER "554 5.5.1 No valid recipients\r\n" BYE);
+	fake.no_verdict = false;
+	fake.no_standing = true;
+	smtpd.settings.policy.allow_any_from = false;
+	check_one(KIND_SMTP, true,
+	    START "MAIL FROM:<a@else.test>\r\nRCPT TO:<else@far.test>\r\n" QUIT,
+	    BANNER HELO MAIL_OK
+	    "451 4.3.0 The sender cannot be checked now; try again later\r\n" BYE);
+	fake.no_standing = false;
+	smtpd.settings.inner_s = 30;
+	assert_int_equal(n_silent, 0);
+}
+
+/* Who did not say how large it is hears at the end of it that it fits nowhere. */
+static void
+size_shows_at_the_end(void **state)
+{
+	static const struct {
+		const char *to[3];
+		size_t size;
+		const char *reply;
+		unsigned asked;
+	} rows[] = {
+	    {{"tight"}, 100, "250 2.0.0", 1},
+	    {{"tight"}, 500, "250 2.0.0", 2}, /* another day */
+	    {{"tight"}, 1500, "552 5.2.2 Message is larger than the mailbox", 2},
+	    {{"tiny"}, 500, "552 5.2.2 Message is larger than the mailbox", 2},
+	    {{"tiny", "tight"}, 500, "250 2.0.0", 4},
+	    {{"tiny", "tight"}, 1500, "552 5.2.2 Message is larger than the mailbox", 4},
+	    {{"tiny", "ann"}, 1500, "250 2.0.0", 4},
+	    {{"ann", "tiny"}, 1500, "250 2.0.0", 3},
+	    {{"tiny", "all", "tight"}, 1500, "250 2.0.0", 5},
+	};
+	char start[600], *out;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++)
+		for (int bdat = 0; bdat <= 1; bdat++) {
+			struct span in;
+			size_t n = sprintf(start, START "MAIL FROM:<s@c.test>\r\n");
+
+			for (size_t k = 0; k < 3 && rows[i].to[k] != NULL; k++)
+				n += sprintf(start + n, "RCPT TO:<%s@mx.test>\r\n", rows[i].to[k]);
+			if (bdat)
+				sprintf(start + n, "BDAT %zu LAST\r\n", rows[i].size);
+			else
+				strcpy(start + n, "DATA\r\n");
+			in = with_filling(
+			    start, rows[i].size, bdat ? "NOOP\r\n" QUIT : ".\r\nNOOP\r\n" QUIT);
+			n_asked = 0;
+			out = converse(KIND_SMTP, true, in, SIZE_MAX);
+			if (strstr(out, rows[i].reply) == NULL || strstr(out, OK BYE) == NULL ||
+			    n_asked != rows[i].asked)
+				fail_msg("%zu: asked %u: %s", i, n_asked, out);
+			assert_int_equal(kept.n, rows[i].reply[0] == '2');
+			free(out);
+			free((char *)in.at);
+		}
+}
+
 static bool emptied;
 
 static void
@@ -1088,6 +1214,7 @@ set_up(void **state)
 	    .data_s = 300,
 	    .transaction_s = 300,
 	    .handshake_s = 60,
+	    .inner_s = 30,
 	    .policy = {.require_auth = true,
 		.restrict_relay = true,
 		.relay_ips = ip_list_new(span_of("127.0.0.1")),
@@ -1126,6 +1253,8 @@ main(void)
 	    cmocka_unit_test(queue_refuses),
 	    cmocka_unit_test(hang_ups),
 	    cmocka_unit_test(timeouts),
+	    cmocka_unit_test(no_answer_from_within),
+	    cmocka_unit_test(size_shows_at_the_end),
 	    cmocka_unit_test(drain),
 	    cmocka_unit_test(drain_within_a_transaction),
 	    cmocka_unit_test(client_that_never_reads),

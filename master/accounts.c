@@ -1,0 +1,152 @@
+/*
+ * The accounts of the programs: by name where there are any, else by number.
+ */
+#include "master/accounts.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/ipc.h"
+#include "common/memory.h"
+#include "master/programs.h"
+
+enum { NAME_SIZE = 32 };
+
+/* The order gives the numeric accounts of init --uid-base: base + position. */
+static const unsigned roles[] = {ROLE_AUTH, ROLE_STORE, ROLE_QUEUE, ROLE_ROUTER, ROLE_SMTPD,
+    ROLE_POP3D, ROLE_DELIVER, ROLE_IMAPD, ROLE_WEBD, ROLE_FETCHER};
+
+_Static_assert(nitems(roles) <= ACCOUNTS_MAX, "one account a role");
+
+static void
+numeric_accounts(struct accounts *a, uint64_t base)
+{
+	for (size_t i = 0; i < nitems(roles); i++)
+		a->uids[i] = base + i;
+	a->gid = base;
+	a->base = base;
+	a->separated = true;
+}
+
+static void
+account_name(char out[NAME_SIZE], unsigned role)
+{
+	snprintf(out, NAME_SIZE, "sambar-%s", role_bit_name(role));
+}
+
+/* A database that cannot be read does not say that there is no such entry. */
+static bool
+is_not_found(int error)
+{
+	return error == 0 || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
+}
+
+/* *uid is (uid_t)-1 when there is no account of that name. */
+static int
+find_account(uid_t *uid, unsigned role, char **why)
+{
+	char name[NAME_SIZE];
+	const struct passwd *pw;
+
+	account_name(name, role);
+	errno = 0;
+	pw = getpwnam(name);
+	*uid = pw != NULL ? pw->pw_uid : (uid_t)-1;
+	if (pw != NULL || is_not_found(errno))
+		return 0;
+	*why = xasprintf("cannot look up the account %s: %s", name, strerror(errno));
+	return -1;
+}
+
+static int
+find_group(gid_t *gid, char **why)
+{
+	const struct group *gr;
+
+	errno = 0;
+	gr = getgrnam("sambar");
+	*gid = gr != NULL ? gr->gr_gid : (gid_t)-1;
+	if (gr != NULL || is_not_found(errno))
+		return 0;
+	*why = xasprintf("cannot look up the group sambar: %s", strerror(errno));
+	return -1;
+}
+
+static bool
+is_program(unsigned role)
+{
+	for (size_t i = 0; i < n_programs; i++)
+		if (programs[i].role == role)
+			return true;
+	return false;
+}
+
+/* A program is known by its account: none may be root's, or another's. */
+static int
+check_one(const struct accounts *a, size_t which, char **why)
+{
+	char name[NAME_SIZE], other[NAME_SIZE];
+
+	account_name(name, roles[which]);
+	if (a->uids[which] == (uid_t)-1)
+		*why = xasprintf("there is no account %s", name);
+	else if (a->uids[which] == 0)
+		*why = xasprintf("the account %s is root's: it needs a number of its own", name);
+	else
+		for (size_t i = 0; i < which; i++)
+			if (a->uids[i] == a->uids[which]) {
+				account_name(other, roles[i]);
+				*why = xasprintf(
+				    "the accounts %s and %s have one number", other, name);
+				return -1;
+			}
+	return *why != NULL ? -1 : 0;
+}
+
+static int
+check_all(const struct accounts *a, char **why)
+{
+	if (a->gid == (gid_t)-1)
+		*why = xstrdup("there are accounts sambar-<program>, but no group sambar");
+	else if (a->gid == 0)
+		*why = xstrdup("the group sambar is root's: it needs a number of its own");
+	for (size_t i = 0; *why == NULL && i < nitems(roles); i++)
+		if (is_program(roles[i]) && check_one(a, i, why) == -1)
+			return -1;
+	return *why != NULL ? -1 : 0;
+}
+
+int
+accounts_find(struct accounts *a, uint64_t base, char **why)
+{
+	bool any = false;
+
+	*a = (struct accounts){.separated = false};
+	*why = NULL;
+	if (find_group(&a->gid, why) == -1)
+		return -1;
+	for (size_t i = 0; i < nitems(roles); i++) {
+		if (find_account(&a->uids[i], roles[i], why) == -1)
+			return -1;
+		any |= is_program(roles[i]) && a->uids[i] != (uid_t)-1;
+	}
+	if (any || (a->gid != (gid_t)-1 && base == 0)) {
+		a->separated = true;
+		return check_all(a, why);
+	}
+	if (base != 0)
+		numeric_accounts(a, base);
+	return 0;
+}
+
+uid_t
+accounts_uid(const struct accounts *a, unsigned role)
+{
+	for (size_t i = 0; a->separated && i < nitems(roles); i++)
+		if (roles[i] == role)
+			return a->uids[i];
+	return (uid_t)-1;
+}
