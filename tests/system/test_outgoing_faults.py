@@ -96,7 +96,7 @@ def test_an_endless_line(make_instance, internet):
 
 
 @pytest.mark.parametrize("reply", [
-    b"550 5.1.1 no\rX-Evil: 1\x00\x1b[31m\xff\r\n", b"550 5.1.1 no\nX-Evil: 1\n550 5.1.1 no\r\n", b"550-5.1.1 no\r\n550-\r\n550-X-Evil: 1\r\n550 5.1.1 no\r\n",
+    b"550 5.1.1 no\rX-Evil: 1\x00\x1b[31m\xff\r\n", b"550-5.1.1 no\r\n550-\r\n550-X-Evil: 1\r\n550 5.1.1 no\r\n",
     b"550 5.1.1 no reply=250 taken delay=0.0\r\n"])
 def test_replies_cannot_forge_lines(make_instance, internet, reply):
     one = make_instance(config=CONFIG)
@@ -110,6 +110,16 @@ def test_replies_cannot_forge_lines(make_instance, internet, reply):
             assert line.isprintable() and line.isascii(), line
         assert len(re.findall(rf"{queue_id} failed to=<x@d29.test>", one.log("deliver"))) == 1
         one.wait_spool_empty()
+
+
+def test_a_reply_with_a_bare_line_feed(make_instance, internet):
+    """It is garbage: the mail waits, and the log has no line of the host's."""
+    one = make_instance(config=CONFIG)
+    with internet.host(29, script={"RCPT": b"550 5.1.1 no\nX-Evil: 1\n550 5.1.1 no\r\n"}):
+        queue_id = submit(one, "forged", "x@d29.test")
+        one.wait_log("deliver", rf"{queue_id} (deferred|failed) to=<x@d29\.test>")
+        assert not re.search(r"(?m)^X-Evil", one.log("deliver"))
+        one.ctl("queue", "remove", "--all", check=False)
 
 
 def test_dots_go_as_they_came(make_instance, internet):

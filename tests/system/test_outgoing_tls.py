@@ -179,9 +179,11 @@ def test_starttls_that_does_not_work(make_instance, internet, policy, reply):
     one.ctl("reload")
     with internet.host(75, certificate=internet.certificate("h75.test"), script={"STARTTLS": reply}) as host:
         queue_id = submit(one, "plain", "x@d75.test")
-        sent(one, queue_id, "sent" if goes else "deferred")
+        # What came behind the reply is seen at once, or breaks the handshake: both are an end of this connection.
+        either = "(?:sent|deferred)" if reply and "more" in reply else "sent"
+        sent(one, queue_id, either if goes else "deferred")
         assert goes or not any(line.startswith("MAIL") for line in host.lines)
-        assert not goes or host.taken[0].tls is None
+        assert all(taken.tls is None for taken in host.taken)
         one.ctl("queue", "remove", "--all", check=False)
 
 
