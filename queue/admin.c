@@ -212,9 +212,10 @@ id_doc(uint64_t id)
 static json_t *
 next_doc(const struct sweep *w)
 {
-	bool more = w->at < w->n_ids || w->n_ids == w->most || w->last < w->ids[w->n_ids - 1];
+	bool more = w->n_ids > 0 &&
+		    (w->at < w->n_ids || w->n_ids == w->most || w->last < w->ids[w->n_ids - 1]);
 
-	return w->n_ids > 0 && w->last != 0 && more ? id_doc(w->last) : json_null();
+	return more && w->last != 0 ? id_doc(w->last) : json_null();
 }
 
 struct listed {
