@@ -24,7 +24,8 @@
  * queue VERB who=NAME key=value...: master puts in who asks, by his account; a later who= says for
  * whom. WHICH is ids= (with blanks between), or any of sender= recipient= domain= reason=
  * (patterns), older= younger= (seconds), held=true, all=true. Each answer is about some of the
- * messages, by id; "next" is null, or what to give as after= for those that follow.
+ * messages, by id; "next" is null, or what to give as after= for those that follow. A list has its
+ * own messages by arrival.
  *
  *   queue list limit=N WHICH   {"messages": [{"id", "size", "arrival", "from", "attempts", "next",
  *                              "held", "hold", "release", "state", "reroute", "recipients": [{"to",

@@ -52,6 +52,7 @@ struct sweep {
 	unsigned rounds; /* in which some were missed */
 	uint64_t last;	 /* examined */
 	json_t *messages;
+	uint64_t arrivals[LIST_MAX]; /* of the messages, in microseconds */
 };
 
 /* ---- which messages ---- */
@@ -142,8 +143,10 @@ look(struct sweep *w, size_t i)
 	if (fd == -1)
 		return; /* gone, or elsewhere now; or not sound, which its next attempt finds */
 	w->looks[i] = admin_filter_matches(&w->filter, &e, w->now_us) ? MATCH : NO_MATCH;
-	if (w->looks[i] == MATCH && w->is_list && json_array_size(w->messages) < w->limit)
+	if (w->looks[i] == MATCH && w->is_list && json_array_size(w->messages) < w->limit) {
+		w->arrivals[json_array_size(w->messages)] = e.arrival_us;
 		json_array_append_new(w->messages, admin_message_doc(m, &e, w->full, &w->room));
+	}
 	envelope_clear(&e);
 	free(storage);
 	closefd(&fd);
@@ -209,18 +212,50 @@ id_doc(uint64_t id)
 static json_t *
 next_doc(const struct sweep *w)
 {
-	bool more;
+	bool more = w->n_ids > 0 &&
+		    (w->at < w->n_ids || w->n_ids == w->most || w->last < w->ids[w->n_ids - 1]);
 
-	if (w->n_ids == 0 || w->last == 0)
-		return json_null();
-	more = w->at < w->n_ids || w->n_ids == w->most || w->last < w->ids[w->n_ids - 1];
-	return more ? id_doc(w->last) : json_null();
+	return more && w->last != 0 ? id_doc(w->last) : json_null();
+}
+
+struct listed {
+	uint64_t arrival;
+	size_t at; /* by id */
+	json_t *message;
+};
+
+static int
+compare_arrivals(const void *a, const void *b)
+{
+	const struct listed *x = a, *y = b;
+
+	if (x->arrival != y->arrival)
+		return x->arrival < y->arrival ? -1 : 1;
+	return x->at < y->at ? -1 : 1;
+}
+
+/* An id is given before its message arrives: those of a page may have come in another order. */
+static json_t *
+sort_by_arrival(const struct sweep *w)
+{
+	size_t n = json_array_size(w->messages);
+	struct listed *list = xcalloc(n + 1, sizeof *list);
+	json_t *sorted = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct listed){w->arrivals[i], i, json_array_get(w->messages, i)};
+	if (n > 1)
+		qsort(list, n, sizeof *list, compare_arrivals);
+	for (size_t i = 0; i < n; i++)
+		json_array_append(sorted, list[i].message);
+	free(list);
+	return sorted;
 }
 
 static json_t *
 list_doc(const struct sweep *w)
 {
-	return json_pack("{s:O, s:I, s:o}", "messages", w->messages, "total",
+	return json_pack("{s:o, s:I, s:o}", "messages", sort_by_arrival(w), "total",
 	    (json_int_t)w->queue->messages.n, "next", next_doc(w));
 }
 

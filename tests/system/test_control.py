@@ -771,6 +771,14 @@ def test_trace_finds_every_recipient(make_instance):
     assert re.findall(r"to=<(.*?)>", "".join(lines)) == many
 
 
+def test_trace_of_router_has_words(make_instance):
+    one = make_instance(config={"Trace Router": "true", "Allow Any FROM": "false"})
+    one.send(text_message("traced"), "ann@example.test")
+    one.ctl("explain", "--from", "ann@example.test", "--to", "bob@example.test", "--ip", "127.0.0.1", "--user", "ann")
+    for words in (r"verdict=local targets=1", r"user=ann standing=own"):
+        one.wait_log("router", words, suffix="trace")
+
+
 def test_dialogue_traces_mask_passwords(make_instance):
     import base64
     one = make_instance(config={"Trace SMTP": "true", "Trace POP3": "true", "Maximum Login Delay": "0"})

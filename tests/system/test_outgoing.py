@@ -275,7 +275,7 @@ def test_forwards_in_a_circle_end(make_instance, internet):
             if reply.code != 250:
                 break
         assert (reply.code, reply.text.split()[0]) == (554, "5.4.6"), reply
-        assert rounds == 10
+        assert rounds == 11
         one.wait_spool_empty()
 
 
