@@ -125,12 +125,13 @@ remote-control:
         self.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key",
                  "-out", "ca.crt", "-days", "30", "-subj", "/CN=Authority of the test")
 
-    def certificate(self, name, signed=True, days=30):
+    def certificate(self, name, signed=True, days=30, rsa=False):
         """The base name of files NAME.crt and NAME.key; days below 0: it has expired."""
-        base = f"{name}-{'ca' if signed else 'self'}{'' if days > 0 else '-expired'}"
+        base = f"{name}-{'ca' if signed else 'self'}{'' if days > 0 else '-expired'}{'-rsa' if rsa else ''}"
+        kind = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         if os.path.exists(self.path(base + ".crt")):
             return base
-        self.run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", base + ".key",
+        self.run("openssl", "req", "-newkey", *kind, "-nodes", "-keyout", base + ".key",
                  "-out", base + ".csr", "-subj", f"/CN={name}")
         self.write(base + ".ext", f"subjectAltName=DNS:{name}\n")
         dates = (["-days", str(days)] if days > 0 else ["-startdate", "20200101000000Z", "-enddate", "20200201000000Z"])

