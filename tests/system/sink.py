@@ -173,8 +173,8 @@ class Conversation:
         self.sink.tell(self.sink.messages, message)
         self.message = message
         taken = Taken(self.sender, tuple(self.recipients), message, self.secure)
-        self.sender, self.recipients = None, []
         reply = self._choose("end", "250 2.0.0 taken")
+        self.sender, self.recipients = None, []
         if isinstance(reply, str) and reply.startswith("2"):
             self.sink.tell(self.sink.taken, taken)
         if reply is None:
