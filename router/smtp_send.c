@@ -46,6 +46,7 @@ struct transaction {
 	char reverse_path[ADDRESS_TEXT_SIZE];
 	bool in_piece;	   /* the whole message is in s->piece */
 	bool utf8;	   /* to be sent with SMTPUTF8 */
+	bool mail_taken;   /* it had its 250 */
 	bool mail_refused; /* all is settled; replies that still come are of no interest */
 	bool data_begun;   /* the server waits for the message */
 	bool end_put, end_sent;
@@ -84,8 +85,9 @@ settle_all(struct transaction *t, enum state which, enum delivery_end end)
 static int
 lose(struct transaction *t)
 {
-	/* A 421 says that the message was not taken. */
-	bool in_doubt = t->end_sent && t->s->reply.code != 421;
+	/* A 421 says that the message was not taken, and so does an end before MAIL was answered:
+	 * all may have left us in one write, but replies come in order. */
+	bool in_doubt = t->end_sent && t->mail_taken && t->s->reply.code != 421;
 
 	t->s->over = true;
 	for (size_t i = 0; i < t->n; i++) {
@@ -126,6 +128,7 @@ on_mail(struct transaction *t, size_t i)
 	(void)i;
 	switch (smtp_reply_class(&t->s->reply)) {
 	case 2:
+		t->mail_taken = true;
 		return 0;
 	case 4:
 		settle_all(t, OPEN, END_DEFERRED);
@@ -535,7 +538,7 @@ static int
 transact(struct transaction *t)
 {
 	t->n_accepted = 0;
-	t->mail_refused = t->data_begun = t->end_put = t->end_sent = false;
+	t->mail_taken = t->mail_refused = t->data_begun = t->end_put = t->end_sent = false;
 	if (envelope(t) == -1)
 		return -1;
 	if (t->s->offer.chunking && !t->s->target->no_chunking)
