@@ -146,13 +146,14 @@ def count_cases(tally, kind, report):
 
 def system(tally, kind):
     say(f"{kind}: system tests")
+    workers = 2 * CORES  # most of them wait for the next second, or for a process
     folder = os.path.join(TOP, BUILDS[kind][0])
     extra = {"SAMBAR_BUILD": folder, "SAMBAR_SANITIZED": "1" if kind == "sanitize" else "",
              "PYTHONDONTWRITEBYTECODE": "1"}
     with tempfile.TemporaryDirectory() as scratch:
         report = os.path.join(scratch, "report.xml")
         status = subprocess.run(
-            ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"-n{CORES}", "--dist=loadfile",
+            ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"-n{workers}", "--dist=loadfile",
              "--tb=short", f"--junitxml={report}", "tests/system", "tests/crash"],
             cwd=TOP, env=dict(os.environ, **extra), stdin=subprocess.DEVNULL).returncode
         before = len(tally.failures)
