@@ -240,7 +240,7 @@ def test_many_recipients(make_instance, internet):
         host.wait(lambda: len({r for taken in host.taken for r in taken.recipients}) == len(names))
         one.wait_spool_empty()
         assert sorted(r for taken in host.taken for r in taken.recipients) == sorted(names)
-        assert one.log("deliver").count(f"{queue_id} sent ") == len(names)
+        wait_until(lambda: one.log("deliver").count(f"{queue_id} sent ") == len(names), one.path("log", "deliver.log"))
 
 
 # ---- forwards ----
