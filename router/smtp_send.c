@@ -86,8 +86,10 @@ static int
 lose(struct transaction *t)
 {
 	/* A 421 says that the message was not taken, and so does an end before MAIL was answered:
-	 * all may have left us in one write, but replies come in order. */
-	bool in_doubt = t->end_sent && t->mail_taken && t->s->reply.code != 421;
+	 * all may have left us in one write, but replies come in order. One that is only slow may
+	 * still take it. */
+	bool in_doubt = t->end_sent && t->s->reply.code != 421 &&
+			(t->mail_taken || smtp_wire_end(t->s->wire) == WIRE_TIMEOUT);
 
 	t->s->over = true;
 	for (size_t i = 0; i < t->n; i++) {

@@ -257,9 +257,9 @@ check_fault(const char *offer, const char *at, const struct fault *f)
 	if (f->state != KEEP && after != f->state)
 		fail_msg("%s at %s: state %d: %s", f->text, at, after, r.reply);
 	if (f->state == KEEP) {
-		/* Once all has left, and MAIL was taken, nobody knows. */
-		ahead &= strcmp(at, "MAIL") != 0;
-		assert_true(r.maybe_sent == (ended || ahead) || f->act == FLOOD || f->act == RESET);
+		/* Once all has left, and MAIL was taken, nobody knows. But a server that closes
+		 * before it has read all may take its own replies with it. */
+		assert_true(r.maybe_sent == ended || ahead || f->act == FLOOD || f->act == RESET);
 		assert_true(r.untried == !r.maybe_sent);
 		assert_int_equal(after, r.untried ? SMTP_NEXT_HOST : SMTP_BROKEN);
 		assert_false(smtp_is_usable(t->s));
