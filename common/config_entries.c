@@ -52,19 +52,6 @@ read_target(struct span text, char *out, const char **why)
 	return 0;
 }
 
-static struct span
-take_word(struct span *rest)
-{
-	size_t n = 0;
-	struct span word;
-
-	while (n < rest->len && rest->at[n] != ' ' && rest->at[n] != '\t')
-		n++;
-	word = (struct span){rest->at, n};
-	*rest = span_trim((struct span){rest->at + n, rest->len - n});
-	return word;
-}
-
 #define COMPLAIN(c, line, ...) config_problem((c)->problems, false, "mail.ini", line, __VA_ARGS__)
 
 /* All targets, with one blank between them. NULL when one is wrong. */
@@ -82,7 +69,7 @@ read_targets(struct config *c, unsigned line, const char *name, struct span rest
 	if (rest.len == 0)
 		COMPLAIN(c, line, "%s: has no target (a user, an address or null)", name);
 	for (bool first = true; rest.len > 0; first = false) {
-		struct span word = take_word(&rest);
+		struct span word = span_take_word(&rest);
 
 		if (read_target(word, target, &why) == -1) {
 			COMPLAIN(c, line,

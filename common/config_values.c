@@ -397,20 +397,6 @@ refusal(const struct config_key *key, struct span value, struct span word)
 	return why;
 }
 
-/* Cuts a word from the front of *rest, which holds no blanks in front. */
-static struct span
-take_word(struct span *rest)
-{
-	size_t n = 0;
-	struct span word;
-
-	while (n < rest->len && rest->at[n] != ' ' && rest->at[n] != '\t')
-		n++;
-	word = (struct span){rest->at, n};
-	*rest = span_trim((struct span){rest->at + n, rest->len - n});
-	return word;
-}
-
 static int
 normalize_list(struct job *j, const struct kind *kind, struct span value, struct span *bad)
 {
@@ -419,7 +405,7 @@ normalize_list(struct job *j, const struct kind *kind, struct span value, struct
 	if (j->key->type == CONFIG_LISTEN && span_is_nocase(rest, "none"))
 		return 0; /* an empty list */
 	for (bool first = true; rest.len > 0; first = false) {
-		*bad = take_word(&rest);
+		*bad = span_take_word(&rest);
 		if (!first)
 			fputc(' ', j->out);
 		if (kind->normalize(j, *bad) == -1)

@@ -19,20 +19,6 @@ tls_mode_word(enum tls_mode mode)
 	return mode_words[mode];
 }
 
-/* Cuts a word from the front of *rest, which has no blanks in front; empty when there is none. */
-static struct span
-take_word(struct span *rest)
-{
-	size_t n = 0;
-	struct span word;
-
-	while (n < rest->len && rest->at[n] != ' ' && rest->at[n] != '\t')
-		n++;
-	word = (struct span){rest->at, n};
-	*rest = span_trim((struct span){rest->at + n, rest->len - n});
-	return word;
-}
-
 static bool
 refuse(struct span word, const char *phrase, struct span *bad, const char **why)
 {
@@ -46,7 +32,7 @@ nothing_more(struct span rest, struct span *bad, const char **why)
 {
 	if (rest.len == 0)
 		return true;
-	return refuse(take_word(&rest), "nothing may stand here", bad, why);
+	return refuse(span_take_word(&rest), "nothing may stand here", bad, why);
 }
 
 /* ---- [routes] ---- */
@@ -59,10 +45,10 @@ read_options(struct span rest, struct next_hop *out, struct span *bad, const cha
 
 	if (rest.len == 0)
 		return true;
-	word = take_word(&rest);
+	word = span_take_word(&rest);
 	if (!span_is_nocase(word, "implicit"))
 		return refuse(word, "is not \"implicit tls\"", bad, why);
-	word = take_word(&rest);
+	word = span_take_word(&rest);
 	if (!span_is_nocase(word, "tls"))
 		return refuse(word, "\"implicit\" wants \"tls\" behind it", bad, why);
 	out->implicit_tls = true;
@@ -72,14 +58,14 @@ read_options(struct span rest, struct next_hop *out, struct span *bad, const cha
 bool
 next_hop_parse(struct span text, struct next_hop *out, struct span *bad, const char **why)
 {
-	struct span rest = span_trim(text), word = take_word(&rest), after = rest;
+	struct span rest = span_trim(text), word = span_take_word(&rest), after = rest;
 
 	*out = (struct next_hop){.kind = NEXT_HOP_MX};
 	if (word.len == 0)
 		return refuse(word, "says nothing", bad, why);
 	if (span_is_nocase(word, "mx"))
 		return nothing_more(rest, bad, why);
-	if (span_is_nocase(word, "smart") && span_is_nocase(take_word(&after), "host")) {
+	if (span_is_nocase(word, "smart") && span_is_nocase(span_take_word(&after), "host")) {
 		out->kind = NEXT_HOP_SMART_HOST;
 		return nothing_more(after, bad, why);
 	}
@@ -131,7 +117,7 @@ read_names(struct span rest, struct tls_rule *out, struct span *bad, const char 
 	char name[HOST_SIZE];
 
 	while (rest.len > 0) {
-		struct span word = take_word(&rest);
+		struct span word = span_take_word(&rest);
 
 		if (!read_name(word, name))
 			return refuse(word, "is no host name, .domain or address", bad, why);
@@ -146,7 +132,7 @@ read_names(struct span rest, struct tls_rule *out, struct span *bad, const char 
 bool
 tls_rule_parse(struct span text, struct tls_rule *out, struct span *bad, const char **why)
 {
-	struct span rest = span_trim(text), word = take_word(&rest);
+	struct span rest = span_trim(text), word = span_take_word(&rest);
 	size_t mode = 0;
 
 	*out = tls_rule_default;

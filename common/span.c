@@ -75,6 +75,19 @@ span_trim(struct span s)
 	return s;
 }
 
+struct span
+span_take_word(struct span *s)
+{
+	size_t n = 0;
+	struct span word;
+
+	while (n < s->len && !is_blank(s->at[n]))
+		n++;
+	word = (struct span){s->at, n};
+	*s = span_trim((struct span){s->at + n, s->len - n});
+	return word;
+}
+
 bool
 span_u64(struct span s, uint64_t max, uint64_t *value)
 {

@@ -30,6 +30,10 @@ bool span_take(struct span *s, char separator, struct span *token);
 /* Without blanks (space and tab) at both ends. */
 struct span span_trim(struct span s);
 
+/* Cuts a word from the front of *s, which has no blanks in front, and the blanks behind it and at
+ * the end. Empty when there is none. */
+struct span span_take_word(struct span *s);
+
 /* Decimal digits only, at most max. False for an empty span, another byte or a larger number. */
 bool span_u64(struct span s, uint64_t max, uint64_t *value);
 

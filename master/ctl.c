@@ -361,3 +361,19 @@ ctl_reload_if_running(const struct ctl *ctl, bool *running)
 	json_decref(doc);
 	return code;
 }
+
+char *
+ctl_join(char **words, size_t n)
+{
+	size_t size = 1;
+	char *text;
+
+	for (size_t i = 0; i < n; i++)
+		size += strlen(words[i]) + 1;
+	text = xcalloc(1, size);
+	for (size_t i = 0; i < n; i++) {
+		strlcat(text, i > 0 ? " " : "", size);
+		strlcat(text, words[i], size);
+	}
+	return text;
+}

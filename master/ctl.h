@@ -104,6 +104,9 @@ int ctl_check(struct ctl *ctl, char **args, size_t n);
  * code of an error that was told; an empty one is an error. */
 int ctl_password(char password[SASL_PASSWORD_SIZE]);
 
+/* Words with a blank between them; to be freed. */
+char *ctl_join(char **words, size_t n);
+
 int ctl_user(struct ctl *ctl, char **args, size_t n);
 int ctl_alias(struct ctl *ctl, char **args, size_t n);
 int ctl_forward(struct ctl *ctl, char **args, size_t n);

@@ -85,22 +85,6 @@ list(struct ctl *ctl, char **args, size_t n)
 
 /* ---- changes ---- */
 
-static char *
-join(char **words, size_t n)
-{
-	size_t len = 1;
-	char *text;
-
-	for (size_t i = 0; i < n; i++)
-		len += strlen(words[i]) + 1;
-	text = xcalloc(len, 1);
-	for (size_t i = 0; i < n; i++) {
-		strlcat(text, i > 0 ? " " : "", len);
-		strlcat(text, words[i], len);
-	}
-	return text;
-}
-
 static int
 change(struct ctl *ctl, const char *name, const char *targets, const char *done)
 {
@@ -126,7 +110,7 @@ change(struct ctl *ctl, const char *name, const char *targets, const char *done)
 static int
 set(struct ctl *ctl, char **args, size_t n)
 {
-	char *targets = join(args + 1, n - 1);
+	char *targets = ctl_join(args + 1, n - 1);
 	int code = change(ctl, args[0], targets, "set");
 
 	free(targets);

@@ -323,9 +323,9 @@ int
 ctl_queue(struct ctl *ctl, char **args, size_t n)
 {
 	static const struct ctl_verb verbs[] = {{"list", 0, SIZE_MAX, list}, {"show", 1, 1, show},
-	    {"hold", 1, SIZE_MAX, ctl_queue_hold}, {"release", 1, SIZE_MAX, ctl_queue_release},
-	    {"retry", 1, SIZE_MAX, ctl_queue_retry}, {"flush", 0, 1, ctl_queue_flush},
-	    {"remove", 1, SIZE_MAX, ctl_queue_remove}, {"bounce", 1, SIZE_MAX, ctl_queue_bounce},
+	    {"hold", 1, SIZE_MAX, ctl_queue_order}, {"release", 1, SIZE_MAX, ctl_queue_order},
+	    {"retry", 1, SIZE_MAX, ctl_queue_order}, {"flush", 0, 1, ctl_queue_flush},
+	    {"remove", 1, SIZE_MAX, ctl_queue_order}, {"bounce", 1, SIZE_MAX, ctl_queue_order},
 	    {"reroute", 2, SIZE_MAX, ctl_queue_reroute}};
 
 	return ctl_verb(ctl, verbs, nitems(verbs), args, n);

@@ -22,12 +22,9 @@ int
 queue_request_ask(struct ctl *ctl, const struct queue_request *r, const char *after, json_t **doc);
 void queue_request_clear(struct queue_request *r);
 
-int ctl_queue_hold(struct ctl *ctl, char **args, size_t n);
-int ctl_queue_release(struct ctl *ctl, char **args, size_t n);
-int ctl_queue_retry(struct ctl *ctl, char **args, size_t n);
+/* hold, release, retry, remove, bounce: ctl->verb says which. */
+int ctl_queue_order(struct ctl *ctl, char **args, size_t n);
 int ctl_queue_flush(struct ctl *ctl, char **args, size_t n);
-int ctl_queue_remove(struct ctl *ctl, char **args, size_t n);
-int ctl_queue_bounce(struct ctl *ctl, char **args, size_t n);
 int ctl_queue_reroute(struct ctl *ctl, char **args, size_t n);
 
 #endif

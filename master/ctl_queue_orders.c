@@ -72,23 +72,6 @@ ask_all(struct ctl *ctl, const struct queue_request *r, struct counts *counts)
 	return 0;
 }
 
-static char *
-join(char **args, size_t n)
-{
-	size_t size = 1;
-	char *text;
-
-	for (size_t i = 0; i < n; i++)
-		size += strlen(args[i]) + 1;
-	text = xcalloc(1, size);
-	for (size_t i = 0; i < n; i++) {
-		if (i > 0)
-			strlcat(text, " ", size);
-		strlcat(text, args[i], size);
-	}
-	return text;
-}
-
 /* Some ids at a time, with the same words. */
 static int
 ask_ids(
@@ -97,7 +80,7 @@ ask_ids(
 	for (size_t at = 0; at < n; at += IDS_EACH) {
 		size_t some = n - at < IDS_EACH ? n - at : IDS_EACH;
 		struct queue_request r = *all;
-		char *text = join(ids + at, some);
+		char *text = ctl_join(ids + at, some);
 		int code;
 
 		r.n_owned = 0; /* those of the other one */
@@ -180,43 +163,13 @@ give(struct ctl *ctl, struct queue_request *r, char **args, size_t n)
 	return code != 0 ? code : print_counts(ctl, &counts);
 }
 
-static int
-start_and_give(struct ctl *ctl, char **args, size_t n)
+int
+ctl_queue_order(struct ctl *ctl, char **args, size_t n)
 {
 	struct queue_request r;
 
 	queue_request_start(&r, ctl->verb);
 	return give(ctl, &r, args, n);
-}
-
-int
-ctl_queue_hold(struct ctl *ctl, char **args, size_t n)
-{
-	return start_and_give(ctl, args, n);
-}
-
-int
-ctl_queue_release(struct ctl *ctl, char **args, size_t n)
-{
-	return start_and_give(ctl, args, n);
-}
-
-int
-ctl_queue_retry(struct ctl *ctl, char **args, size_t n)
-{
-	return start_and_give(ctl, args, n);
-}
-
-int
-ctl_queue_remove(struct ctl *ctl, char **args, size_t n)
-{
-	return start_and_give(ctl, args, n);
-}
-
-int
-ctl_queue_bounce(struct ctl *ctl, char **args, size_t n)
-{
-	return start_and_give(ctl, args, n);
 }
 
 int

@@ -1,29 +1,10 @@
 /* A message of the spool as a JSON document. Pure. */
 #include "queue/admin_doc.h"
 
-#include <stdlib.h>
-
+#include "common/json_text.h"
 #include "common/queue_id.h"
 
 enum { LIST_RECIPIENTS_MAX = 100 };
-
-/* A stranger's text that is no UTF-8 has its 8-bit bytes replaced. */
-static json_t *
-text(struct span s)
-{
-	json_t *value = json_stringn(s.at, s.len);
-	char *copy;
-
-	if (value != NULL)
-		return value;
-	if ((copy = malloc(s.len + 1)) == NULL)
-		return json_null();
-	for (size_t i = 0; i < s.len; i++)
-		copy[i] = (unsigned char)s.at[i] < 0x80 ? s.at[i] : '?';
-	value = json_stringn(copy, s.len);
-	free(copy);
-	return value;
-}
 
 static const char *
 status_word(enum recipient_status status)
@@ -65,13 +46,13 @@ recipient_doc(const struct recipient *r, bool full)
 {
 	json_t *doc = json_object();
 
-	json_object_set_new(doc, "to", text(r->address));
+	json_object_set_new(doc, "to", json_text(r->address));
 	json_object_set_new(doc, "status", json_string(status_word(r->status)));
-	json_object_set_new(doc, "reply", text(r->reply));
+	json_object_set_new(doc, "reply", json_text(r->reply));
 	if (!full)
 		return doc;
-	json_object_set_new(doc, "route", text(r->route));
-	json_object_set_new(doc, "original", text(r->original));
+	json_object_set_new(doc, "route", json_text(r->route));
+	json_object_set_new(doc, "original", json_text(r->original));
 	json_object_set_new(doc, "notify", json_integer(r->notify));
 	json_object_set_new(doc, "told", json_boolean(r->told));
 	json_object_set_new(doc, "parent", r->parent == -1 ? json_null() : json_integer(r->parent));
@@ -91,19 +72,19 @@ recipients_doc(const struct envelope *e, bool full, size_t n)
 static void
 add_all_fields(json_t *doc, const struct envelope *e)
 {
-	json_object_set_new(doc, "submitter", text(e->submitter));
-	json_object_set_new(doc, "program", text(e->program));
-	json_object_set_new(doc, "client_address", text(e->client_address));
-	json_object_set_new(doc, "client_name", text(e->client_name));
-	json_object_set_new(doc, "protocol", text(e->protocol));
-	json_object_set_new(doc, "envid", text(e->envid));
+	json_object_set_new(doc, "submitter", json_text(e->submitter));
+	json_object_set_new(doc, "program", json_text(e->program));
+	json_object_set_new(doc, "client_address", json_text(e->client_address));
+	json_object_set_new(doc, "client_name", json_text(e->client_name));
+	json_object_set_new(doc, "protocol", json_text(e->protocol));
+	json_object_set_new(doc, "envid", json_text(e->envid));
 	json_object_set_new(doc, "ret", json_integer(e->ret));
 	json_object_set_new(doc, "8bitmime", json_boolean(e->flags & ENVELOPE_8BITMIME));
 	json_object_set_new(doc, "smtputf8", json_boolean(e->flags & ENVELOPE_SMTPUTF8));
 	json_object_set_new(doc, "tls", json_boolean(e->flags & ENVELOPE_TLS));
 	json_object_set_new(doc, "authenticated", json_boolean(e->flags & ENVELOPE_AUTHENTICATED));
 	json_object_set_new(doc, "delay_told", json_boolean(e->delay_told));
-	json_object_set_new(doc, "last_reply", text(e->last_reply));
+	json_object_set_new(doc, "last_reply", json_text(e->last_reply));
 }
 
 json_t *
@@ -117,14 +98,14 @@ admin_message_doc(const struct message *m, const struct envelope *e, bool full, 
 	json_object_set_new(doc, "id", json_string(id));
 	json_object_set_new(doc, "size", json_integer(e->message_size));
 	json_object_set_new(doc, "arrival", json_integer(e->arrival_us / 1000000));
-	json_object_set_new(doc, "from", text(e->reverse_path));
+	json_object_set_new(doc, "from", json_text(e->reverse_path));
 	json_object_set_new(doc, "attempts", json_integer(m->name.attempts));
 	json_object_set_new(doc, "next", json_integer(m->name.next_s));
 	json_object_set_new(doc, "held", json_boolean(m->name.held));
-	json_object_set_new(doc, "hold", text(e->hold));
+	json_object_set_new(doc, "hold", json_text(e->hold));
 	json_object_set_new(doc, "release", json_integer(m->name.release_s));
 	json_object_set_new(doc, "state", json_string(state_word(m)));
-	json_object_set_new(doc, "reroute", text(e->route_override));
+	json_object_set_new(doc, "reroute", json_text(e->route_override));
 	if (full)
 		add_all_fields(doc, e);
 	if (!full && n > LIST_RECIPIENTS_MAX)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/json_text.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/socket_address.h"
@@ -33,30 +34,13 @@ static unsigned n_explains;
 
 /* ---- the document ---- */
 
-/* Bytes that are no UTF-8 become ?. */
-static json_t *
-text_of(struct span s)
-{
-	json_t *value = json_stringn(s.at, s.len);
-	char *copy;
-
-	if (value != NULL)
-		return value;
-	copy = xmalloc(s.len + 1);
-	for (size_t i = 0; i < s.len; i++)
-		copy[i] = (unsigned char)s.at[i] < 0x80 ? s.at[i] : '?';
-	value = json_stringn(copy, s.len);
-	free(copy);
-	return value;
-}
-
 static void
 end(struct explain *x, bool accepted, const char *reply)
 {
 	if (!accepted)
 		json_array_clear(x->routes); /* it does not go there */
 	json_object_set_new(x->doc, "accepted", json_boolean(accepted));
-	json_object_set_new(x->doc, "reply", text_of(span_of(reply)));
+	json_object_set_new(x->doc, "reply", json_text(span_of(reply)));
 	role_admin_reply(x->role, x->tag, 0, x->doc);
 	n_explains--;
 	free(x);
@@ -76,7 +60,7 @@ add_rules(struct explain *x, const char *command)
 		json_array_append_new(
 		    x->rules, json_pack("{s:s, s:s, s:s, s:o}", "command", command, "rule", s->rule,
 				  "outcome", outcomes[s->decision.outcome], "why",
-				  text_of(span_of(s->decision.sentence))));
+				  json_text(span_of(s->decision.sentence))));
 	}
 }
 
@@ -101,11 +85,12 @@ add_way(struct explain *x, const struct router_explanation *e)
 	for (size_t i = 0; i < e->n_hops; i++) {
 		const struct router_hop *h = &e->hops[i];
 
-		json_array_append_new(x->way,
-		    json_pack("{s:I, s:s, s:o, s:o}", "depth", (json_int_t)h->depth, "step",
-			step_words[h->step], "name", text_of(h->name), "route", text_of(h->route)));
+		json_array_append_new(
+		    x->way, json_pack("{s:I, s:s, s:o, s:o}", "depth", (json_int_t)h->depth, "step",
+				step_words[h->step], "name", json_text(h->name), "route",
+				json_text(h->route)));
 		if (h->route.len > 0)
-			json_array_append_new(x->routes, text_of(h->route));
+			json_array_append_new(x->routes, json_text(h->route));
 	}
 }
 
@@ -263,8 +248,9 @@ start_document(struct explain *x, char **words, const char *listener)
 	x->way = json_array();
 	x->routes = json_array();
 	x->doc = json_pack("{s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o}", "from",
-	    text_of(span_of(words[1])), "to", text_of(span_of(words[2])), "ip", words[3], "user",
-	    x->user, "listener", listener, "rules", x->rules, "way", x->way, "routes", x->routes);
+	    json_text(span_of(words[1])), "to", json_text(span_of(words[2])), "ip", words[3],
+	    "user", x->user, "listener", listener, "rules", x->rules, "way", x->way, "routes",
+	    x->routes);
 }
 
 void
