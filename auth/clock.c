@@ -3,13 +3,10 @@
  */
 #include "auth/clock.h"
 
-#include <time.h>
+#include "common/monotonic.h"
 
 uint64_t
 clock_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * UINT64_C(1000) + now.tv_nsec / 1000000;
+	return monotonic_ms();
 }

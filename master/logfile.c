@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/span.h"
+#include "common/wall_clock.h"
 
 /* GATHER_MS: after a read, the lines of so long go into the next one. */
 enum {
@@ -212,15 +213,6 @@ level_word(char mark)
 	}
 }
 
-static uint64_t
-now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Takes mark and time off a line; a line without them (a library's, a sanitizer's) is a warning of
  * now. */
 static void
@@ -233,7 +225,7 @@ read_head(struct span *line, char *mark, uint64_t *time_us)
 		return;
 	}
 	*mark = '0' + LOG_LEVEL_WARN;
-	*time_us = now_us();
+	*time_us = wall_clock_now();
 }
 
 static void

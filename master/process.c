@@ -12,21 +12,12 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/monotonic.h"
 #include "common/role.h"
-
-uint64_t
-monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* All of a program's environment. The last one only means something to a build with sanitizers. */
 static char env_path[] = "PATH=/usr/bin:/bin", env_locale[] = "LC_ALL=C.UTF-8",

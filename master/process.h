@@ -36,6 +36,4 @@ struct process *process_start(struct event_base *base, const char *directory, co
 /* After waitpid(): frees all that belongs to it. */
 void process_free(struct process **p);
 
-uint64_t monotonic_us(void);
-
 #endif

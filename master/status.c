@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/monotonic.h"
 #include "common/span.h"
 #include "master/demand.h"
 #include "master/programs.h"

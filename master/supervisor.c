@@ -17,6 +17,7 @@
 #include "common/connections.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/monotonic.h"
 #include "common/role.h"
 #include "master/ask.h"
 #include "master/contents.h"

@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/line.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/monotonic.h"
 #include "pop3d/commands.h"
 #include "pop3d/maildrop.h"
 
@@ -24,15 +24,6 @@ enum {
 };
 
 static const char come_back[] = "-ERR [SYS/TEMP] The service restarts; come back";
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
 
 /* ---- trace ---- */
 
@@ -80,7 +71,7 @@ time_left_ms(const struct session *s)
 		return DRAIN_WAIT_S * 1000;
 	if (is_logged_in(s))
 		return settings->idle_s * 1000ULL;
-	now = now_ms();
+	now = monotonic_ms();
 	return s->login_by_ms > now ? s->login_by_ms - now : 0;
 }
 
@@ -133,7 +124,7 @@ session_wait(struct session *s)
 	if (s->waiting)
 		return;
 	s->waiting = true;
-	s->waiting_since_ms = now_ms();
+	s->waiting_since_ms = monotonic_ms();
 	pause_or_resume(s);
 	start_timer(s);
 }
@@ -156,7 +147,7 @@ session_go_on(struct session *s)
 		return;
 	s->waiting = false;
 	/* The time that auth took is not the client's. */
-	s->login_by_ms += now_ms() - s->waiting_since_ms;
+	s->login_by_ms += monotonic_ms() - s->waiting_since_ms;
 	pause_or_resume(s);
 	start_timer(s);
 	session_dismiss(s);
@@ -517,7 +508,7 @@ session_new(
 	s->state = S_NEW;
 	s->reason = "lost";
 	s->number = ++d->last_session;
-	s->login_by_ms = now_ms() + d->settings.login_s * 1000ULL;
+	s->login_by_ms = monotonic_ms() + d->settings.login_s * 1000ULL;
 	s->stream = stream_new(d->base, fd, peer, INPUT_MAX_BYTES, &stream_ops, s);
 	s->local = stream_peer_is_loopback(s->stream);
 	strlcpy(s->client, stream_peer_text(s->stream), sizeof s->client);

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/queue_id.h"
+#include "common/wall_clock.h"
 #include "queue/envelope.h"
 
 /* So many ids are promised at a time in the lock file: ten minutes. */
@@ -130,11 +131,8 @@ write_ids_end(struct spool *sp, uint64_t end)
 uint64_t
 spool_new_id(struct spool *sp)
 {
-	struct timespec now;
-	uint64_t id;
+	uint64_t id = wall_clock_now();
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	id = (uint64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 	if (id <= sp->last_id)
 		id = sp->last_id + 1; /* the clock went back, or too many in a microsecond */
 	if (id >= SPOOL_ID_END) {

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/queue_id.h"
+#include "common/wall_clock.h"
 #include "router/attempt.h"
 
 /* RECIPIENTS_SIZE: one address as log_safe() writes it always fits. */
@@ -269,11 +270,8 @@ end_recipient(struct conclusion *c, size_t i)
 static double
 delay_of(const struct envelope *e)
 {
-	struct timespec now;
-	int64_t us;
+	int64_t us = (int64_t)(wall_clock_now() - e->arrival_us);
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - (int64_t)e->arrival_us;
 	return us > 0 ? us / 1e6 : 0;
 }
 

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/queue_id.h"
+#include "common/wall_clock.h"
 #include "router/deliver_private.h"
 #include "router/tlsa.h"
 
@@ -78,10 +79,7 @@ struct carriage {
 static double
 seconds_since(uint64_t us)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return ((double)now.tv_sec * 1e6 + now.tv_nsec / 1e3 - (double)us) / 1e6;
+	return ((double)wall_clock_now() - (double)us) / 1e6;
 }
 
 /* With the port where it is not the usual one. */

@@ -9,11 +9,11 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/monotonic.h"
 #include "common/socket_address.h"
 #include "router/dns_cache.h"
 #include "router/dns_wire.h"
@@ -50,19 +50,10 @@ struct asking {
 
 static const char too_late[] = "the DNS took too long";
 
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static uint64_t
 monotonic_s(void)
 {
-	return now_ms() / 1000;
+	return monotonic_ms() / 1000;
 }
 
 /* ---- sockets ---- */
@@ -94,7 +85,7 @@ wait_for(int fd, short events, int64_t until)
 	struct pollfd p = {.fd = fd, .events = events};
 
 	for (;;) {
-		int64_t left = until - now_ms();
+		int64_t left = until - (int64_t)monotonic_ms();
 		int n = poll(&p, 1, left > 0 ? (int)left : 0);
 
 		if (n > 0)
@@ -165,7 +156,7 @@ out_of_reach(struct asking *a)
 {
 	a->why = errno == ETIMEDOUT ? "the DNS server does not answer"
 				    : "the DNS server is out of reach";
-	a->server->rests_until = now_ms() + REST_MS;
+	a->server->rests_until = (int64_t)monotonic_ms() + REST_MS;
 	return DNS_IS_USELESS;
 }
 
@@ -256,7 +247,7 @@ ask_server(struct asking *a, int64_t deadline)
 {
 	struct dns_query plain;
 
-	a->until = now_ms() + a->d->settings.timeout_ms;
+	a->until = (int64_t)monotonic_ms() + a->d->settings.timeout_ms;
 	if (a->until > deadline)
 		a->until = deadline;
 	if (ask_as_it_is(a) == DNS_IS_NO_EDNS && a->answer == NULL) {
@@ -279,7 +270,7 @@ ask_server(struct asking *a, int64_t deadline)
 static void
 order_servers(struct dns *d, struct server *order[DNS_SERVERS_MAX])
 {
-	int64_t now = now_ms();
+	int64_t now = (int64_t)monotonic_ms();
 	size_t n = 0;
 
 	for (size_t i = 0; i < d->settings.n_servers; i++)
@@ -301,7 +292,7 @@ ask(struct dns *d, struct dns_query *q, unsigned hops, int64_t deadline, bool *o
 	for (unsigned round = 0; round < d->settings.rounds; round++) {
 		order_servers(d, order);
 		for (size_t i = 0; i < d->settings.n_servers; i++) {
-			if (now_ms() >= deadline)
+			if ((int64_t)monotonic_ms() >= deadline)
 				return dns_answer_empty(DNS_LATER, q->name, too_late);
 			a.server = order[i];
 			a.q = q;
@@ -363,7 +354,7 @@ dns_lookup(struct dns *d, const char *name, enum dns_type type, int64_t deadline
 int64_t
 dns_deadline(const struct dns *d)
 {
-	return now_ms() + d->settings.budget_ms;
+	return (int64_t)monotonic_ms() + d->settings.budget_ms;
 }
 
 struct dns *

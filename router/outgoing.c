@@ -9,10 +9,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/monotonic.h"
 #include "common/queue_id.h"
 #include "router/destination.h"
 #include "router/relay_times.h"
@@ -77,15 +77,6 @@ struct outgoing {
 	} count;
 };
 
-static uint64_t
-now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* ---- whose turn it is ---- */
 
 static struct destination_list *
@@ -97,7 +88,8 @@ list_of(struct outgoing *o, const struct destination *d)
 static void
 look_at_turn(struct outgoing *o, struct destination *d)
 {
-	bool can = destination_can_send(d, now_us()), starves = can && d->n_active == 0, moves;
+	bool can = destination_can_send(d, monotonic_us()), starves = can && d->n_active == 0,
+	     moves;
 
 	if (d->has_turn && (!can || starves != d->starves))
 		TAILQ_REMOVE(list_of(o, d), d, turn);
@@ -253,7 +245,7 @@ learn(struct outgoing *o, struct child *c, const struct deliver_done *done)
 	if (done->end == DELIVER_NOT_NOW) {
 		log_info("destination dead name=%s seconds=%llu reason=%s", log_safe(d->name),
 		    (unsigned long long)(o->dead_us / 1000000), log_safe(done->text));
-		destination_dies(d, now_us() + o->dead_us, done->text);
+		destination_dies(d, monotonic_us() + o->dead_us, done->text);
 		o->count.dead++;
 		defer_waiting(d);
 	} else if (done->end == DELIVER_REACHED) {
@@ -399,7 +391,7 @@ give(struct outgoing *o, struct child *c, struct destination *d)
 	c->is_warm &= c->last == d;
 	c->in_turn = c->last == d ? c->in_turn + 1 : 1;
 	if (c->in_turn == 1)
-		c->turn_us = now_us();
+		c->turn_us = monotonic_us();
 	c->last = d;
 	if (c->job == NULL)
 		c->job = job;
@@ -431,7 +423,7 @@ turn_is_over(const struct outgoing *o, const struct child *c)
 {
 	uint64_t turn_s = TAILQ_EMPTY(&o->starving) ? TURN_S : STARVING_TURN_S;
 
-	return c->in_turn >= TURN_JOBS || now_us() - c->turn_us >= turn_s * 1000000;
+	return c->in_turn >= TURN_JOBS || monotonic_us() - c->turn_us >= turn_s * 1000000;
 }
 
 /* Who has a session goes on with it, for a while. */
@@ -544,7 +536,7 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	for (; d != NULL; d = next) {
 		next = destinations_next(&o->all, d);
-		if (destination_is_idle(d, now_us()))
+		if (destination_is_idle(d, monotonic_us()))
 			forget(o, d);
 	}
 	if (o->all.n > 0)
@@ -570,8 +562,8 @@ outgoing_look(
 	struct destination *d = destination_of(o, destination);
 
 	d->scheduled = scheduled;
-	d->released = scheduled && (d->released || now_us() < o->flushed_until_us);
-	if (destination_is_dead(d, now_us())) {
+	d->released = scheduled && (d->released || monotonic_us() < o->flushed_until_us);
+	if (destination_is_dead(d, monotonic_us())) {
 		strlcpy(o->reply, d->dead_reply, sizeof o->reply);
 		*reply = span_of(o->reply);
 		return OUTGOING_DEAD;
@@ -665,7 +657,7 @@ outgoing_parked(struct outgoing *o, struct span destination)
 	struct destination *d = destination_of(o, destination);
 
 	/* It was on its way here at the flush. */
-	if (d->scheduled && now_us() < o->flushed_until_us)
+	if (d->scheduled && monotonic_us() < o->flushed_until_us)
 		d->released = true;
 	d->n_parked++;
 	d->n_parked_since++;
@@ -717,7 +709,7 @@ outgoing_flush(struct outgoing *o, struct span pattern)
 {
 	struct destination *d = NULL;
 
-	o->flushed_until_us = now_us() + (uint64_t)FLUSH_S * 1000000;
+	o->flushed_until_us = monotonic_us() + (uint64_t)FLUSH_S * 1000000;
 	while ((d = destinations_next(&o->all, d)) != NULL)
 		if (destination_matches(d, pattern)) {
 			destination_revives(d);
@@ -825,7 +817,7 @@ outgoing_status(const struct outgoing *o, json_t *counters)
 	while ((d = destinations_next(&o->all, d)) != NULL) {
 		parked += d->n_parked;
 		waiting += d->n_waiting;
-		dead += destination_is_dead(d, now_us());
+		dead += destination_is_dead(d, monotonic_us());
 	}
 	json_object_set_new(counters, "destinations", json_integer(o->all.n));
 	json_object_set_new(counters, "destinations_dead", json_integer(dead));

@@ -12,11 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/line.h"
 #include "common/memory.h"
+#include "common/monotonic.h"
 
 enum { WHY_SIZE = 200, NO_LIMIT_S = 365 * 24 * 3600 };
 
@@ -35,15 +35,6 @@ struct smtp_wire {
 };
 
 /* ---- life ---- */
-
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 struct smtp_wire *
 smtp_wire_new(void)
@@ -78,7 +69,7 @@ smtp_wire_free(struct smtp_wire **w)
 void
 smtp_wire_deadline(struct smtp_wire *w, unsigned seconds)
 {
-	int64_t at = now_ms() + (int64_t)seconds * 1000;
+	int64_t at = (int64_t)monotonic_ms() + (int64_t)seconds * 1000;
 
 	w->deadline_ms = at < w->limit_ms ? at : w->limit_ms;
 }
@@ -86,7 +77,8 @@ smtp_wire_deadline(struct smtp_wire *w, unsigned seconds)
 void
 smtp_wire_limit(struct smtp_wire *w, uint64_t seconds)
 {
-	w->limit_ms = now_ms() + (int64_t)(seconds < NO_LIMIT_S ? seconds : NO_LIMIT_S) * 1000;
+	w->limit_ms =
+	    (int64_t)monotonic_ms() + (int64_t)(seconds < NO_LIMIT_S ? seconds : NO_LIMIT_S) * 1000;
 }
 
 enum smtp_wire_end
@@ -164,7 +156,7 @@ wait_for(struct smtp_wire *w, short events)
 	struct pollfd p = {.fd = w->fd, .events = events};
 
 	for (;;) {
-		int64_t left = w->deadline_ms - now_ms();
+		int64_t left = w->deadline_ms - (int64_t)monotonic_ms();
 		int n;
 
 		if (left <= 0)

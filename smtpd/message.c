@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/queue_id.h"
+#include "common/wall_clock.h"
 #include "smtpd/body.h"
 #include "smtpd/commands.h"
 #include "smtpd/policy.h"
@@ -58,11 +59,9 @@ fill_envelope(struct session *s)
 {
 	struct transaction *t = s->transaction;
 	struct envelope *e = &t->envelope;
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	e->id = t->slot.id;
-	e->arrival_us = now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
+	e->arrival_us = wall_clock_now();
 	e->flags = t->parameters.flags | (s->tls ? ENVELOPE_TLS : 0) |
 		   (s->user != NULL ? ENVELOPE_AUTHENTICATED : 0);
 	e->ret = t->parameters.ret;

@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/ipc.h"
 #include "common/line.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/monotonic.h"
 #include "smtpd/commands.h"
 #include "smtpd/transaction.h"
 
@@ -21,15 +21,6 @@ enum { REPLY_MAX_SIZE = 2048 }; /* all lines of one */
 
 /* What on_bytes() may leave: an unfinished line, and what had come behind a command that waits. */
 enum { INPUT_MAX_BYTES = AUTH_LINE_MAX_BYTES + STREAM_READ_BYTES };
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
 
 /* ---- log and trace ---- */
 
@@ -93,7 +84,7 @@ time_left(const struct session *s)
 		return settings->handshake_s;
 	if (s->transaction == NULL)
 		return seconds;
-	now = now_ms();
+	now = monotonic_ms();
 	if (now >= s->transaction->expires_ms)
 		return 0;
 	if ((s->transaction->expires_ms - now) / 1000 < seconds)

@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/ipc.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/monotonic.h"
 #include "common/queue_id.h"
 #include "smtpd/body.h"
 #include "smtpd/commands.h"
@@ -81,11 +81,8 @@ static struct transaction *
 transaction_new(const struct session *s)
 {
 	struct transaction *t = xcalloc(1, sizeof *t);
-	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	t->expires_ms = (now.tv_sec + (uint64_t)s->server->settings.transaction_s) * 1000 +
-			now.tv_nsec / 1000000;
+	t->expires_ms = monotonic_ms() + (uint64_t)s->server->settings.transaction_s * 1000;
 	t->slot.fd = -1;
 	t->room = ROUTER_NO_LIMIT;
 	TAILQ_INIT(&t->asks);
