@@ -27,8 +27,7 @@ enum {
 	FETCH_MAX = 50,	     /* parked messages brought back at one time */
 	JOBS_MAX = 1000,     /* in all, with what was asked for */
 	SWEEP_S = 60,
-	FLUSH_S = 60, /* after a flush nothing waits for its time: what it brings comes as due */
-	REPLY_SIZE = REPLY_MAX_BYTES + 1
+	FLUSH_S = 60 /* after a flush nothing waits for its time: what it brings comes as due */
 };
 
 struct outgoing_job {
@@ -37,7 +36,7 @@ struct outgoing_job {
 	struct destination *destination;
 	struct child *child; /* NULL: it waits */
 	struct deliver_job job;
-	char *memory; /* what its spans point into */
+	void *memory; /* what it points into */
 	int fd;	      /* the caller's */
 	size_t n_deferred, n_results;
 	const struct outgoing_ops *ops;
@@ -67,14 +66,11 @@ struct outgoing {
 	TAILQ_HEAD(, child) children;
 	unsigned n_children, children_max;
 	bool draining;
-	size_t n_jobs, n_asked, n_active;
+	size_t n_jobs, n_asked;
 	uint64_t dead_us, flushed_until_us;
 	struct relay_times *times;
 	struct event retry, sweep, turn;
-	char reply[REPLY_SIZE];
-	struct {
-		uint64_t jobs, dead;
-	} count;
+	uint64_t n_given; /* jobs to children, ever */
 };
 
 /* ---- whose turn it is ---- */
@@ -197,7 +193,7 @@ defer_waiting(struct destination *d)
 
 /* Into the queue again, as if nobody had had it. */
 static void
-put_back(struct outgoing *o, struct outgoing_job *job)
+put_back(struct outgoing_job *job)
 {
 	struct destination *d;
 
@@ -208,7 +204,6 @@ put_back(struct outgoing *o, struct outgoing_job *job)
 	TAILQ_INSERT_HEAD(&d->waiting, job, link);
 	d->n_waiting++;
 	d->n_active--;
-	o->n_active--;
 }
 
 static void
@@ -216,8 +211,8 @@ child_free(struct child *c)
 {
 	struct outgoing *o = c->outgoing;
 
-	put_back(o, c->next);
-	put_back(o, c->job);
+	put_back(c->next);
+	put_back(c->job);
 	TAILQ_REMOVE(&o->children, c, link);
 	o->n_children--;
 	event_del(&c->idle);
@@ -246,7 +241,6 @@ learn(struct outgoing *o, struct child *c, const struct deliver_done *done)
 		log_info("destination dead name=%s seconds=%llu reason=%s", log_safe(d->name),
 		    (unsigned long long)(o->dead_us / 1000000), log_safe(done->text));
 		destination_dies(d, monotonic_us() + o->dead_us, done->text);
-		o->count.dead++;
 		defer_waiting(d);
 	} else if (done->end == DELIVER_REACHED) {
 		destination_revives(d);
@@ -255,13 +249,6 @@ learn(struct outgoing *o, struct child *c, const struct deliver_done *done)
 		else
 			destination_grow(d, &o->all);
 	}
-}
-
-static void
-count_out(struct outgoing *o, struct destination *d)
-{
-	d->n_active--;
-	o->n_active--;
 }
 
 /* The job in hand is over; the one behind it is in hand now. */
@@ -284,7 +271,7 @@ on_done(void *arg, const struct deliver_done *done)
 	struct outgoing *o = c->outgoing;
 	struct destination *d = c->last;
 
-	count_out(o, d);
+	d->n_active--;
 	c->is_warm = done->end == DELIVER_REACHED && done->kept_open;
 	learn(o, c, done);
 	next_job(c);
@@ -305,7 +292,7 @@ on_close(void *arg, const uint32_t *left, size_t n_left)
 		defer(job, left[i], span_of("451 4.3.0 the conversation was broken off here"),
 		    DELIVER_MAYBE_SENT);
 	if (job != NULL) {
-		count_out(o, d);
+		d->n_active--;
 		job_end(job);
 	}
 	child_free(c);
@@ -386,8 +373,7 @@ give(struct outgoing *o, struct child *c, struct destination *d)
 	TAILQ_REMOVE(&d->waiting, job, link);
 	d->n_waiting--;
 	d->n_active++;
-	o->n_active++;
-	o->count.jobs++;
+	o->n_given++;
 	c->is_warm &= c->last == d;
 	c->in_turn = c->last == d ? c->in_turn + 1 : 1;
 	if (c->in_turn == 1)
@@ -479,8 +465,10 @@ give_ahead(struct outgoing *o)
 static unsigned
 fetch_size(const struct outgoing *o, const struct destination *d)
 {
-	size_t most = waiting_max(o, d) < FETCH_MAX ? waiting_max(o, d) : FETCH_MAX;
+	size_t most = waiting_max(o, d);
 
+	if (most > FETCH_MAX)
+		most = FETCH_MAX;
 	return d->n_parked < most ? d->n_parked : most;
 }
 
@@ -564,8 +552,7 @@ outgoing_look(
 	d->scheduled = scheduled;
 	d->released = scheduled && (d->released || monotonic_us() < o->flushed_until_us);
 	if (destination_is_dead(d, monotonic_us())) {
-		strlcpy(o->reply, d->dead_reply, sizeof o->reply);
-		*reply = span_of(o->reply);
+		*reply = span_of(d->dead_reply);
 		return OUTGOING_DEAD;
 	}
 	if (fetched && !o->draining)
@@ -591,10 +578,13 @@ static void
 copy_job(struct outgoing_job *to, const struct deliver_job *from)
 {
 	const struct deliver_destination *d = &from->to;
-	char *at = to->memory = xmalloc(d->name.len + d->tls_names.len + d->user.len +
-					d->password.len + from->reverse_path.len + 1);
+	size_t n_bytes = from->n * sizeof *from->recipients;
+	char *at = to->memory = xmalloc(n_bytes + d->name.len + d->tls_names.len + d->user.len +
+					d->password.len + from->reverse_path.len);
 
 	to->job = *from;
+	to->job.recipients = memcpy(at, from->recipients, n_bytes);
+	at += n_bytes;
 	to->job.to.name = keep(&at, d->name);
 	to->job.to.tls_names = keep(&at, d->tls_names);
 	to->job.to.user = keep(&at, d->user);
@@ -638,11 +628,17 @@ outgoing_cancel(struct outgoing_job **jobp)
 	c = job->child;
 	job_free(job);
 	if (c != NULL) {
-		count_out(o, d);
+		d->n_active--;
 		child_free(c);
 	}
 	look_at(o, d);
 	wake(o);
+}
+
+struct span
+outgoing_destination(const struct outgoing_job *job)
+{
+	return job->destination->name;
 }
 
 bool
@@ -729,36 +725,26 @@ on_relay_time(void *arg)
 
 /* ---- life ---- */
 
-static void
-on_retry(evutil_socket_t fd, short what, void *arg)
-{
-	on_turn(fd, what, arg);
-}
-
 struct outgoing *
-outgoing_new(struct event_base *base, const char *path, const struct settings *settings)
+outgoing_new(struct event_base *base, const char *path, struct queue_feed *feed,
+    const struct settings *settings)
 {
 	struct outgoing *o = xcalloc(1, sizeof *o);
 
 	o->base = base;
 	o->path = xstrdup(path);
+	o->feed = feed;
 	destinations_init(&o->all);
 	TAILQ_INIT(&o->starving);
 	TAILQ_INIT(&o->turns);
 	TAILQ_INIT(&o->fetches);
 	TAILQ_INIT(&o->children);
 	event_assign(&o->turn, base, -1, 0, on_turn, o);
-	evtimer_assign(&o->retry, base, on_retry, o);
+	evtimer_assign(&o->retry, base, on_turn, o);
 	evtimer_assign(&o->sweep, base, on_sweep, o);
 	o->times = relay_times_new(base, on_relay_time, o);
 	outgoing_settings(o, settings);
 	return o;
-}
-
-void
-outgoing_set_feed(struct outgoing *o, struct queue_feed *feed)
-{
-	o->feed = feed;
 }
 
 void
@@ -812,18 +798,19 @@ void
 outgoing_status(const struct outgoing *o, json_t *counters)
 {
 	struct destination *d = NULL;
-	uint64_t parked = 0, dead = 0, waiting = 0;
+	uint64_t parked = 0, dead = 0, waiting = 0, active = 0;
 
 	while ((d = destinations_next(&o->all, d)) != NULL) {
 		parked += d->n_parked;
 		waiting += d->n_waiting;
+		active += d->n_active;
 		dead += destination_is_dead(d, monotonic_us());
 	}
 	json_object_set_new(counters, "destinations", json_integer(o->all.n));
 	json_object_set_new(counters, "destinations_dead", json_integer(dead));
 	json_object_set_new(counters, "children", json_integer(o->n_children));
-	json_object_set_new(counters, "conversations", json_integer(o->n_active));
+	json_object_set_new(counters, "conversations", json_integer(active));
 	json_object_set_new(counters, "outgoing_waiting", json_integer(waiting));
 	json_object_set_new(counters, "parked", json_integer(parked));
-	json_object_set_new(counters, "outgoing_jobs", json_integer(o->count.jobs));
+	json_object_set_new(counters, "outgoing_jobs", json_integer(o->n_given));
 }

@@ -23,11 +23,9 @@
 struct outgoing;
 struct outgoing_job;
 
-/* path: deliver.sock. feed: where parked messages are fetched from; it may be set later, but before
- * the first job. */
-struct outgoing *
-outgoing_new(struct event_base *base, const char *path, const struct settings *settings);
-void outgoing_set_feed(struct outgoing *o, struct queue_feed *feed);
+/* path: deliver.sock. feed: where parked messages are fetched from. */
+struct outgoing *outgoing_new(struct event_base *base, const char *path, struct queue_feed *feed,
+    const struct settings *settings);
 /* All jobs must have ended or been cancelled. */
 void outgoing_free(struct outgoing **o);
 /* Maximum MTA Routers, Maximum Connections To A Host, Dead Destination, Relay Delivery. */
@@ -40,8 +38,8 @@ enum outgoing_state {
 };
 /*
  * Whether a job for this destination should be added now. scheduled: its mail goes out at the times
- * of Relay Delivery. *reply (borrowed, until the next call): of DEAD, the reply for the recipients.
- * fetched: the message was parked for it, so it is not BUSY.
+ * of Relay Delivery. *reply (borrowed, until this event ends): of DEAD, the reply for the
+ * recipients. fetched: the message was parked for it, so it is not BUSY.
  */
 enum outgoing_state outgoing_look(
     struct outgoing *o, struct span destination, bool scheduled, bool fetched, struct span *reply);
@@ -52,13 +50,14 @@ struct outgoing_ops {
 	/* All have had one: the job is gone. */
 	void (*on_end)(void *arg);
 };
-/* Takes a job; job->to and reverse_path are copied, job->recipients and fd must live until its end.
- * ops is not copied. on_end is called later, never from here. */
+/* Takes a job, which is copied; fd must live until its end. ops is not copied. on_end is called
+ * later, never from here. */
 struct outgoing_job *outgoing_add(struct outgoing *o, struct span destination,
     const struct deliver_job *job, int fd, const struct outgoing_ops *ops, void *arg);
 /* Nothing is called any more. A conversation under way is broken off: nobody would hear what became
  * of it. Clears the pointer. */
 void outgoing_cancel(struct outgoing_job **job);
+struct span outgoing_destination(const struct outgoing_job *job);
 /* True while it waits for a child. */
 bool outgoing_waits(const struct outgoing_job *job);
 

@@ -19,7 +19,8 @@
 struct sorting {
 	struct name_set destinations;
 	uint32_t *first, *next;
-	size_t n, room; /* destinations */
+	size_t n, room;		  /* destinations */
+	struct route first_route; /* of the first of them, which mostly is the only one */
 };
 
 static char *
@@ -70,8 +71,6 @@ sending_free(struct sending *s)
 {
 	TAILQ_REMOVE(&s->attempt->sendings, s, entry);
 	outgoing_cancel(&s->job);
-	free((void *)(uintptr_t)s->destination.at);
-	free(s->recipients);
 	free(s);
 }
 
@@ -135,6 +134,8 @@ sort_recipient(struct attempt *a, struct sorting *s, uint32_t i)
 	}
 	which = name_set_add(&s->destinations, span_of(route.destination));
 	if (which == s->n) {
+		if (s->n == 0)
+			s->first_route = route;
 		if (s->n == s->room) {
 			s->room = s->room ? s->room * 2 : 1;
 			s->first = xrealloc(s->first, s->room * sizeof *s->first);
@@ -163,7 +164,6 @@ tls_of(const struct route *r)
 static void
 send_some(struct attempt *a, const struct route *route, const uint32_t *recipients, size_t n)
 {
-	struct span destination = span_of(route->destination);
 	struct sending *s = xcalloc(1, sizeof *s);
 	struct deliver_job job = {.id = a->id,
 	    .to = {.kind = route->kind == ROUTE_MX ? DELIVER_MX : DELIVER_HOST,
@@ -175,18 +175,16 @@ send_some(struct attempt *a, const struct route *route, const uint32_t *recipien
 		.user = span_of(route->user),
 		.password = span_of(route->password),
 		.auth_in_clear = route->auth_without_tls},
+	    .recipients = recipients,
 	    .n = n};
 
 	/* A null reverse-path stays one: nobody is to answer. */
 	if (a->e.reverse_path.len > 0)
 		job.reverse_path = span_of(route->reverse_path);
 	s->attempt = a;
-	s->destination = span_dup(destination);
-	s->recipients = xcalloc(n, sizeof *s->recipients);
-	memcpy(s->recipients, recipients, n * sizeof *s->recipients);
-	job.recipients = s->recipients;
 	TAILQ_INSERT_TAIL(&a->sendings, s, entry);
-	s->job = outgoing_add(a->router->outgoing, destination, &job, a->fd, &ops, s);
+	s->job =
+	    outgoing_add(a->router->outgoing, span_of(route->destination), &job, a->fd, &ops, s);
 }
 
 static void
@@ -236,10 +234,11 @@ static void
 send_destination(struct attempt *a, const struct sorting *s, size_t which)
 {
 	struct span name = s->destinations.names[which], reply;
+	struct route route = s->first_route;
 	bool scheduled;
-	struct route route;
 
-	(void)route_of(a, s->first[which], &route); /* as when it was sorted */
+	if (which > 0)
+		(void)route_of(a, s->first[which], &route); /* as when it was sorted */
 	scheduled = route.smart_host && a->router->tables->relay_scheduled;
 	switch (outgoing_look(
 	    a->router->outgoing, name, scheduled, is_fetched(a, name, &route), &reply)) {
@@ -263,16 +262,11 @@ remote_init(struct attempt *a, struct span fetched)
 		a->fetched = span_dup(fetched);
 }
 
-bool
-remote_send(struct attempt *a)
+static void
+sort_and_send(struct attempt *a)
 {
 	struct sorting s = {0};
-	size_t n = 0;
 
-	for (size_t i = 0; i < a->e.n_recipients; i++)
-		n += a->parts[i].kind == PART_REMOTE;
-	if (n == 0)
-		return false;
 	a->remote_ends = xcalloc(a->e.n_recipients, sizeof *a->remote_ends);
 	s.next = xcalloc(a->e.n_recipients, sizeof *s.next);
 	name_set_init(&s.destinations, true);
@@ -283,6 +277,16 @@ remote_send(struct attempt *a)
 	for (size_t which = 0; which < s.n; which++)
 		send_destination(a, &s, which);
 	sorting_clear(&s);
+}
+
+bool
+remote_send(struct attempt *a)
+{
+	for (size_t i = 0; i < a->e.n_recipients; i++)
+		if (a->parts[i].kind == PART_REMOTE) {
+			sort_and_send(a);
+			break;
+		}
 	return !TAILQ_EMPTY(&a->sendings);
 }
 
@@ -295,7 +299,7 @@ remote_park_waiting(struct attempt *a)
 		next = TAILQ_NEXT(s, entry);
 		if (!outgoing_waits(s->job))
 			continue;
-		park(a, s->destination);
+		park(a, outgoing_destination(s->job));
 		sending_free(s);
 	}
 	return !TAILQ_EMPTY(&a->sendings);

@@ -24,8 +24,6 @@ struct sending {
 	TAILQ_ENTRY(sending) entry;
 	struct attempt *attempt;
 	struct outgoing_job *job;
-	struct span destination; /* a copy */
-	uint32_t *recipients;
 };
 TAILQ_HEAD(sendings, sending);
 

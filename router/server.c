@@ -86,9 +86,8 @@ router_new(struct event_base *base, int listen_fd, const char *queue_path, const
 	r->tables = tables_new(settings);
 	r->window = settings_u64(settings, "limits", "Maximum Messages In Hand");
 	r->known = known_new(base, store_path);
-	r->outgoing = outgoing_new(base, deliver_path, settings);
 	r->feed = queue_feed_new(base, queue_path, r->window, &due_ops, r);
-	outgoing_set_feed(r->outgoing, r->feed);
+	r->outgoing = outgoing_new(base, deliver_path, r->feed, settings);
 	r->server = ipc_server_new(base, listen_fd, &server_ops, r);
 	return r;
 }

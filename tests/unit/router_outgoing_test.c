@@ -354,7 +354,7 @@ setup(void **state)
 	wall_us = (uint64_t)1700000000 * 1000000;
 	fake_start(base, path);
 	fake.on_job = send_it;
-	o = outgoing_new(base, path, s);
+	o = outgoing_new(base, path, NULL, s);
 	settings_free(&s);
 	return 0;
 }
