@@ -148,6 +148,7 @@ job_free(struct outgoing_job *job)
 		job->child->next = NULL;
 	}
 	job->outgoing->n_jobs--;
+	explicit_bzero((char *)(uintptr_t)job->job.to.password.at, job->job.to.password.len);
 	free(job->memory);
 	free(job);
 }
@@ -296,6 +297,9 @@ on_close(void *arg, const uint32_t *left, size_t n_left)
 		job_end(job);
 	}
 	child_free(c);
+	/* The one behind it, too: nobody looks again when d may be tried. */
+	if (d != NULL && destination_is_dead(d, monotonic_us()))
+		defer_waiting(d);
 	if (d != NULL)
 		look_at(o, d);
 	wake(o);

@@ -253,12 +253,12 @@ search_folder(struct session *s, enum maildir_folder folder, const struct listin
 		closefd(&fd);
 		return false;
 	}
-	s->search_failed |= s->searched >= SEARCH_NAMES_MAX;
 	while (!found && s->searched < SEARCH_NAMES_MAX && (e = readdir(d)) != NULL) {
 		s->searched++;
 		found =
 		    has_base(e->d_name, f) && strlcpy(name, e->d_name, NAME_MAX + 1) <= NAME_MAX;
 	}
+	s->search_failed |= !found && s->searched >= SEARCH_NAMES_MAX;
 	closedir(d);
 	return found;
 }

@@ -943,6 +943,34 @@ crash_before_done(void **state)
 	all_is_quiet();
 }
 
+/* What a child had ahead waits for nobody when its destination has died meanwhile. */
+static void
+crash_of_a_dead_destination(void **state)
+{
+	struct fake_child *first, *second;
+
+	(void)state;
+	set("2", "20", "ondemand");
+	fake.on_job = hold_it;
+	come_many("mx:a", 8);
+	settle();
+	first = TAILQ_FIRST(&fake.children);
+	second = TAILQ_NEXT(first, entry);
+	assert_true(first->busy && second->busy);
+	fake_finish(first, END_DONE, "250 ok");
+	settle();
+	assert_non_null(first->next);
+	fake_is_dead(second);
+	settle();
+	fake_child_end(first);
+	settle();
+	assert_int_equal(n_sent, 1);
+	assert_int_equal(n_ends, 8);
+	assert_int_equal(counter("outgoing_waiting"), 0);
+	advance(400);
+	all_is_quiet();
+}
+
 static void
 crash_before_any_result(void **state)
 {
@@ -1056,6 +1084,7 @@ main(void)
 	    WITH(fewer_children),
 	    WITH(idle_children_go),
 	    WITH(crash_before_done),
+	    WITH(crash_of_a_dead_destination),
 	    WITH(crash_before_any_result),
 	    WITH(child_retires),
 	    WITH(socket_is_missing),
