@@ -392,6 +392,14 @@ address_parse(struct span text, unsigned flags, char out[ADDRESS_TEXT_SIZE], con
 	return rv;
 }
 
+struct span
+address_untagged(struct span local)
+{
+	const char *plus = local.len ? memchr(local.at, '+', local.len) : NULL;
+
+	return plus != NULL && plus != local.at ? (struct span){local.at, plus - local.at} : local;
+}
+
 void
 address_split(struct span text, struct span *local, struct span *domain)
 {

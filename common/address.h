@@ -39,6 +39,9 @@ int address_parse_path(
  */
 int address_parse(struct span text, unsigned flags, char out[ADDRESS_TEXT_SIZE], const char **why);
 
+/* A local part without its +tag; the same when it has none. */
+struct span address_untagged(struct span local);
+
 /* Splits a canonical text at its last @. domain is empty without one. */
 void address_split(struct span text, struct span *local, struct span *domain);
 

@@ -296,12 +296,13 @@ answer(
 		ipc_write(&w, q->type == ROUTER_ASK ? ROUTER_ANSWER : ROUTER_EXPLAINED, tag);
 		put_u64(&w, v.verdict);
 		put_u64(&w, v.targets);
-		if (q->type == ROUTER_ASK)
-			put_u64(&w, v.room);
-		put_text(&w, "");
 	}
-	if (q->type == ROUTER_EXPLAIN)
+	if (q->type == ROUTER_ASK) {
+		put_u64(&w, v.room);
+		put_text(&w, "");
+	} else if (q->type == ROUTER_EXPLAIN) {
 		put_way(r, &w, q->address);
+	}
 	ipc_peer_send(p, &w, -1);
 }
 

@@ -151,11 +151,10 @@ on_explained(void *arg, uint32_t type, struct reader *in)
 	struct router_explanation e = {.targets = targets};
 	struct router_hop *hops;
 
-	e.text = get_str(in, ROUTER_TEXT_MAX_BYTES);
 	e.hops = hops = read_hops(in, &e.n_hops);
 	e.verdict = verdict;
 	if (get_end(in) == -1 || type != ROUTER_EXPLAINED || verdict > ROUTER_VERDICT_LAST)
-		e = (struct router_explanation){.verdict = ROUTER_LATER, .text = span_of("")};
+		e = (struct router_explanation){.verdict = ROUTER_LATER};
 	request->cb.explained(request->arg, &e);
 	free(hops);
 }

@@ -221,7 +221,7 @@ end_remote(struct conclusion *c, size_t i)
 	struct router *r = c->a->router;
 	const struct remote_end *e = c->a->remote_ends != NULL ? &c->a->remote_ends[i] : NULL;
 
-	if (e == NULL || !e->known)
+	if (e == NULL || e->reply == NULL)
 		return;
 	if (e->end == END_DONE)
 		r->count.sent++;

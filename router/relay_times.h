@@ -14,7 +14,8 @@ struct relay_times;
 /* cb: now is such a time. The time zone must be known (tzset) when files can no longer be read. */
 struct relay_times *relay_times_new(struct event_base *base, void (*cb)(void *arg), void *arg);
 void relay_times_free(struct relay_times **t);
-/* "hourly", "daily"; anything else: never. A time that has just come is not lost. */
+/* "hourly", "daily"; anything else: never. The same again changes nothing, so
+ * that a time that has just come is not lost. */
 void relay_times_set(struct relay_times *t, const char *delivery);
 
 /* Whether there are such times. */

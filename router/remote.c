@@ -49,8 +49,7 @@ set_end(struct attempt *a, uint32_t i, const struct deliver_result *r, bool logg
 
 	free(e->reply);
 	free(e->route);
-	*e = (struct remote_end){.known = true,
-	    .logged = logged,
+	*e = (struct remote_end){.logged = logged,
 	    .end = r->end,
 	    .flags = r->flags,
 	    .reply = copy_of(r->reply),

@@ -12,11 +12,10 @@ struct attempt;
 
 /* How a recipient at another host ended. */
 struct remote_end {
-	bool known;
 	bool logged; /* by deliver */
 	enum delivery_end end;
-	unsigned flags; /* enum result_flags */
-	char *reply, *route;
+	unsigned flags;	     /* enum result_flags */
+	char *reply, *route; /* NULL: it has none yet */
 };
 
 /* Recipients that go to one destination in one job. */

@@ -145,12 +145,11 @@ go_by_name(struct resolution *r, struct span name, const struct entry *from, uns
 static void
 go_locally(struct resolution *r, struct span local, const struct entry *from, unsigned depth)
 {
-	const char *plus = local.len ? memchr(local.at, '+', local.len) : NULL;
+	struct span plain = address_untagged(local);
 
 	if (go_by_name(r, local, from, depth))
 		return;
-	if (plus != NULL && plus != local.at &&
-	    go_by_name(r, (struct span){local.at, plus - local.at}, from, depth))
+	if (plain.len < local.len && go_by_name(r, plain, from, depth))
 		return;
 	set_unknown(r, local);
 }
@@ -173,6 +172,18 @@ go(struct resolution *r, const struct place *p, const struct entry *from, unsign
 
 /* ---- start ---- */
 
+bool
+resolution_place(struct resolution *r, struct tables *t, struct span address, struct place *p)
+{
+	name_set_reset(&r->missing);
+	t->resolutions++;
+	if (address.len == 0 || address.len >= sizeof r->lower)
+		return false;
+	memcpy(r->text, address.at, address.len);
+	tables_place(t, (struct span){r->text, address.len}, r->lower, p);
+	return true;
+}
+
 /* False when the address is none that could be ours, or anybody's. */
 static bool
 start(struct resolution *r, struct tables *t, struct span address, resolve_mailbox_cb mailbox,
@@ -180,19 +191,15 @@ start(struct resolution *r, struct tables *t, struct span address, resolve_mailb
 {
 	name_set_reset(&r->mailboxes);
 	name_set_reset(&r->remotes);
-	name_set_reset(&r->missing);
 	r->expanded = r->relay = r->dropped = r->unknown = r->unclear = r->loop = false;
 	r->tables = t;
 	r->mailbox = mailbox;
 	r->arg = arg;
 	r->depth = 0;
-	t->resolutions++;
-	if (address.len == 0 || address.len >= sizeof r->lower) {
+	if (!resolution_place(r, t, address, p)) {
 		r->unknown = true;
 		return false;
 	}
-	memcpy(r->text, address.at, address.len);
-	tables_place(t, (struct span){r->text, address.len}, r->lower, p);
 	tell(r, STEP_ADDRESS, address);
 	return true;
 }

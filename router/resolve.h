@@ -54,6 +54,10 @@ struct resolution {
 void resolution_init(struct resolution *r);
 void resolution_clear(struct resolution *r);
 
+/* Begins something new with r, of which only missing is emptied, and takes address (canonical)
+ * apart; p lives until the next time. False when it is none that could be anybody's. */
+bool resolution_place(struct resolution *r, struct tables *t, struct span address, struct place *p);
+
 /* address is canonical, shorter than ADDRESS_TEXT_SIZE (what is longer is unknown). */
 void resolve(struct resolution *r, struct tables *t, struct span address,
     resolve_mailbox_cb mailbox, void *arg);

@@ -4,8 +4,8 @@
  * ASK     reverse-path, recipient, message size (0: not known) (smtpd). Answer: ANSWER verdict,
  *         targets, room, text
  * SENDER  address, user ("": any account) (smtpd). Answer: STANDING standing
- * EXPLAIN recipient (smtpd). Answer: EXPLAINED verdict, targets, text, then for each step of the
- *         way: depth, step, name, route
+ * EXPLAIN recipient (smtpd). Answer: EXPLAINED verdict, targets, then for each step of the way:
+ *         depth, step, name, route
  *
  * ASK is the one that every message costs; the others are asked for those who have logged in or
  * want to relay, and for administrators.
@@ -85,7 +85,6 @@ struct router_hop {
 struct router_explanation {
 	enum router_verdict verdict;
 	uint64_t targets;
-	struct span text;
 	const struct router_hop *hops;
 	size_t n_hops;
 };

@@ -3,29 +3,7 @@
  */
 #include "router/sender.h"
 
-#include <string.h>
-
-/* Without its +tag; the same when it has none. */
-static struct span
-untagged(struct span local)
-{
-	const char *plus = local.len ? memchr(local.at, '+', local.len) : NULL;
-
-	return plus != NULL && plus != local.at ? (struct span){local.at, plus - local.at} : local;
-}
-
-/* False when the address is none that could be ours. */
-static bool
-take_apart(struct resolution *r, struct tables *t, struct span address, struct place *p)
-{
-	name_set_reset(&r->missing);
-	t->resolutions++;
-	if (address.len == 0 || address.len >= sizeof r->lower)
-		return false;
-	memcpy(r->text, address.at, address.len);
-	tables_place(t, (struct span){r->text, address.len}, r->lower, p);
-	return true;
-}
+#include "common/address.h"
 
 /* ---- a user's ---- */
 
@@ -86,7 +64,7 @@ leads_to(struct tables *t, const struct place *p, const struct entry *from, stru
 	if (e != NULL && e == from)
 		from = tables_find(t, p->local); /* as in resolve(): the mailbox itself */
 	return name_leads_to(t, p->local, from, user, depth) ||
-	       name_leads_to(t, untagged(p->local), from, user, depth);
+	       name_leads_to(t, address_untagged(p->local), from, user, depth);
 }
 
 bool
@@ -94,7 +72,8 @@ sender_is_users(struct resolution *r, struct tables *t, struct span address, str
 {
 	struct place p;
 
-	return user.len > 0 && take_apart(r, t, address, &p) && leads_to(t, &p, NULL, user, 0);
+	return user.len > 0 && resolution_place(r, t, address, &p) &&
+	       leads_to(t, &p, NULL, user, 0);
 }
 
 /* ---- anybody's ---- */
@@ -122,12 +101,12 @@ sender_is_account(struct resolution *r, struct tables *t, struct span address,
 	enum mailbox_state state;
 	struct place p;
 
-	if (!take_apart(r, t, address, &p) || p.kind != DOMAIN_LOCAL)
+	if (!resolution_place(r, t, address, &p) || p.kind != DOMAIN_LOCAL)
 		return MAILBOX_NONE;
 	if (tables_find(t, p.lower) != NULL)
 		return MAILBOX_IS;
 	state = look_up(r, t, p.local, mailbox, arg);
-	if (state == MAILBOX_NONE && untagged(p.local).len < p.local.len)
-		state = look_up(r, t, untagged(p.local), mailbox, arg);
+	if (state == MAILBOX_NONE && address_untagged(p.local).len < p.local.len)
+		state = look_up(r, t, address_untagged(p.local), mailbox, arg);
 	return state;
 }

@@ -14,6 +14,7 @@
 #include "common/memory.h"
 #include "common/socket_address.h"
 #include "smtpd/paths.h"
+#include "smtpd/session.h"
 
 /* More at one time are refused: router does not answer. */
 enum { EXPLAINS_MAX = 64, PATH_TEXT_SIZE = 2048 };
@@ -26,7 +27,8 @@ struct explain {
 	struct policy_question question;
 	struct policy_trace trace;
 	char user[ROUTER_USER_MAX_BYTES + 1];
-	char from[ADDRESS_TEXT_SIZE], to[ADDRESS_TEXT_SIZE], words[ROUTER_TEXT_MAX_BYTES + 1];
+	char from[ADDRESS_TEXT_SIZE], to[ADDRESS_TEXT_SIZE];
+	bool at_rcpt;			    /* MAIL is accepted */
 	json_t *doc, *rules, *way, *routes; /* the last three are parts of doc */
 };
 
@@ -96,52 +98,26 @@ add_way(struct explain *x, const struct router_explanation *e)
 
 /* ---- the decisions ---- */
 
-/* A decision is made anew when router has answered for the sender. */
-static void
-ask_for_standing(struct explain *x, router_standing_cb cb)
-{
-	router_sender(x->server->router, x->question.reverse_path, span_of(x->user), cb, x);
-}
-
-static void
-take_standing(struct explain *x, enum router_standing standing)
-{
-	x->question.has_standing = true;
-	x->question.standing = standing;
-}
-
 static void
 end_refused(struct explain *x, const struct policy_decision *d)
 {
-	char reply[600];
+	char reply[REPLY_LINE_SIZE];
 
-	snprintf(reply, sizeof reply, "%s %.400s", d->status, d->sentence);
+	policy_reply(d, reply, sizeof reply);
 	end(x, false, reply);
 }
 
-static void decide_recipient(struct explain *x);
+static void decide(struct explain *x);
 
+/* A decision is made anew when router has answered for the sender. */
 static void
-on_relay_standing(void *arg, enum router_standing standing)
+on_standing(void *arg, enum router_standing standing)
 {
-	take_standing(arg, standing);
-	decide_recipient(arg);
-}
+	struct explain *x = arg;
 
-static void
-decide_recipient(struct explain *x)
-{
-	struct policy_decision d = policy_recipient(&x->question, &x->trace);
-
-	if (d.outcome == POLICY_ASK) {
-		ask_for_standing(x, on_relay_standing);
-		return;
-	}
-	add_rules(x, "RCPT");
-	if (d.outcome == POLICY_REFUSE)
-		end_refused(x, &d);
-	else
-		end(x, true, "250 2.1.5 Ok");
+	x->question.has_standing = true;
+	x->question.standing = standing;
+	decide(x);
 }
 
 static void
@@ -152,33 +128,27 @@ on_explained(void *arg, const struct router_explanation *e)
 	add_way(x, e);
 	x->question.verdict = e->verdict;
 	x->question.targets = e->targets;
-	if (!span_copy(e->text, x->words, sizeof x->words))
-		x->words[0] = '\0';
-	x->question.words = x->words;
-	decide_recipient(x);
+	x->at_rcpt = true;
+	decide(x);
 }
 
-static void decide_mail(struct explain *x);
-
+/* MAIL first, and when that is accepted RCPT. */
 static void
-on_mail_standing(void *arg, enum router_standing standing)
+decide(struct explain *x)
 {
-	take_standing(arg, standing);
-	decide_mail(arg);
-}
-
-static void
-decide_mail(struct explain *x)
-{
-	struct policy_decision d = policy_mail(&x->question, &x->trace);
+	struct policy_decision d = x->at_rcpt ? policy_recipient(&x->question, &x->trace)
+					      : policy_mail(&x->question, &x->trace);
 
 	if (d.outcome == POLICY_ASK) {
-		ask_for_standing(x, on_mail_standing);
+		router_sender(
+		    x->server->router, x->question.reverse_path, span_of(x->user), on_standing, x);
 		return;
 	}
-	add_rules(x, "MAIL");
+	add_rules(x, x->at_rcpt ? "RCPT" : "MAIL");
 	if (d.outcome == POLICY_REFUSE)
 		end_refused(x, &d);
+	else if (x->at_rcpt)
+		end(x, true, "250 2.1.5 Ok");
 	else
 		router_explain(x->server->router, span_of(x->to), on_explained, x);
 }
@@ -288,6 +258,6 @@ explain_request(struct smtpd *d, struct role *r, uint64_t tag, char **words, siz
 			return;
 		}
 		fill_question(x, listener);
-		decide_mail(x);
+		decide(x);
 	}
 }

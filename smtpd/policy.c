@@ -4,6 +4,7 @@
 #include "smtpd/policy.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/ip_list.h"
@@ -311,6 +312,12 @@ struct policy_decision
 policy_recipient(const struct policy_question *q, struct policy_trace *trace)
 {
 	return decide(recipient_rules, nitems(recipient_rules), q, trace);
+}
+
+void
+policy_reply(const struct policy_decision *d, char *reply, size_t size)
+{
+	snprintf(reply, size, "%s %.400s", d->status, d->sentence);
 }
 
 /* ---- ports ---- */

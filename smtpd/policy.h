@@ -84,6 +84,9 @@ policy_recipient(const struct policy_question *q, struct policy_trace *trace);
 /* What a verdict alone says: its refusal, or POLICY_NEXT. */
 struct policy_decision policy_verdict(enum router_verdict verdict);
 
+/* The reply of a refusal: status and sentence. */
+void policy_reply(const struct policy_decision *d, char *reply, size_t size);
+
 /* The rules of a key of [listen]. */
 int policy_kind_of(const char *key);
 /* AUTH may be offered: the password cannot be overheard. */

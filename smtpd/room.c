@@ -4,8 +4,6 @@
  */
 #include "smtpd/room.h"
 
-#include <stdio.h>
-
 #include "common/ipc.h"
 #include "smtpd/commands.h"
 #include "smtpd/policy.h"
@@ -34,7 +32,7 @@ refuse(struct session *s)
 	struct policy_decision d = policy_verdict(ROUTER_TOO_BIG);
 	char reply[REPLY_LINE_SIZE];
 
-	snprintf(reply, sizeof reply, "%s %s", d.status, d.sentence);
+	policy_reply(&d, reply, sizeof reply);
 	message_refuse(s, reply);
 	session_go_on(s);
 }

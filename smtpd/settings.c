@@ -15,7 +15,6 @@ static void
 read_limits(struct smtpd_settings *out, const struct settings *s)
 {
 	out->message_max = settings_u64(s, "smtpd", "Maximum Message Size");
-	out->recipients_max = settings_u64(s, "smtpd", "Maximum Recipients");
 	out->hops_max = settings_u64(s, "smtpd", "Maximum Received Hops");
 	out->connections_max = settings_u64(s, "limits", "Maximum SMTP Connections");
 	out->connections_each_max =

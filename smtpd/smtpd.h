@@ -18,7 +18,7 @@
 /* The settings, read once at the start and at each reload. Sizes in bytes, times in seconds. */
 struct smtpd_settings {
 	char server[256]; /* Mail Server */
-	uint64_t message_max, recipients_max, hops_max;
+	uint64_t message_max, hops_max;
 	unsigned connections_max, connections_each_max;
 	unsigned errors_max, commands_max, login_failures_max;
 	unsigned command_s, data_s, transaction_s, handshake_s, inner_s;

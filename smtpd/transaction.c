@@ -130,7 +130,7 @@ refuse_by_policy(struct session *s, const struct policy_decision *d)
 {
 	char reply[REPLY_LINE_SIZE];
 
-	snprintf(reply, sizeof reply, "%s %s", d->status, d->sentence);
+	policy_reply(d, reply, sizeof reply);
 	refuse_mail(s, s->transaction->envelope.reverse_path, reply);
 	session_end_transaction(s);
 }
@@ -175,7 +175,7 @@ cmd_mail(struct session *s, struct span argument)
 	struct transaction *t;
 
 	if (s->server->draining) {
-		session_close(s, "421 4.3.0 The service restarts; come back", "drain");
+		session_dismiss(s);
 		return;
 	}
 	if (read_mail(s, argument, path, &p, reply) == -1) {
@@ -200,7 +200,7 @@ static const char *
 too_many(const struct session *s, const struct ask *a)
 {
 	const struct transaction *t = s->transaction;
-	uint64_t max = s->server->settings.recipients_max;
+	uint64_t max = s->server->settings.policy.recipients_max;
 
 	if (t->targets >= max || t->targets + a->targets > max || t->envelope.n_recipients >= max ||
 	    t->envelope_bytes + a->address.len + a->original.len > TRANSACTION_MAX_BYTES)
@@ -225,7 +225,7 @@ judge(const struct session *s, struct ask *a)
 		return false;
 	a->refused = d.outcome == POLICY_REFUSE;
 	if (a->refused)
-		snprintf(a->reply, sizeof a->reply, "%s %.400s", d.status, d.sentence);
+		policy_reply(&d, a->reply, sizeof a->reply);
 	return true;
 }
 
@@ -352,8 +352,8 @@ read_recipient(const struct session *s, struct span argument, char address[ADDRE
 		return refuse(reply, no);
 	if (!utf8 && has_8bit(address))
 		return refuse(reply, needs_utf8);
-	if (s->transaction->targets >= s->server->settings.recipients_max ||
-	    s->transaction->envelope.n_recipients >= s->server->settings.recipients_max)
+	if (s->transaction->targets >= s->server->settings.policy.recipients_max ||
+	    s->transaction->envelope.n_recipients >= s->server->settings.policy.recipients_max)
 		return refuse(reply, "452 4.5.3 Too many recipients");
 	return 0;
 }

@@ -140,7 +140,6 @@ start(void)
 	smtpd.base = event_base_new();
 	smtpd.settings = (struct smtpd_settings){.server = "mx.test",
 	    .message_max = 20000,
-	    .recipients_max = 10,
 	    .hops_max = 3,
 	    .errors_max = 1000,
 	    .commands_max = 1000,

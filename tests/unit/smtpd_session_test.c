@@ -928,7 +928,7 @@ many_recipients(void **state)
 	size_t n = 0, accepted = 0;
 
 	(void)state;
-	smtpd.settings.recipients_max = 100;
+	smtpd.settings.policy.recipients_max = 100;
 	n += sprintf(text + n, START "MAIL FROM:<>\r\n");
 	for (int i = 0; i < 1000; i++)
 		n += sprintf(text + n, "RCPT TO:<u+%d@mx.test>\r\n", i);
@@ -949,7 +949,7 @@ many_recipients(void **state)
 	assert_non_null(strstr(out, TOO_MANY "421 4.5.3 Too many recipients\r\n"));
 	free(out);
 	free(text);
-	smtpd.settings.recipients_max = 5;
+	smtpd.settings.policy.recipients_max = 5;
 }
 
 static void
@@ -1205,7 +1205,6 @@ set_up(void **state)
 	smtpd.on_empty = on_empty;
 	smtpd.settings = (struct smtpd_settings){.server = "mx.test",
 	    .message_max = 2000,
-	    .recipients_max = 5,
 	    .hops_max = 3,
 	    .errors_max = 10,
 	    .commands_max = 50,
