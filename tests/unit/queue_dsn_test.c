@@ -33,36 +33,59 @@ static struct recipient bob = {.address = SPAN("bob@example.net"),
     .notify = NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY,
     .parent = -1};
 
+/* What is told about a message of ann's to bob, and the notification that tells it. */
+struct fixture {
+	struct recipient r;
+	struct envelope e;
+	unsigned char event;
+	struct dsn d;
+	struct notice n;
+	struct notice_parts p; /* of the notice */
+};
+
+/* Without a notice yet. It points into itself. */
 static void
-about_bob(struct dsn *d, struct envelope *e, struct recipient *r, unsigned char *event,
-    enum dsn_action action)
+about_bob(struct fixture *f, enum dsn_action action)
 {
-	*r = bob;
-	*event = action;
-	*e = (struct envelope){.id = 1800000000000000,
+	f->r = bob;
+	f->event = action;
+	f->e = (struct envelope){.id = 1800000000000000,
 	    .arrival_us = 1800000000000000,
 	    .reverse_path = span_of("ann@example.org"),
 	    .envid = span_of("QQ+2B1"),
-	    .recipients = r,
+	    .recipients = &f->r,
 	    .n_recipients = 1};
-	*d = (struct dsn){.id = 1800000600000000,
+	f->d = (struct dsn){.id = 1800000600000000,
 	    .nonce = 0x123456789abcdef,
 	    .now_s = 1800000600,
 	    .retry_until_s = 1800172800,
 	    .whole_max_bytes = 100000,
 	    .server = "mail.example.org",
-	    .envelope = e,
-	    .events = event};
+	    .envelope = &f->e,
+	    .events = &f->event};
+	f->n = (struct notice){0};
 }
 
+/* In bob's place. */
 static void
-assert_sound(const struct notice *n, struct notice_parts *p)
+set_recipients(struct fixture *f, struct recipient *r, unsigned char *events, size_t n)
+{
+	f->e.recipients = r;
+	f->e.n_recipients = n;
+	f->d.events = events;
+}
+
+/* Makes the notice, in place of an earlier one, and it is sound. notice_free() it. */
+static void
+tell(struct fixture *f, struct span message)
 {
 	const char *flaw;
 
-	assert_int_equal(n->error, 0);
-	if ((flaw = notice_flaw(n, p)) != NULL)
-		print_message("%s", n->at);
+	notice_free(&f->n);
+	notice_make(&f->n, &f->d, message);
+	assert_int_equal(f->n.error, 0);
+	if ((flaw = notice_flaw(&f->n, &f->p)) != NULL)
+		print_message("%s", f->n.at);
 	assert_null(flaw);
 }
 
@@ -145,20 +168,14 @@ static const char failure[] =
 static void
 test_failure(void **state)
 {
-	struct notice_parts p;
-	struct recipient r;
-	struct envelope e;
-	unsigned char event;
-	struct notice n;
-	struct dsn d;
+	struct fixture f;
 
 	(void)state;
-	about_bob(&d, &e, &r, &event, DSN_FAILED);
-	notice_make(&n, &d, span_of(small));
-	assert_sound(&n, &p);
-	assert_string_equal(n.at, failure);
-	assert_int_equal(n.written.flags, 0);
-	notice_free(&n);
+	about_bob(&f, DSN_FAILED);
+	tell(&f, span_of(small));
+	assert_string_equal(f.n.at, failure);
+	assert_int_equal(f.n.written.flags, 0);
+	notice_free(&f.n);
 }
 
 static const struct {
@@ -190,25 +207,19 @@ test_kinds(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < nitems(kinds); i++) {
-		struct notice_parts p;
-		struct recipient r;
-		struct envelope e;
-		unsigned char event;
-		struct notice n;
-		struct dsn d;
+		struct fixture f;
 
 		print_message("row %zu\n", i);
-		about_bob(&d, &e, &r, &event, kinds[i].action);
-		r.reply = span_of(kinds[i].reply);
-		notice_make(&n, &d, span_of(small));
-		assert_sound(&n, &p);
-		assert_true(part_has(p.header, kinds[i].subject));
-		assert_true(part_has(p.part[0], kinds[i].text));
-		assert_true(part_has(p.part[1], kinds[i].report));
-		assert_false(part_has(p.part[1], kinds[i].not_in_report));
+		about_bob(&f, kinds[i].action);
+		f.r.reply = span_of(kinds[i].reply);
+		tell(&f, span_of(small));
+		assert_true(part_has(f.p.header, kinds[i].subject));
+		assert_true(part_has(f.p.part[0], kinds[i].text));
+		assert_true(part_has(f.p.part[1], kinds[i].report));
+		assert_false(part_has(f.p.part[1], kinds[i].not_in_report));
 		/* RFC 3461 4.3: without a failure only the header is returned. */
-		assert_int_equal(part_has(p.part[2], "Text."), kinds[i].action == DSN_FAILED);
-		notice_free(&n);
+		assert_int_equal(part_has(f.p.part[2], "Text."), kinds[i].action == DSN_FAILED);
+		notice_free(&f.n);
 	}
 }
 
@@ -264,100 +275,80 @@ test_returns(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < nitems(returns); i++) {
-		struct notice_parts p;
-		struct recipient r;
-		struct envelope e;
-		unsigned char event;
 		char type[200];
-		struct notice n;
-		struct dsn d;
+		struct fixture f;
 
 		print_message("%s\n", returns[i].what);
-		about_bob(&d, &e, &r, &event, DSN_FAILED);
-		e.ret = returns[i].ret;
-		e.flags = returns[i].flags;
-		d.whole_max_bytes = returns[i].whole_max;
-		notice_make(&n, &d, returns[i].message);
-		assert_sound(&n, &p);
+		about_bob(&f, DSN_FAILED);
+		f.e.ret = returns[i].ret;
+		f.e.flags = returns[i].flags;
+		f.d.whole_max_bytes = returns[i].whole_max;
+		tell(&f, returns[i].message);
 		snprintf(type, sizeof type, "Content-Type: %s\r\nContent-Transfer-Encoding: %s\r\n",
 		    returns[i].type, returns[i].encoding);
-		assert_true(part_has(p.part[2], type));
-		assert_true(part_has(p.part[2], returns[i].has));
-		p.part[2].at += strlen(type);
-		p.part[2].len -= strlen(type);
+		assert_true(part_has(f.p.part[2], type));
+		assert_true(part_has(f.p.part[2], returns[i].has));
+		f.p.part[2].at += strlen(type);
+		f.p.part[2].len -= strlen(type);
 		assert_true(
-		    returns[i].has_not[0] == '-' || !part_has(p.part[2], returns[i].has_not));
-		assert_true(part_has(p.part[0], returns[i].text));
-		assert_int_equal(n.written.flags, returns[i].written_flags);
-		notice_free(&n);
+		    returns[i].has_not[0] == '-' || !part_has(f.p.part[2], returns[i].has_not));
+		assert_true(part_has(f.p.part[0], returns[i].text));
+		assert_int_equal(f.n.written.flags, returns[i].written_flags);
+		notice_free(&f.n);
 	}
 }
 
 static void
 test_utf8_addresses(void **state)
 {
-	struct notice_parts p;
-	struct recipient r;
-	struct envelope e;
-	unsigned char event;
-	struct notice n;
-	struct dsn d;
+	struct fixture f;
 
 	(void)state;
-	about_bob(&d, &e, &r, &event, DSN_FAILED);
-	r.address = span_of("j\xc3\xbcrgen@example.org");
-	r.original = span_of("utf-8;j\xc3\xbcrgen@example.org");
-	r.reply = span_of("550 5.1.1 kein \xc3\x9c");
-	e.flags = ENVELOPE_SMTPUTF8;
-	notice_make(&n, &d, span_of(small));
-	assert_sound(&n, &p);
-	assert_true(part_has(p.header, "report-type=global-delivery-status;"));
-	assert_true(part_has(p.header, "Content-Transfer-Encoding: 8bit\r\n"));
-	assert_true(part_has(p.part[0], "<j=C3=BCrgen@example.org>"));
-	assert_true(part_has(p.part[1], "Content-Type: message/global-delivery-status\r\n"));
+	about_bob(&f, DSN_FAILED);
+	f.r.address = span_of("j\xc3\xbcrgen@example.org");
+	f.r.original = span_of("utf-8;j\xc3\xbcrgen@example.org");
+	f.r.reply = span_of("550 5.1.1 kein \xc3\x9c");
+	f.e.flags = ENVELOPE_SMTPUTF8;
+	tell(&f, span_of(small));
+	assert_true(part_has(f.p.header, "report-type=global-delivery-status;"));
+	assert_true(part_has(f.p.header, "Content-Transfer-Encoding: 8bit\r\n"));
+	assert_true(part_has(f.p.part[0], "<j=C3=BCrgen@example.org>"));
+	assert_true(part_has(f.p.part[1], "Content-Type: message/global-delivery-status\r\n"));
 	assert_true(
-	    part_has(p.part[1], "Original-Recipient: utf-8; j\xc3\xbcrgen@example.org\r\n"));
-	assert_true(part_has(p.part[1], "Final-Recipient: utf-8; j\xc3\xbcrgen@example.org\r\n"));
-	assert_true(part_has(p.part[1], "smtp; 550 5.1.1 kein \xc3\x9c\r\n"));
-	assert_int_equal(n.written.flags, ENVELOPE_8BITMIME);
-	notice_free(&n);
+	    part_has(f.p.part[1], "Original-Recipient: utf-8; j\xc3\xbcrgen@example.org\r\n"));
+	assert_true(part_has(f.p.part[1], "Final-Recipient: utf-8; j\xc3\xbcrgen@example.org\r\n"));
+	assert_true(part_has(f.p.part[1], "smtp; 550 5.1.1 kein \xc3\x9c\r\n"));
+	assert_int_equal(f.n.written.flags, ENVELOPE_8BITMIME);
 
 	/* The address is ASCII: so is the report. */
-	r.address = span_of("bob@example.net");
-	r.original = span_of("");
-	e.reverse_path = span_of("\xc3\xa4nn@example.org");
-	notice_make(&n, &d, span_of(small));
-	assert_sound(&n, &p);
-	assert_true(part_has(p.header, "To: <\xc3\xa4nn@example.org>\r\n"));
-	assert_true(part_has(p.part[1], "Content-Type: message/delivery-status\r\n"));
-	assert_true(part_has(p.part[1], "smtp; 550 5.1.1 kein ?\r\n"));
-	assert_true(part_has(p.part[0], "kein =C3=9C"));
-	assert_int_equal(n.written.flags, ENVELOPE_8BITMIME | ENVELOPE_SMTPUTF8);
-	notice_free(&n);
+	f.r.address = span_of("bob@example.net");
+	f.r.original = span_of("");
+	f.e.reverse_path = span_of("\xc3\xa4nn@example.org");
+	tell(&f, span_of(small));
+	assert_true(part_has(f.p.header, "To: <\xc3\xa4nn@example.org>\r\n"));
+	assert_true(part_has(f.p.part[1], "Content-Type: message/delivery-status\r\n"));
+	assert_true(part_has(f.p.part[1], "smtp; 550 5.1.1 kein ?\r\n"));
+	assert_true(part_has(f.p.part[0], "kein =C3=9C"));
+	assert_int_equal(f.n.written.flags, ENVELOPE_8BITMIME | ENVELOPE_SMTPUTF8);
+	notice_free(&f.n);
 }
 
 static void
 test_forwards(void **state)
 {
-	struct recipient r[2];
-	struct notice_parts p;
-	struct envelope e;
+	struct recipient r[2] = {bob, {.address = span_of("robert@example.com"), .parent = 0}};
 	unsigned char events[2] = {DSN_NONE, DSN_FAILED};
-	struct notice n;
-	struct dsn d;
+	struct fixture f;
 
 	(void)state;
-	about_bob(&d, &e, r, events, DSN_NONE);
-	r[1] = (struct recipient){.address = span_of("robert@example.com"), .parent = 0};
-	events[1] = DSN_FAILED;
-	e.n_recipients = 2;
-	notice_make(&n, &d, span_of(small));
-	assert_sound(&n, &p);
-	assert_true(part_has(
-	    p.part[0], "  <robert@example.com>\r\n    where mail for <bob@example.net> goes\r\n"));
-	assert_true(part_has(p.part[1], "Original-Recipient: rfc822; Bob@example.net\r\n"
-					"Final-Recipient: rfc822; robert@example.com\r\n"));
-	notice_free(&n);
+	about_bob(&f, DSN_NONE);
+	set_recipients(&f, r, events, nitems(r));
+	tell(&f, span_of(small));
+	assert_true(part_has(f.p.part[0],
+	    "  <robert@example.com>\r\n    where mail for <bob@example.net> goes\r\n"));
+	assert_true(part_has(f.p.part[1], "Original-Recipient: rfc822; Bob@example.net\r\n"
+					  "Final-Recipient: rfc822; robert@example.com\r\n"));
+	notice_free(&f.n);
 }
 
 static void
@@ -365,24 +356,20 @@ test_many_recipients(void **state)
 {
 	struct recipient *r = xcalloc(MANY, sizeof *r);
 	unsigned char *events = xcalloc(MANY, 1);
-	struct notice_parts p;
-	struct envelope e;
-	struct notice n;
-	struct dsn d;
+	struct fixture f;
 
 	(void)state;
-	about_bob(&d, &e, r, events, DSN_FAILED);
+	about_bob(&f, DSN_FAILED);
 	for (size_t i = 0; i < MANY; i++) {
 		r[i] = bob;
 		events[i] = DSN_FAILED;
 	}
-	e.n_recipients = MANY;
-	notice_make(&n, &d, span_of(small));
-	assert_sound(&n, &p);
-	assert_int_equal(n.decision.n_tell, MANY);
-	assert_true(part_has(p.part[0], "  and 2950 more, which the attached report names\r\n"));
-	assert_true(p.part[0].len < 20000);
-	notice_free(&n);
+	set_recipients(&f, r, events, MANY);
+	tell(&f, span_of(small));
+	assert_int_equal(f.n.decision.n_tell, MANY);
+	assert_true(part_has(f.p.part[0], "  and 2950 more, which the attached report names\r\n"));
+	assert_true(f.p.part[0].len < 20000);
+	notice_free(&f.n);
 	free(events);
 	free(r);
 }
@@ -417,24 +404,18 @@ static void
 check_hostile(struct span text)
 {
 	char message[9000];
-	struct notice_parts p;
-	struct recipient r;
-	struct envelope e;
-	unsigned char event;
-	struct notice n;
-	struct dsn d;
+	struct fixture f;
 	int len;
 
 	for (enum dsn_action a = DSN_FAILED; a < DSN_ACTIONS; a++) {
-		about_bob(&d, &e, &r, &event, a);
-		r.address = r.original = r.reply = r.route = text;
-		e.reverse_path = e.envid = text;
+		about_bob(&f, a);
+		f.r.address = f.r.original = f.r.reply = f.r.route = text;
+		f.e.reverse_path = f.e.envid = text;
 		len = snprintf(message, sizeof message, "Subject: %.*s\r\nMessage-ID: <%.*s@x>\r\n",
 		    (int)text.len, text.at, (int)text.len, text.at);
-		notice_make(&n, &d, (struct span){message, len});
-		assert_sound(&n, &p);
-		assert_int_equal(n.decision.n_tell, 1);
-		notice_free(&n);
+		tell(&f, (struct span){message, len});
+		assert_int_equal(f.n.decision.n_tell, 1);
+		notice_free(&f.n);
 	}
 }
 
@@ -466,31 +447,21 @@ test_boundary_in_the_original(void **state)
 {
 	static const char text[] = "X: y\r\n\r\n--=_8F81ElaRU_0123456789abcdef--\r\n"
 				   "and =_8F81ElaRU_0123456789abcdf0 too\r\n";
-	struct notice_parts p;
-	struct recipient r;
-	struct envelope e;
-	unsigned char event;
-	struct notice n;
-	struct dsn d;
+	struct fixture f;
 
 	(void)state;
-	about_bob(&d, &e, &r, &event, DSN_FAILED);
-	notice_make(&n, &d, span_of(text));
-	assert_sound(&n, &p);
-	assert_true(part_has(p.header, "boundary=\"=_8F81ElaRU_0123456789abcdf1\""));
-	assert_true(part_has(p.part[2], text));
-	notice_free(&n);
+	about_bob(&f, DSN_FAILED);
+	tell(&f, span_of(text));
+	assert_true(part_has(f.p.header, "boundary=\"=_8F81ElaRU_0123456789abcdf1\""));
+	assert_true(part_has(f.p.part[2], text));
+	notice_free(&f.n);
 }
 
 static void
 test_no_boundary_left(void **state)
 {
 	char text[2000] = "";
-	struct recipient r;
-	struct envelope e;
-	unsigned char event;
-	struct notice n;
-	struct dsn d;
+	struct fixture f;
 
 	(void)state;
 	for (unsigned i = 0; i < 20; i++)
@@ -499,47 +470,37 @@ test_no_boundary_left(void **state)
 	for (unsigned i = 0x11; i < 0x20; i++)
 		snprintf(text + strlen(text), sizeof text - strlen(text),
 		    "=_8F81ElaRU_0123456789abcd%02x\r\n", i);
-	about_bob(&d, &e, &r, &event, DSN_FAILED);
-	notice_make(&n, &d, span_of(text));
-	assert_int_equal(n.error, EPROTO);
+	about_bob(&f, DSN_FAILED);
+	notice_make(&f.n, &f.d, span_of(text));
+	assert_int_equal(f.n.error, EPROTO);
 }
 
 static void
 test_big_original(void **state)
 {
 	char *text = xmalloc(BIG_BYTES);
-	struct notice_parts p;
-	struct recipient r;
-	struct envelope e;
-	unsigned char event;
-	struct notice n;
-	struct dsn d;
+	struct fixture f;
 
 	(void)state;
 	memcpy(text, "X: y\r\n\r\n", 8);
 	for (size_t i = 8; i < BIG_BYTES; i++)
 		text[i] = i % 64 == 62 ? '\r' : i % 64 == 63 ? '\n' : 'a' + i / 64 % 26;
-	about_bob(&d, &e, &r, &event, DSN_FAILED);
-	d.whole_max_bytes = BIG_BYTES;
-	notice_make(&n, &d, (struct span){text, BIG_BYTES});
-	assert_sound(&n, &p);
-	assert_non_null(memmem(p.part[2].at, p.part[2].len, text, BIG_BYTES));
-	notice_free(&n);
+	about_bob(&f, DSN_FAILED);
+	f.d.whole_max_bytes = BIG_BYTES;
+	tell(&f, (struct span){text, BIG_BYTES});
+	assert_non_null(memmem(f.p.part[2].at, f.p.part[2].len, text, BIG_BYTES));
 
-	d.whole_max_bytes = BIG_BYTES - 1;
-	notice_make(&n, &d, (struct span){text, BIG_BYTES});
-	assert_sound(&n, &p);
-	assert_true(n.len < 4000);
-	notice_free(&n);
+	f.d.whole_max_bytes = BIG_BYTES - 1;
+	tell(&f, (struct span){text, BIG_BYTES});
+	assert_true(f.n.len < 4000);
 
 	/* A header of 5 MB of one line after another. */
 	for (size_t i = 0; i < BIG_BYTES; i++)
 		text[i] = i % 64 == 62 ? '\r' : i % 64 == 63 ? '\n' : i % 64 == 1 ? ':' : 'a';
-	notice_make(&n, &d, (struct span){text, BIG_BYTES});
-	assert_sound(&n, &p);
-	assert_true(part_has(p.part[2], "Front of the header"));
-	assert_true(n.len < ORIGINAL_HEADER_MAX_BYTES + 4000);
-	notice_free(&n);
+	tell(&f, (struct span){text, BIG_BYTES});
+	assert_true(part_has(f.p.part[2], "Front of the header"));
+	assert_true(f.n.len < ORIGINAL_HEADER_MAX_BYTES + 4000);
+	notice_free(&f.n);
 	free(text);
 }
 
@@ -547,36 +508,27 @@ static void
 test_long_lines(void **state)
 {
 	char *text = xmalloc(4000);
-	struct notice_parts p;
-	struct recipient r;
-	struct envelope e;
-	unsigned char event;
-	struct notice n;
-	struct dsn d;
+	struct fixture f;
 
 	(void)state;
 	memset(text, 'a', 4000);
 	memcpy(text, "X: y\r\n\r\n", 8);
 	memcpy(text + 8 + 998, "\r\n", 2);
-	about_bob(&d, &e, &r, &event, DSN_FAILED);
-	notice_make(&n, &d, (struct span){text, 8 + 1000});
-	assert_sound(&n, &p);
-	assert_true(part_has(p.part[2], "message/rfc822"));
-	notice_free(&n);
+	about_bob(&f, DSN_FAILED);
+	tell(&f, (struct span){text, 8 + 1000});
+	assert_true(part_has(f.p.part[2], "message/rfc822"));
 
 	memcpy(text + 8 + 998, "a\r\n", 3);
-	notice_make(&n, &d, (struct span){text, 8 + 1001});
-	assert_sound(&n, &p);
-	assert_true(part_has(p.part[2], "text/rfc822-headers\r\nContent-Transfer-Encoding: 7bit"));
-	notice_free(&n);
+	tell(&f, (struct span){text, 8 + 1001});
+	assert_true(
+	    part_has(f.p.part[2], "text/rfc822-headers\r\nContent-Transfer-Encoding: 7bit"));
 
 	memcpy(text + 3, "bbbbb", 5); /* now it is the header */
-	notice_make(&n, &d, (struct span){text, 8 + 1001});
-	assert_sound(&n, &p);
+	tell(&f, (struct span){text, 8 + 1001});
 	assert_true(part_has(
-	    p.part[2], "text/rfc822-headers\r\nContent-Transfer-Encoding: quoted-printable"));
-	assert_true(part_has(p.part[2], "a=\r\na"));
-	notice_free(&n);
+	    f.p.part[2], "text/rfc822-headers\r\nContent-Transfer-Encoding: quoted-printable"));
+	assert_true(part_has(f.p.part[2], "a=\r\na"));
+	notice_free(&f.n);
 	free(text);
 }
 
@@ -584,25 +536,23 @@ static void
 test_errors(void **state)
 {
 	int from = memfd_create("original", MFD_CLOEXEC), full = open("/dev/full", O_WRONLY);
-	unsigned char event, fate = DSN_TELL;
+	unsigned char fate = DSN_TELL;
 	struct dsn_written written;
 	struct original o;
-	struct recipient r;
-	struct envelope e;
-	struct dsn d;
+	struct fixture f;
 
 	(void)state;
-	about_bob(&d, &e, &r, &event, DSN_FAILED);
+	about_bob(&f, DSN_FAILED);
 	assert_int_equal(write(from, small, sizeof small), sizeof small);
 	assert_int_equal(original_open(&o, from, 0, sizeof small - 1), 0);
-	d.original = &o;
-	d.fates = &fate;
-	assert_int_equal(dsn_write(&d, full, 0, &written), -1);
+	f.d.original = &o;
+	f.d.fates = &fate;
+	assert_int_equal(dsn_write(&f.d, full, 0, &written), -1);
 	assert_int_equal(errno, ENOSPC);
-	assert_int_equal(dsn_write(&d, -1, 0, &written), -1);
+	assert_int_equal(dsn_write(&f.d, -1, 0, &written), -1);
 	assert_int_equal(errno, EBADF);
 	assert_int_equal(ftruncate(from, sizeof small - 4), 0); /* a file that lost its end */
-	assert_int_equal(dsn_write(&d, full, 0, &written), -1);
+	assert_int_equal(dsn_write(&f.d, full, 0, &written), -1);
 	assert_int_equal(errno, EIO);
 	original_close(&o);
 	close(from);
