@@ -6,6 +6,7 @@
 
 #include "router/resolve.h"
 #include "router/sender.h"
+#include "tests/unit/router_tables_support.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,32 +17,29 @@ look(void *arg, struct span name)
 	return name.len % 4;
 }
 
+static const struct setting_line ours[] = {
+    {"smtpd", "Local Domains", "*.inside.example"},
+    {"smtpd", "Relay Domains", "peer.example"},
+    {"smtpd", "Unknown Mailbox", "catchall"},
+    {"limits", "Maximum Alias Depth", "5"},
+};
+
 static struct tables *
 make_tables(struct span *rest)
 {
 	struct settings *s = settings_new();
 	struct span line, name;
 	char key[256], value[1024];
-	struct tables *t;
 
-	settings_add(s, "mail", "Mail Server", "our.example");
-	settings_add(s, "mail", "Trace Router", "false");
-	settings_add(s, "smtpd", "Local Domains", "*.inside.example");
-	settings_add(s, "smtpd", "Relay Domains", "peer.example");
-	settings_add(s, "smtpd", "Unknown Mailbox", "catchall");
-	settings_add(s, "common", "SMTP Server", "");
-	settings_add(s, "smtpd", "Use MTA", "true");
-	settings_add(s, "smtpd", "Relay Delivery", "ondemand");
-	settings_add(s, "limits", "Maximum Alias Depth", "5");
+	settings_add_lines(s, ours, nitems(ours));
+	settings_add_missing(s, tables_usual, nitems(tables_usual));
 	while (memchr(rest->at, '\n', rest->len) != NULL && s->n < 200) {
 		span_take(rest, '\n', &line);
 		span_take(&line, '=', &name);
 		if (span_copy(name, key, sizeof key) && span_copy(line, value, sizeof value))
 			settings_add(s, s->n % 2 ? "aliases" : "forward", key, value);
 	}
-	t = tables_new(s);
-	settings_free(&s);
-	return t;
+	return tables_of(s);
 }
 
 int

@@ -1,41 +1,14 @@
 /*
  * Where recipients go: one table of addresses and their targets, by one configuration.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/unit/router_resolve_support.h"
 
-#include <cmocka.h>
+static const char *const names[] = {
+    "tod", "stacia", "ann", "bob", "carl", "self", "x", "fulldup", "catchall", NULL};
 
-#include "common/memory.h"
-#include "router/resolve.h"
-
-static struct tables *tables;
-static struct resolution result;
-
-static const char *const mailboxes[] = {
-    "tod", "stacia", "ann", "bob", "carl", "self", "x", "fulldup", "catchall"};
-static bool know_nothing, unclear_ann;
-
-static enum mailbox_state
-look(void *arg, struct span name)
-{
-	(void)arg;
-	if (know_nothing)
-		return MAILBOX_NOT_YET;
-	if (unclear_ann && span_is(name, "ann"))
-		return MAILBOX_UNCLEAR;
-	for (size_t i = 0; i < nitems(mailboxes); i++)
-		if (span_is(name, mailboxes[i]))
-			return MAILBOX_IS;
-	return MAILBOX_NONE;
-}
-
-static const char *const aliases[][3] = {
+static const struct setting_line lines[] = {
+    {"smtpd", "Local Domains", "local.example *.inside.example"},
+    {"smtpd", "Relay Domains", "peer.example *.peers.example"},
     {"aliases", "tod.sambar", "tod"},
     {"aliases", "all", "tod stacia"},
     {"aliases", "webmaster", "stacia"},
@@ -77,38 +50,17 @@ load(const char *unknown)
 {
 	struct settings *s = settings_new();
 
-	settings_add(s, "mail", "Mail Server", "our.example");
-	settings_add(s, "mail", "Trace Router", "false");
-	settings_add(s, "smtpd", "Local Domains", "local.example *.inside.example");
-	settings_add(s, "smtpd", "Relay Domains", "peer.example *.peers.example");
 	settings_add(s, "smtpd", "Unknown Mailbox", unknown);
-	settings_add(s, "common", "SMTP Server", "");
-	settings_add(s, "smtpd", "Use MTA", "true");
-	settings_add(s, "smtpd", "Relay Delivery", "ondemand");
-	settings_add(s, "limits", "Maximum Alias Depth", "3");
-	for (size_t i = 0; i < nitems(aliases); i++)
-		settings_add(s, aliases[i][0], aliases[i][1], aliases[i][2]);
-	tables_free(&tables);
-	tables = tables_new(s);
-	settings_free(&s);
+	settings_add_lines(s, lines, nitems(lines));
+	load_settings(s);
 }
 
 static int
 setup(void **state)
 {
 	(void)state;
-	resolution_init(&result);
+	begin(names);
 	load("");
-	know_nothing = unclear_ann = false;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	resolution_clear(&result);
-	tables_free(&tables);
 	return 0;
 }
 
@@ -293,7 +245,7 @@ static void
 asks_for_what_is_not_known(void **state)
 {
 	(void)state;
-	know_nothing = true;
+	mailboxes.know_nothing = true;
 	resolve(&result, tables, span_of("twice@our.example"), look, NULL);
 	assert_int_equal(result.missing.n, 3);
 	assert_int_equal(result.mailboxes.n, 0);
@@ -302,8 +254,8 @@ asks_for_what_is_not_known(void **state)
 	assert_true(result.unknown);
 	resolve(&result, tables, span_of("a.b+c@our.example"), look, NULL);
 	assert_int_equal(result.missing.n, 0);
-	know_nothing = false;
-	unclear_ann = true;
+	mailboxes.know_nothing = false;
+	mailboxes.unclear = "ann";
 	resolve(&result, tables, span_of("half@our.example"), look, NULL);
 	assert_true(result.unclear);
 	assert_int_equal(result.mailboxes.n, 0);

@@ -1,35 +1,16 @@
 /*
  * Whose a reverse-path is: one table of addresses and users, by one configuration.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
+#include "tests/unit/router_resolve_support.h"
 
-#include <cmocka.h>
-
-#include "common/memory.h"
 #include "router/sender.h"
 
-static struct tables *tables;
-static struct resolution work;
-static bool know_nothing, unclear;
+static const char *const names[] = {"ann", "bob", "carl", NULL};
 
-static enum mailbox_state
-look(void *arg, struct span name)
-{
-	(void)arg;
-	if (know_nothing)
-		return MAILBOX_NOT_YET;
-	if (unclear)
-		return MAILBOX_UNCLEAR;
-	return span_is(name, "ann") || span_is(name, "bob") || span_is(name, "carl") ? MAILBOX_IS
-										     : MAILBOX_NONE;
-}
-
-static const char *const entries[][3] = {
+static const struct setting_line lines[] = {
+    {"smtpd", "Local Domains", "shop.example two.example"},
+    {"smtpd", "Relay Domains", "peer.example"},
+    {"smtpd", "Unknown Mailbox", "ann"},
     {"aliases", "tod.sambar", "ann"},
     {"aliases", "all", "ann bob"},
     {"aliases", "everyone", "all carl"},
@@ -53,43 +34,15 @@ static const char *const entries[][3] = {
     {"forward", "ann@two.example", "x@far.example"},
 };
 
-static void
-load(void)
-{
-	struct settings *s = settings_new();
-
-	settings_add(s, "mail", "Mail Server", "our.example");
-	settings_add(s, "mail", "Trace Router", "false");
-	settings_add(s, "common", "SMTP Server", "");
-	settings_add(s, "smtpd", "Use MTA", "true");
-	settings_add(s, "smtpd", "Relay Delivery", "ondemand");
-	settings_add(s, "smtpd", "Local Domains", "shop.example two.example");
-	settings_add(s, "smtpd", "Relay Domains", "peer.example");
-	settings_add(s, "smtpd", "Unknown Mailbox", "ann");
-	settings_add(s, "limits", "Maximum Alias Depth", "3");
-	for (size_t i = 0; i < nitems(entries); i++)
-		settings_add(s, entries[i][0], entries[i][1], entries[i][2]);
-	tables_free(&tables);
-	tables = tables_new(s);
-	settings_free(&s);
-}
-
 static int
 setup(void **state)
 {
-	(void)state;
-	resolution_init(&work);
-	load();
-	know_nothing = unclear = false;
-	return 0;
-}
+	struct settings *s = settings_new();
 
-static int
-teardown(void **state)
-{
 	(void)state;
-	resolution_clear(&work);
-	tables_free(&tables);
+	begin(names);
+	settings_add_lines(s, lines, nitems(lines));
+	load_settings(s);
 	return 0;
 }
 
@@ -156,7 +109,7 @@ of_a_user(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < nitems(rows); i++)
-		if (sender_is_users(&work, tables, span_of(rows[i].address),
+		if (sender_is_users(&result, tables, span_of(rows[i].address),
 			span_of(rows[i].user)) != rows[i].own)
 			fail_msg("%s of %s", rows[i].address, rows[i].user);
 }
@@ -185,18 +138,19 @@ of_any_account(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < nitems(rows); i++)
-		if (sender_is_account(&work, tables, span_of(rows[i].address), look, NULL) !=
+		if (sender_is_account(&result, tables, span_of(rows[i].address), look, NULL) !=
 		    rows[i].state)
 			fail_msg("%s", rows[i].address);
-	know_nothing = true;
-	assert_int_equal(sender_is_account(&work, tables, span_of("ann+x@our.example"), look, NULL),
+	mailboxes.know_nothing = true;
+	assert_int_equal(
+	    sender_is_account(&result, tables, span_of("ann+x@our.example"), look, NULL),
 	    MAILBOX_NOT_YET);
-	assert_int_equal(work.missing.n, 1);
+	assert_int_equal(result.missing.n, 1);
 	assert_true(
-	    span_is(work.missing.names[0], "ann+x") || span_is(work.missing.names[0], "ann"));
-	know_nothing = false;
-	unclear = true;
-	assert_int_equal(sender_is_account(&work, tables, span_of("x@our.example"), look, NULL),
+	    span_is(result.missing.names[0], "ann+x") || span_is(result.missing.names[0], "ann"));
+	mailboxes.know_nothing = false;
+	mailboxes.unclear = "x";
+	assert_int_equal(sender_is_account(&result, tables, span_of("x@our.example"), look, NULL),
 	    MAILBOX_UNCLEAR);
 }
 
@@ -209,9 +163,9 @@ long_addresses(void **state)
 	memset(text, 'a', sizeof text);
 	for (size_t len = ADDRESS_TEXT_SIZE - 1; len <= ADDRESS_TEXT_SIZE; len++) {
 		assert_false(
-		    sender_is_users(&work, tables, (struct span){text, len}, span_of("ann")));
+		    sender_is_users(&result, tables, (struct span){text, len}, span_of("ann")));
 		assert_int_equal(
-		    sender_is_account(&work, tables, (struct span){text, len}, look, NULL),
+		    sender_is_account(&result, tables, (struct span){text, len}, look, NULL),
 		    MAILBOX_NONE);
 	}
 }
