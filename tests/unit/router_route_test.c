@@ -15,6 +15,7 @@
 #include "common/memory.h"
 #include "router/route.h"
 #include "router/smtp_tls.h"
+#include "tests/unit/router_tables_support.h"
 
 /* ---- a configuration: "nomta never server=H user=U tls=T !verify clear from=A" ---- */
 
@@ -22,13 +23,10 @@ static bool
 has(const char *keys, const char *word)
 {
 	struct span rest = span_of(keys), one;
-	bool more;
 
-	do {
-		more = span_take(&rest, ' ', &one);
+	while ((one = span_take_word(&rest)).len > 0)
 		if (span_is(one, word))
 			return true;
-	} while (more);
 	return false;
 }
 
@@ -36,30 +34,31 @@ static const char *
 value_of(const char *keys, const char *name, const char *preset, char out[300])
 {
 	struct span rest = span_of(keys), one, key;
-	bool more;
 
 	strlcpy(out, preset, 300);
-	do {
-		more = span_take(&rest, ' ', &one);
+	while ((one = span_take_word(&rest)).len > 0)
 		if (span_take(&one, '=', &key) && span_is(key, name))
 			assert_true(span_copy(one, out, 300));
-	} while (more);
 	return out;
 }
 
 static void
-add_smart_host(struct settings *s, const char *keys)
+add_keys(struct settings *s, const char *keys)
 {
-	char text[300];
+	char server[300], user[300], tls[300], from[300];
+	const struct setting_line lines[] = {
+	    {"smtpd", "Use MTA", has(keys, "nomta") ? "false" : "true"},
+	    {"smtpd", "Relay Delivery", has(keys, "never") ? "never" : "hourly"},
+	    {"common", "SMTP Server", value_of(keys, "server", "", server)},
+	    {"common", "SMTP Server User", value_of(keys, "user", "", user)},
+	    {"common", "SMTP Server Password", "secret"},
+	    {"common", "SMTP Server TLS", value_of(keys, "tls", "opportunistic", tls)},
+	    {"common", "SMTP Server Verify", has(keys, "!verify") ? "false" : "true"},
+	    {"common", "SMTP Server AUTH Without TLS", has(keys, "clear") ? "true" : "false"},
+	    {"smtpd", "Relay FROM User", value_of(keys, "from", "", from)},
+	};
 
-	settings_add(s, "common", "SMTP Server", value_of(keys, "server", "", text));
-	settings_add(s, "common", "SMTP Server User", value_of(keys, "user", "", text));
-	settings_add(s, "common", "SMTP Server Password", "secret");
-	settings_add(s, "common", "SMTP Server TLS", value_of(keys, "tls", "opportunistic", text));
-	settings_add(s, "common", "SMTP Server Verify", has(keys, "!verify") ? "false" : "true");
-	settings_add(
-	    s, "common", "SMTP Server AUTH Without TLS", has(keys, "clear") ? "true" : "false");
-	settings_add(s, "smtpd", "Relay FROM User", value_of(keys, "from", "", text));
+	settings_add_lines(s, lines, nitems(lines));
 }
 
 /* "domain = value; domain = value", normalized. */
@@ -84,22 +83,12 @@ static struct tables *
 load(const char *keys, const char *routes, const char *policy)
 {
 	struct settings *s = settings_new();
-	struct tables *t;
 
-	settings_add(s, "mail", "Mail Server", "our.example");
-	settings_add(s, "mail", "Trace Router", "false");
-	settings_add(s, "smtpd", "Local Domains", "");
 	settings_add(s, "smtpd", "Relay Domains", "peer.example *.peers.example");
-	settings_add(s, "smtpd", "Unknown Mailbox", "");
-	settings_add(s, "smtpd", "Use MTA", has(keys, "nomta") ? "false" : "true");
-	settings_add(s, "smtpd", "Relay Delivery", has(keys, "never") ? "never" : "hourly");
-	settings_add(s, "limits", "Maximum Alias Depth", "3");
-	add_smart_host(s, keys);
+	add_keys(s, keys);
 	add_lines(s, "routes", routes);
 	add_lines(s, "tls policy", policy);
-	t = tables_new(s);
-	settings_free(&s);
-	return t;
+	return tables_of(s);
 }
 
 static struct route
@@ -117,26 +106,28 @@ find(const struct tables *t, const char *address)
 
 /* ---- the table ---- */
 
-#define NO_SERVER "nowhere: Use MTA is false and there is no SMTP Server"
-#define SMART	  "server=smtp.isp.example:587"
-#define ISP	  "smart:smtp.isp.example:587"
+#define NO_SERVER   "nowhere: Use MTA is false and there is no SMTP Server"
+#define SMART	    "server=smtp.isp.example:587"
+#define ISP	    "smart:smtp.isp.example:587"
+#define VIA_ISP	    "via smart host smtp.isp.example, port 587, "
+#define TO_FAR	    "relay to MX of far.example, port 25, "
+#define DANE_OR_MAY "TLS dane, else may"
+#define NESTED	    "* = h1; *.example = h2; *.far.example = h3; a.far.example = h4"
 
 static const struct {
 	const char *keys, *routes, *policy, *address;
 	const char *destination, *text;
 } rows[] = {
     /* Use MTA */
-    {"", "", "", "x@Far.Example", "mx:far.example",
-	"relay to MX of far.example, port 25, TLS dane, else may"},
-    {SMART, "", "", "x@far.example", "mx:far.example",
-	"relay to MX of far.example, port 25, TLS dane, else may"},
+    {"", "", "", "x@Far.Example", "mx:far.example", TO_FAR DANE_OR_MAY},
+    {SMART, "", "", "x@far.example", "mx:far.example", TO_FAR DANE_OR_MAY},
     {"", "", "", "x@peer.example", "mx:peer.example",
-	"relay to MX of peer.example, port 25, TLS dane, else may"},
+	"relay to MX of peer.example, port 25, " DANE_OR_MAY},
     {"", "", "", "x@[192.0.2.1]", "mx:[192.0.2.1]", "relay to [192.0.2.1], port 25, TLS may"},
     {"", "", "", "x@[IPv6:2001:DB8::1]", "mx:[ipv6:2001:db8::1]",
 	"relay to [ipv6:2001:db8::1], port 25, TLS may"},
     {"", "", "", "x@m\xc3\xbcnchen.example", "mx:xn--mnchen-3ya.example",
-	"relay to MX of xn--mnchen-3ya.example, port 25, TLS dane, else may"},
+	"relay to MX of xn--mnchen-3ya.example, port 25, " DANE_OR_MAY},
     {"never", "", "", "x@far.example", "", "nowhere: Relay Delivery is never"},
     {"never " SMART, "* = h.example", "", "x@far.example", "", "nowhere: Relay Delivery is never"},
     {"never", "", "", "x@peer.example", "", "nowhere: Relay Delivery is never"},
@@ -144,27 +135,23 @@ static const struct {
     {"nomta", "", "", "x@far.example", "", NO_SERVER},
     {"nomta", "", "", "x@peer.example", "", NO_SERVER},
     {"nomta", "", "", "x@[192.0.2.1]", "", NO_SERVER},
-    {"nomta " SMART, "", "", "x@far.example", ISP,
-	"via smart host smtp.isp.example, port 587, TLS dane, else may"},
-    {"nomta " SMART, "", "", "x@a.peers.example", ISP,
-	"via smart host smtp.isp.example, port 587, TLS dane, else may"},
-    {"nomta " SMART, "", "", "x@[192.0.2.1]", ISP,
-	"via smart host smtp.isp.example, port 587, TLS dane, else may"},
+    {"nomta " SMART, "", "", "x@far.example", ISP, VIA_ISP DANE_OR_MAY},
+    {"nomta " SMART, "", "", "x@a.peers.example", ISP, VIA_ISP DANE_OR_MAY},
+    {"nomta " SMART, "", "", "x@[192.0.2.1]", ISP, VIA_ISP DANE_OR_MAY},
     {"nomta server=SMTP.isp.example", "", "", "x@far.example", "smart:smtp.isp.example:25",
-	"via smart host smtp.isp.example, port 25, TLS dane, else may"},
+	"via smart host smtp.isp.example, port 25, " DANE_OR_MAY},
     {"nomta server=smtp.isp.example tls=implicit", "", "", "x@far.example",
 	"smart:smtp.isp.example:465,implicit,tls=verify",
 	"via smart host smtp.isp.example, port 465, implicit TLS verify smtp.isp.example"},
     {"nomta tls=implicit !verify " SMART, "", "", "x@far.example", ISP ",implicit,tls=encrypt,dane",
-	"via smart host smtp.isp.example, port 587, implicit TLS dane, else encrypt"},
+	VIA_ISP "implicit TLS dane, else encrypt"},
     {"nomta tls=required user=tod " SMART, "", "", "x@far.example", ISP ",tls=verify,user=tod",
-	"via smart host smtp.isp.example, port 587, TLS verify smtp.isp.example, with a login"},
+	VIA_ISP "TLS verify smtp.isp.example, with a login"},
     {"nomta tls=required !verify user=tod@isp.example " SMART, "", "", "x@far.example",
 	ISP ",tls=encrypt,dane,user=tod@isp.example",
-	"via smart host smtp.isp.example, port 587, TLS dane, else encrypt, with a login"},
+	VIA_ISP "TLS dane, else encrypt, with a login"},
     {"nomta tls=none user=a,b+c%\xc3\xa9 " SMART, "", "", "x@far.example",
-	ISP ",tls=none,user=a%2Cb%2Bc%25%C3%A9",
-	"via smart host smtp.isp.example, port 587, TLS none, with a login"},
+	ISP ",tls=none,user=a%2Cb%2Bc%25%C3%A9", VIA_ISP "TLS none, with a login"},
     {"nomta server=[2001:DB8::1]:2525", "", "", "x@far.example", "smart:[2001:db8::1]:2525",
 	"via smart host 2001:db8::1, port 2525, TLS may"},
     {"nomta server=2001:db8::1 tls=required", "", "", "x@far.example",
@@ -174,26 +161,23 @@ static const struct {
 	"smart:192.0.2.1:25,tls=encrypt", "via smart host 192.0.2.1, port 25, TLS encrypt"},
     /* its TLS is its own */
     {"nomta " SMART, "", "* = verify; far.example = none", "x@far.example", ISP,
-	"via smart host smtp.isp.example, port 587, TLS dane, else may"},
+	VIA_ISP DANE_OR_MAY},
     /* [routes] wins over both */
-    {"nomta", "far.example = mx", "", "x@far.example", "mx:far.example",
-	"relay to MX of far.example, port 25, TLS dane, else may"},
+    {"nomta", "far.example = mx", "", "x@far.example", "mx:far.example", TO_FAR DANE_OR_MAY},
     {"nomta", "far.example = mx", "", "x@other.example", "", NO_SERVER},
     {"nomta", "far.example = mx", "", "x@a.far.example", "", NO_SERVER},
     {"nomta " SMART, "peer.example = relay.example", "", "x@peer.example", "host:relay.example:25",
-	"relay to host relay.example, port 25, TLS dane, else may"},
+	"relay to host relay.example, port 25, " DANE_OR_MAY},
     {"", "peer.example = 192.0.2.1:2525", "", "x@PEER.example", "host:192.0.2.1:2525",
 	"relay to host 192.0.2.1, port 2525, TLS may"},
     {"", "far.example = [2001:db8::25]:2525", "", "x@far.example", "host:[2001:db8::25]:2525",
 	"relay to host 2001:db8::25, port 2525, TLS may"},
     {"", "far.example = smart host", "", "x@far.example", "",
 	"nowhere: [routes] says smart host and there is no SMTP Server"},
-    {SMART, "far.example = smart host", "", "x@far.example", ISP,
-	"via smart host smtp.isp.example, port 587, TLS dane, else may"},
+    {SMART, "far.example = smart host", "", "x@far.example", ISP, VIA_ISP DANE_OR_MAY},
     /* the same host, without what belongs to the SMTP Server */
     {"user=tod " SMART, "far.example = smtp.isp.example:587", "", "x@far.example",
-	"host:smtp.isp.example:587",
-	"relay to host smtp.isp.example, port 587, TLS dane, else may"},
+	"host:smtp.isp.example:587", "relay to host smtp.isp.example, port 587, " DANE_OR_MAY},
     {"", "far.example = h.example implicit tls", "", "x@far.example",
 	"host:h.example:465,implicit,tls=encrypt,dane",
 	"relay to host h.example, port 465, implicit TLS dane, else encrypt"},
@@ -201,14 +185,11 @@ static const struct {
 	"host:h.example:25,implicit,tls=encrypt",
 	"relay to host h.example, port 25, implicit TLS encrypt"},
     {"", "xn--mnchen-3ya.example = h.example", "", "x@m\xc3\xbcnchen.example", "host:h.example:25",
-	"relay to host h.example, port 25, TLS dane, else may"},
+	"relay to host h.example, port 25, " DANE_OR_MAY},
     /* the most exact line */
-    {"", "* = h1; *.example = h2; *.far.example = h3; a.far.example = h4", "", "x@a.far.example",
-	"host:h4:25", NULL},
-    {"", "* = h1; *.example = h2; *.far.example = h3; a.far.example = h4", "", "x@b.far.example",
-	"host:h3:25", NULL},
-    {"", "* = h1; *.example = h2; *.far.example = h3; a.far.example = h4", "", "x@far.example",
-	"host:h2:25", NULL},
+    {"", NESTED, "", "x@a.far.example", "host:h4:25", NULL},
+    {"", NESTED, "", "x@b.far.example", "host:h3:25", NULL},
+    {"", NESTED, "", "x@far.example", "host:h2:25", NULL},
     {"", "a.far.example = h4; *.far.example = h3; *.example = h2; * = h1", "", "x@x.test",
 	"host:h1:25", NULL},
     {"", "a*.example = h1; *b.example = h2", "", "x@a-b.example", "host:h1:25", NULL},
@@ -219,21 +200,18 @@ static const struct {
     {"nomta", "* = mx", "", "x@[192.0.2.1]", "mx:[192.0.2.1]", NULL},
     {"", "*192.0.2.1 = h1; *.1* = h2", "", "x@[192.0.2.9]", "mx:[192.0.2.9]", NULL},
     /* [tls policy] */
-    {"", "", "far.example = none", "x@far.example", "mx:far.example,tls=none",
-	"relay to MX of far.example, port 25, TLS none"},
-    {"", "", "* = may", "x@far.example", "mx:far.example,tls=may",
-	"relay to MX of far.example, port 25, TLS may"},
-    {"", "", "* = may; far.example = dane", "x@far.example", "mx:far.example",
-	"relay to MX of far.example, port 25, TLS dane, else may"},
+    {"", "", "far.example = none", "x@far.example", "mx:far.example,tls=none", TO_FAR "TLS none"},
+    {"", "", "* = may", "x@far.example", "mx:far.example,tls=may", TO_FAR "TLS may"},
+    {"", "", "* = may; far.example = dane", "x@far.example", "mx:far.example", TO_FAR DANE_OR_MAY},
     {"", "", "* = encrypt", "x@far.example", "mx:far.example,tls=encrypt,dane",
-	"relay to MX of far.example, port 25, TLS dane, else encrypt"},
+	TO_FAR "TLS dane, else encrypt"},
     {"", "", "* = verify", "x@far.example", "mx:far.example,tls=verify",
-	"relay to MX of far.example, port 25, TLS verify far.example .far.example"},
+	TO_FAR "TLS verify far.example .far.example"},
     {"", "", "* = verify far.example .far.example", "x@far.example", "mx:far.example,tls=verify",
-	"relay to MX of far.example, port 25, TLS verify far.example .far.example"},
+	TO_FAR "TLS verify far.example .far.example"},
     {"", "", "* = verify .hoster.example 192.0.2.1", "x@far.example",
 	"mx:far.example,tls=verify,names=.hoster.example+192.0.2.1",
-	"relay to MX of far.example, port 25, TLS verify .hoster.example 192.0.2.1"},
+	TO_FAR "TLS verify .hoster.example 192.0.2.1"},
     {"", "* = h.example", "far.example = verify", "x@far.example", "host:h.example:25,tls=verify",
 	"relay to host h.example, port 25, TLS verify h.example"},
     {"", "* = h.example", "h.example = none; far.example = encrypt", "x@far.example",
