@@ -118,7 +118,7 @@ check:
 # See tests/bench/README.md; PEERS=1 PEER_SCRIPTS=DIR compares with other servers.
 bench:
 	@tests/packages.sh build bench
-	@$(REMAKE) all $(B)/bench/popload $(B)/bench/smtplat
+	@$(REMAKE) all $(addprefix $(B)/bench/,popload smtplat smtpsink)
 	@B=$(B) $(PYTHON) tests/bench/bench.py
 
 $(B)/bench/%: tests/bench/%.c

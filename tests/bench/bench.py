@@ -48,11 +48,11 @@ def smtp_source():
     return path, dict(os.environ, LD_LIBRARY_PATH=os.path.join(root, "usr", "lib", "postfix"))
 
 
-def send(port, processes, sessions, messages, size, recipients, keep):
+def send(port, processes, sessions, messages, size, recipients, keep, domain="example.test"):
     path, environment = smtp_source()
     children = []
     for i in range(processes):
-        to = f"u{i}@example.test" if recipients == 1 else "u@example.test"
+        to = f"u{i}@{domain}" if recipients == 1 else f"u@{domain}"
         children.append(subprocess.Popen(
             [path, "-4", *(["-d"] if keep else []), "-s", str(sessions), "-m", str(messages // processes), "-l", str(size),
              "-r", str(recipients), "-f", "s@client.test", "-t", to, f"127.0.0.1:{port}"], env=environment))
@@ -88,11 +88,12 @@ class Measured(sambar.Instance):
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def pss_kb(self):
-        total = 0
-        for pid in [self.master_pid, *self.children()]:
-            with open(f"/proc/{pid}/smaps_rollup") as f:
-                total += next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
-        return total
+        return sum(pss_kb(pid) for pid in [self.master_pid, *self.children()])
+
+
+def pss_kb(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
 
 
 def table(title, head, rows):
@@ -210,20 +211,119 @@ def pop3():
     one.end()
 
 
+# ---- mail for other hosts ----
+
+class Sink:
+    """Takes mail at a port, answering each command late; wait() returns when it has all messages."""
+
+    def __init__(self, port, delay_ms, messages):
+        self.process = subprocess.Popen([os.path.join(BENCH, "smtpsink"), str(port), str(delay_ms), str(messages)],
+                                        stdout=subprocess.PIPE, text=True)
+
+    def wait(self):
+        """The most connections it had at one time."""
+        return int(self.process.communicate()[0])
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def relay_run(port, sink, messages):
+    """(messages a second, connections to the sink)"""
+    start = time.monotonic()
+    send(port, 10, 5, messages, 4096, 1, False, "remote.test")
+    connections = sink.wait()
+    return messages / (time.monotonic() - start), connections
+
+
+def relay_ours(routers, delay_ms, messages):
+    port = free_port()
+    one = Measured(config={"Relay Domains": "remote.test", "Use MTA": "false", "SMTP Server": f"127.0.0.1:{port}",
+                           "Maximum MTA Routers": str(routers)})
+    result = relay_run(one.port("SMTP"), Sink(port, delay_ms, messages), messages)
+    one.wait_spool_empty()
+    one.end()
+    return result
+
+
+def relay_peer(name, delay_ms, messages):
+    script = os.path.join(peer_scripts(), f"{name}.sh")
+    sink = Sink(10525, delay_ms, messages)      # where the scripts send remote.test
+    subprocess.run([script, "start"], check=True)
+    port = int(subprocess.run([script, "port"], stdout=subprocess.PIPE, text=True, check=True).stdout)
+    result = relay_run(port, sink, messages)
+    subprocess.run([script, "stop"], check=True)
+    return result
+
+
+def relay():
+    """Through a smart host that answers at once, and through one that is far away."""
+    peers = [(name, 0) for name in peer_names() if name != "sink"] if os.environ.get("PEERS") else []
+    rows = []
+    for delay_ms, messages in ((0, 5000), (50, 2000)):
+        messages = messages * SCALE // 100
+        for name, routers in [*peers, ("sambar", 1), ("sambar", 20)]:
+            runs = [relay_peer(name, delay_ms, messages) if routers == 0 else relay_ours(routers, delay_ms, messages)
+                    for _ in range(RUNS)]
+            rows.append((delay_ms, name, routers or "", messages, f"{median(runs, 0):.0f}", f"{median(runs, 1):.0f}"))
+    table(f"Relay to a smart host, medians of {RUNS}", ("delay ms", "server", "routers", "messages", "relayed/s", "connections"), rows)
+
+
+def accept_rate(one):
+    n, start = 20000 * SCALE // 100, time.monotonic()
+    send(one.port("SMTP"), 10, 5, n, 4096, 1, True)
+    rate = n / (time.monotonic() - start)
+    one.wait_settled()
+    return rate
+
+
+def deferred():
+    """200,000 messages that wait for a host that is down, and what they cost all else."""
+    n = 200000 * SCALE // 100
+    one = Measured(config={"Relay Domains": "remote.test", "Use MTA": "false", "SMTP Server": f"127.0.0.1:{free_port()}"})
+    before = statistics.median(accept_rate(one) for _ in range(RUNS))
+    send(one.port("SMTP"), 10, 5, n, 1024, 1, True, "remote.test")
+    one.wait_settled()
+    memory = pss_kb(one.pids("queue")[0]) / 1024
+    after = statistics.median(accept_rate(one) for _ in range(RUNS))
+    one.stop()
+    start = time.monotonic()
+    one.start()
+    one.json("queue", "list")
+    started = time.monotonic() - start
+    start = time.monotonic()
+    one.ctl("queue", "list")
+    listed = time.monotonic() - start
+    table("Messages that wait", ("messages", "queue MB", "start s", "first page s", "accepted/s", "without them", "ratio"),
+          [(n, f"{memory:.1f}", f"{started:.2f}", f"{listed:.3f}", f"{after:.0f}", f"{before:.0f}", f"{after / before:.2f}")])
+    one.end()
+
+
 # ---- peers ----
 
-def peers():
-    """Runs the peer scripts' own loads with our adapter among them, and prints what we are to each."""
+def peer_names():
+    return os.environ.get("PEER_NAMES", "sink postfix opensmtpd exim").split()
+
+
+def peer_scripts():
     scripts = os.environ.get("PEER_SCRIPTS")
     if not scripts:
         sys.exit("PEERS=1 needs PEER_SCRIPTS=DIR, the folder of the peer scripts")
+    return scripts
+
+
+def peers():
+    """Runs the peer scripts' own loads with our adapter among them, and prints what we are to each."""
+    scripts = peer_scripts()
     out = os.path.join(BENCH, "peers.tsv")
     if os.path.exists(out):
         os.unlink(out)
     environment = dict(os.environ, OUT=out, RUNS=str(RUNS), SCALE=str(SCALE), SAMBAR_BUILD=BUILD,
-                       SCENARIOS=os.environ.get("SCENARIOS", "a b c d e"))
-    names = os.environ.get("PEER_NAMES", "sink postfix opensmtpd exim").split()
-    subprocess.run([os.path.join(scripts, "bench-smtp.sh"), *names, "sambar"], env=environment, check=True)
+                       SCENARIOS=os.environ.get("SCENARIOS", "a b c d e relay"))
+    subprocess.run([os.path.join(scripts, "bench-smtp.sh"), *peer_names(), "sambar"], env=environment, check=True)
     runs = {}
     with open(out) as f:
         for line in f:
@@ -240,14 +340,15 @@ def peers():
     table(f"Beside other servers, medians of {RUNS}", ("load", "server", "accepted/s", "delivered/s", "ours/its acc.", "ours/its dlv."), rows)
 
 
-PARTS = {"throughput": throughput, "latency": latency, "steady": steady, "idle": idle, "pop3": pop3, "peers": peers}
+PARTS = {"throughput": throughput, "latency": latency, "steady": steady, "idle": idle, "pop3": pop3, "relay": relay,
+         "deferred": deferred, "peers": peers}
 
 
 def main(words):
     unknown = [word for word in words if word not in PARTS]
     if unknown:
         sys.exit(f"no measurement {unknown[0]}: {' '.join(PARTS)}")
-    words = words or ["throughput", "latency", "idle", "pop3"] + (["steady"] if os.environ.get("STEADY") else []) \
+    words = words or ["throughput", "latency", "idle", "pop3", "relay"] + (["steady", "deferred"] if os.environ.get("STEADY") else []) \
         + (["peers"] if os.environ.get("PEERS") else [])
     if shutil.disk_usage(BUILD).free < 5 << 30:
         print("warning: less than 5 GB are free", file=sys.stderr)

@@ -18,6 +18,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("SAMBAR_BUILD") or os.path.join(TOP, "build")
 SANITIZED = bool(os.environ.get("SAMBAR_SANITIZED"))
 OFFSETS = {"SMTP": 25, "POP3": 110, "SMTPS": 465, "Submission": 587, "POP3S": 995}
+PORTS = os.path.join(tempfile.gettempdir(), f"sambar-ports-{os.geteuid()}")
 # What no log may hold, whatever a test does.
 ALARMS = re.compile(r"AddressSanitizer|runtime error:|FORBIDDEN SYSTEM CALL|KEEPS DYING"
                     r"|killed by signal (?!9 )|ended with status (?!0)|fatal:|: assertion")
@@ -31,10 +32,9 @@ class PortBase:
     """
 
     def __init__(self):
-        folder = os.path.join(tempfile.gettempdir(), f"sambar-ports-{os.geteuid()}")
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(PORTS, exist_ok=True)
         for base in (11000 + group * 1100 + step * 10 for group in range(17) for step in range(8)):
-            self.file = open(os.path.join(folder, str(base)), "w")
+            self.file = open(os.path.join(PORTS, str(base)), "w")
             if self._lock() and all(self._is_free(base + offset) for offset in OFFSETS.values()):
                 self.base = base
                 return
