@@ -219,8 +219,14 @@ static int
 nameserver(struct job *j, struct span word)
 {
 	struct sockaddr_storage address;
+	const char *scope = memchr(word.at, '%', word.len);
+	size_t len = scope != NULL ? scope - word.at : word.len;
 
-	return nameserver_parse(word, &address) ? put_lower(j, word) : -1;
+	if (!nameserver_parse(word, &address))
+		return -1;
+	put_lower(j, (struct span){word.at, len});
+	/* names of interfaces differ by case */
+	return put_span(j, (struct span){word.at + len, word.len - len});
 }
 
 /* "none" is no item of such a list, so it matches nothing. */
