@@ -1,22 +1,20 @@
 /*
  * The listeners of all keys together: no two may ask for the same port of the same address. Pure.
  */
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/config_private.h"
+#include "common/host_port.h"
 #include "common/memory.h"
 
-enum { LISTENERS_MAX = 1024, HOST_SIZE = 64 };
+enum { LISTENERS_MAX = 1024 };
 
 /* One address:port of one key. */
 struct wish {
 	size_t key; /* position in config_keys */
 	struct span text;
-	uint64_t port;
-	int family;
-	unsigned char address[sizeof(struct in6_addr)];
+	struct host_port at;
 };
 
 struct wishes {
@@ -25,40 +23,24 @@ struct wishes {
 	size_t n;
 };
 
-/* text is normalized: its last colon stands before the port. */
 static bool
-read_wish(struct wish *w, size_t key, struct span text)
+is_ipv6(const struct wish *w)
 {
-	const char *colon = memrchr(text.at, ':', text.len);
-	struct span host, port;
-	char copy[HOST_SIZE];
-
-	*w = (struct wish){.key = key, .text = text};
-	if (colon == NULL)
-		return false;
-	host = (struct span){text.at, colon - text.at};
-	port = (struct span){colon + 1, text.len - host.len - 1};
-	w->family = host.len > 0 && host.at[0] == '[' ? AF_INET6 : AF_INET;
-	if (w->family == AF_INET6)
-		host = (struct span){host.at + 1, host.len - 2};
-	return span_u64(port, 65535, &w->port) && span_copy(host, copy, sizeof copy) &&
-	       inet_pton(w->family, copy, w->address) == 1;
+	return strchr(w->at.host, ':') != NULL;
 }
 
 static bool
 is_any(const struct wish *w)
 {
-	static const unsigned char zeros[sizeof w->address];
-
-	return memcmp(w->address, zeros, sizeof zeros) == 0;
+	return strcmp(w->at.host, is_ipv6(w) ? "::" : "0.0.0.0") == 0;
 }
 
 /* An IPv6 socket takes no IPv4 connections: the families do not meet. */
 static bool
 meet(const struct wish *a, const struct wish *b)
 {
-	return a->port == b->port && a->family == b->family &&
-	       (is_any(a) || is_any(b) || memcmp(a->address, b->address, sizeof a->address) == 0);
+	return a->at.port == b->at.port && is_ipv6(a) == is_ipv6(b) &&
+	       (is_any(a) || is_any(b) || strcmp(a->at.host, b->at.host) == 0);
 }
 
 static unsigned
@@ -94,7 +76,8 @@ add(struct wishes *all, size_t key, struct span text)
 {
 	struct wish *w = &all->items[all->n];
 
-	if (!read_wish(w, key, text))
+	*w = (struct wish){.key = key, .text = text};
+	if (!host_port_parse(text, &w->at))
 		return;
 	for (size_t i = 0; i < all->n; i++)
 		if (meet(&all->items[i], w)) {

@@ -3,7 +3,6 @@
  */
 #include "common/config_values.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,15 +205,6 @@ mail_address(struct job *j, struct span word)
 
 /* ---- IP addresses, hosts and ports ---- */
 
-static bool
-is_ip(int family, struct span word)
-{
-	char text[HOST_SIZE];
-
-	return host_port_is_address(word, text) &&
-	       (strchr(text, ':') != NULL) == (family == AF_INET6);
-}
-
 static int
 nameserver(struct job *j, struct span word)
 {
@@ -236,24 +226,16 @@ ip_pattern(struct job *j, struct span word)
 	return span_is_nocase(word, "none") || ip_list_is_item(word) ? put_lower(j, word) : -1;
 }
 
-static bool
-is_bracketed_ip(struct span text)
-{
-	return text.len > 2 && text.at[0] == '[' && text.at[text.len - 1] == ']' &&
-	       is_ip(AF_INET6, (struct span){text.at + 1, text.len - 2});
-}
-
 static int
 listen_on(struct job *j, struct span word)
 {
-	struct span host = word;
-	unsigned port;
+	char text[HOST_PORT_SIZE];
+	struct host_port at;
 
-	if (!host_port_cut(&host, &port) || !(is_ip(AF_INET, host) || is_bracketed_ip(host)))
+	if (!host_port_parse(word, &at) || !at.is_address || at.port == 0)
 		return -1;
-	put_lower(j, host);
-	fprintf(j->out, ":%u", port);
-	return 0;
+	host_port_print(at.host, at.port, text);
+	return put_span(j, span_of(text));
 }
 
 static int

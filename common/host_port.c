@@ -25,8 +25,10 @@ host_port_is_address(struct span text, char out[HOST_SIZE])
 	return false;
 }
 
-bool
-host_port_cut(struct span *text, unsigned *port)
+/* Cuts :port, 1 to 65535, from the end of *text. False without a colon (*text stays then), and for
+ * any other port. */
+static bool
+cut_port(struct span *text, unsigned *port)
 {
 	const char *colon = memrchr(text->at, ':', text->len);
 	struct span digits;
@@ -87,7 +89,7 @@ host_port_parse(struct span text, struct host_port *out)
 	if (host_port_is_address(text, out->host))
 		return true;
 	if (text.len > 0 && !is_bracketed(text) && memchr(text.at, ':', text.len) != NULL &&
-	    !host_port_cut(&text, &out->port))
+	    !cut_port(&text, &out->port))
 		return false;
 	if (is_bracketed(text))
 		return read_bracketed(text, out->host);

@@ -29,10 +29,6 @@ void host_port_print(const char *host, unsigned port, char out[HOST_PORT_SIZE]);
 /* An address of this machine's loopback interface. */
 bool host_port_is_loopback(const struct host_port *at);
 
-/* Cuts :port, 1 to 65535, from the end of *text. False without a colon (*text stays then), and for
- * any other port. */
-bool host_port_cut(struct span *text, unsigned *port);
-
 /* An IPv4 or IPv6 address, in its usual form and without brackets. */
 bool host_port_is_address(struct span text, char out[HOST_SIZE]);
 

@@ -158,7 +158,7 @@ static const struct row listeners[] = {
 	"SMTP: 127.0.0.1:110 meets 0.0.0.0:110 of the default of POP3"},
     {"[listen]\nPOP3 = [::1]:25\n", 2, "POP3: [::1]:25 meets [::]:25 of the default of SMTP"},
     {"[listen]\nSMTP = [2001:DB8::1]:25\nPOP3 = [2001:db8:0:0::1]:25\n", 3,
-	"POP3: [2001:db8:0:0::1]:25 meets [2001:db8::1]:25 of SMTP in line 2"},
+	"POP3: [2001:db8::1]:25 meets [2001:db8::1]:25 of SMTP in line 2"},
     {"[listen]\nSMTP = 127.0.0.1:25 127.0.0.1:25\n", 2,
 	"SMTP: 127.0.0.1:25 meets 127.0.0.1:25 of the same key"},
     {"[listen]\nSMTP = 0.0.0.0:25 [::]:25\n", 0, NULL},
