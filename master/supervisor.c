@@ -530,6 +530,8 @@ open_directory(struct supervisor *s, size_t which, char **why)
 	}
 	closefd(&s->directories[which]);
 	s->directories[which] = fd;
+	free(s->directory_paths[which]);
+	s->directory_paths[which] = xstrdup(path);
 	if (program_directories[which].owner == ROLE_STORE)
 		instance_adopt_mailboxes(s->instance, fd, NULL);
 	return 0;
@@ -686,10 +688,19 @@ supervisor_free(struct supervisor *s)
 	close_unix_sockets(s);
 	for (size_t i = 0; i < nitems(s->directories); i++) {
 		closefd(&s->directories[i]);
+		free(s->directory_paths[i]);
+		s->directory_paths[i] = NULL;
 		forget_left(s, i);
 	}
 	for (size_t i = 0; i < nitems(s->connections); i++)
 		closefd(&s->connections[i]);
+}
+
+static void
+tell_notice(json_t *notices, const char *sentence)
+{
+	log_warn("%s", sentence);
+	json_array_append_new(notices, json_string(sentence));
 }
 
 void
@@ -702,10 +713,8 @@ supervisor_tell_left(struct supervisor *s, json_t *notices)
 		if (s->left[i].dir == -1 || key == NULL)
 			continue;
 		sentence = contents_left_behind(key, s->left[i].dir, s->left[i].path);
-		if (sentence != NULL) {
-			log_warn("%s", sentence);
-			json_array_append_new(notices, json_string(sentence));
-		}
+		if (sentence != NULL)
+			tell_notice(notices, sentence);
 		free(sentence);
 		forget_left(s, i);
 	}
@@ -713,15 +722,18 @@ supervisor_tell_left(struct supervisor *s, json_t *notices)
 
 /* A guardian keeps its directory: another path takes another process. */
 static void
-move_directory(struct supervisor *s, size_t which, const char *before)
+move_directory(struct supervisor *s, size_t which, json_t *notices)
 {
-	char *why = NULL;
+	char *why = NULL, *sentence;
 
 	forget_left(s, which);
 	s->left[which].dir = fcntl(s->directories[which], F_DUPFD_CLOEXEC, 3);
-	s->left[which].path = xstrdup(before);
+	s->left[which].path = xstrdup(s->directory_paths[which]);
 	if (open_directory(s, which, &why) == -1) {
-		log_warn("%s; the old directory stays in use", why);
+		sentence = xasprintf("%s: %s; %s stays in use", program_directories[which].key, why,
+		    s->directory_paths[which]);
+		tell_notice(notices, sentence);
+		free(sentence);
 		free(why);
 		forget_left(s, which);
 		return;
@@ -730,6 +742,22 @@ move_directory(struct supervisor *s, size_t which, const char *before)
 		if ((s->slots[i].state == SLOT_RUNNING || s->slots[i].state == SLOT_STARTING) &&
 		    uses_directory(s->slots[i].program, program_directories[which].name))
 			end_slot(&s->slots[i]);
+}
+
+/* One that could not be moved by the last reload is tried, and told of, again. */
+static void
+renew_directories(struct supervisor *s, json_t *notices)
+{
+	for (size_t i = 0; i < n_program_directories; i++) {
+		const char *path = directory_path(s->instance, s->instance->config, i);
+
+		if (s->directories[i] == -1)
+			continue;
+		if (strcmp(s->directory_paths[i], path) != 0)
+			move_directory(s, i, notices);
+		else if (program_directories[i].owner == ROLE_STORE)
+			instance_adopt_mailboxes(s->instance, s->directories[i], NULL);
+	}
 }
 
 static void
@@ -748,7 +776,6 @@ send_slices(struct supervisor *s)
 int
 supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, char **why)
 {
-	char *before[DIRECTORIES];
 	struct sockets tcp;
 
 	if (!config_bool(config, "common", "Act As Mail Server")) {
@@ -758,8 +785,6 @@ supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, 
 	if (sockets_bind(&tcp, &s->tcp, config, why) == -1)
 		return -1;
 	s->tcp = tcp;
-	for (size_t i = 0; i < n_program_directories; i++)
-		before[i] = xstrdup(directory_path(s->instance, s->instance->config, i));
 	if (instance_waits_for_accounts(s->instance, config))
 		json_array_append_new(notices,
 		    json_string("Uid Base takes effect at the next stop and start: until then the "
@@ -769,13 +794,7 @@ supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, 
 	set_wanted(s);
 	send_slices(s);
 	start_and_end_slots(s);
-	for (size_t i = 0; i < n_program_directories; i++) {
-		if (strcmp(before[i], directory_path(s->instance, config, i)) != 0)
-			move_directory(s, i, before[i]);
-		else if (program_directories[i].owner == ROLE_STORE)
-			instance_adopt_mailboxes(s->instance, s->directories[i], NULL);
-		free(before[i]);
-	}
+	renew_directories(s, notices);
 	return 0;
 }
 

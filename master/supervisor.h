@@ -57,6 +57,8 @@ struct supervisor {
 	struct instance *instance;
 	struct sockets tcp;
 	int unix_sockets[PROGRAMS], directories[DIRECTORIES];
+	char *
+	    directory_paths[DIRECTORIES]; /* what is used, which a reload may have failed to move */
 	struct {
 		int dir;		  /* -1: none */
 		char *path;		  /* what it was called */

@@ -281,6 +281,27 @@ def test_what_stays_behind_in_another_directory(make_instance, running):
         assert len(one.json("queue", "list")["messages"]) == 1
 
 
+def test_a_directory_that_cannot_be_had(make_instance):
+    """Every reload says that the old one stays in use, until the new one can be had."""
+    one = make_instance()
+    with open(one.path("file"), "wb"):
+        pass
+    pids = one.pids("queue")
+    for key, new, old in (("Spool Directory", one.path("file", "s"), one.path("spool")), ("Mail Directory", one.path("file", "m"), one.path("mail", "mbox"))):
+        says = f"sambarctl: {key}: {new}: Not a directory; {old} stays in use\n"
+        for words in (("config", "set", key, new), ("reload",), ("config", "set", "Maximum Users", "200")):
+            done = one.ctl(*words)
+            assert says in done.stderr, (words, done.stderr)
+    assert one.pids("queue") == pids
+    one.send(text_message("still", 900), "ann@example.test")
+    assert len(one.wait_mailbox("ann", 1)) == 1 and not os.listdir(one.path("mail", "mbox", "bob", "new"))
+    os.unlink(one.path("file"))
+    done = one.ctl("reload")
+    assert "stays in use" not in done.stderr and "mailbox(es) stay behind" in done.stderr, done.stderr
+    assert one.pids("queue") != pids and os.path.isdir(one.path("file", "s", "cur"))
+    assert "stays in use" not in one.ctl("reload").stderr
+
+
 def test_signs_on_a_terminal(instance):
     """What comes from the supervisor reads as what sambarctl itself says; control bytes are shown as numbers."""
     with open(instance.path("config", "mail.ini"), encoding="utf-8") as f:
