@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sysexits.h>
 
 #include "common/config.h"
@@ -117,35 +116,20 @@ set(struct ctl *ctl, char **args, size_t n)
 	return code;
 }
 
-struct search {
-	const char *name;
-	bool found;
-};
-
-static void
-look(void *arg, const char *name, const char *targets)
-{
-	struct search *s = arg;
-
-	(void)targets;
-	if (strcasecmp(name, s->name) == 0)
-		s->found = true;
-}
-
 static int
 del(struct ctl *ctl, char **args, size_t n)
 {
-	struct search search = {.name = args[0]};
 	struct config_problems problems = {0};
 	struct config *c = config_load(ctl->root, &problems);
+	const char *written, *normalized;
+	/* A file that cannot be read may hold it: the change says why it is not made. */
+	bool there = config_entry_value(c, section_of(ctl), args[0], &written, &normalized) ||
+		     problems.n_errors > 0;
 
 	(void)n;
-	config_entries(c, section_of(ctl), look, &search);
-	/* A file that cannot be read may hold it: the change says why it is not made. */
-	search.found |= problems.n_errors > 0;
 	config_problems_free(&problems);
 	config_free(&c);
-	if (!search.found)
+	if (!there)
 		return ctl_fail(EX_DATAERR, "there is no %s \"%s\"", ctl->command->name,
 		    log_printable(span_of(args[0])));
 	return change(ctl, args[0], NULL, "removed");

@@ -437,6 +437,10 @@ def test_aliases_and_forwards(make_instance):
     assert "all" in listed and "x@remote.test" in listed
     one.ctl("alias", "del", "all")
     assert "x@remote.test" not in read(one.path("config", "mail.ini")).decode()
+    one.ctl("alias", "set", "Shop@Example.ORG", "ann")
+    one.ctl("alias", "del", "shop@EXAMPLE.org.")
+    assert "Shop@" not in read(one.path("config", "mail.ini")).decode()
+    assert one.ctl("alias", "del", "chuck", check=False).returncode == EX_DATAERR     # of the other section
     for words in (["alias", "set", "bad", "a b@"], ["alias", "set", "a=b", "ann"], ["alias", "set", "x\ny", "ann"], ["alias", "set", "x"],
                   ["alias", "set", "[x]", "ann"], ["forward", "set", "", "ann"]):
         assert one.ctl(*words, check=False).returncode != 0, words
