@@ -2,7 +2,6 @@
  * sambarctl config: one key of config.ini or mail.ini, or one line of the sections of mail.ini
  * whose lines have names of their own ([aliases], [forward], [routes], [tls policy]).
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,7 @@
 #include "common/span.h"
 #include "master/contents.h"
 #include "master/ctl.h"
-#include "master/ctl_warnings.h"
+#include "master/ctl_change.h"
 
 /* What an administrator calls a key: "Use MTA", "[smtpd] Use MTA", "[routes] example.org". */
 struct name {
@@ -154,16 +153,6 @@ get(struct ctl *ctl, char **args, size_t n)
 	return code;
 }
 
-/* ---- changes ---- */
-
-static int
-write_item(const struct ctl *ctl, const struct item *item, const char *value, char **why)
-{
-	if (item->key == NULL)
-		return config_set_entry(ctl->root, item->section, item->name, value, why);
-	return config_set(ctl->root, item->section, item->name, value, why);
-}
-
 /* ---- directories ---- */
 
 /* The path of such a key's directory, to be freed; NULL for another key. */
@@ -202,25 +191,17 @@ warn_left_behind(const struct ctl *ctl, const struct item *item, char *before, b
 	free(before);
 }
 
+/* ---- changes ---- */
+
 /* value NULL: back to the default. */
 static int
 change(const struct ctl *ctl, const struct item *item, const char *value)
 {
-	struct config_problems before;
-	char *why = NULL, *directory = directory_of(ctl, item);
+	char *directory = directory_of(ctl, item);
 	bool running;
-	int code;
+	int code = ctl_change(ctl, item->key != NULL ? config_set : config_set_entry, item->section,
+	    item->name, value, &running);
 
-	ctl_warnings_before(ctl, &before);
-	if (write_item(ctl, item, value, &why) == -1) {
-		code = ctl_fail(ctl_change_code(errno), "%s", why);
-		config_problems_free(&before);
-		free(directory);
-		free(why);
-		return code;
-	}
-	ctl_warnings_after(ctl, &before);
-	code = ctl_reload_if_running(ctl, &running);
 	warn_left_behind(ctl, item, directory, running);
 	if (code != 0)
 		return code;

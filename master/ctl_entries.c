@@ -1,7 +1,6 @@
 /*
  * sambarctl alias, sambarctl forward: the entries of [aliases] and [forward] in mail.ini.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +10,8 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "master/ctl.h"
+#include "master/ctl_change.h"
 #include "master/ctl_table.h"
-#include "master/ctl_warnings.h"
 
 /* "alias" to "aliases". */
 static const char *
@@ -87,20 +86,10 @@ list(struct ctl *ctl, char **args, size_t n)
 static int
 change(struct ctl *ctl, const char *name, const char *targets, const char *done)
 {
-	struct config_problems before;
-	char *why = NULL;
 	bool running;
-	int code;
+	int code = ctl_change(ctl, config_set_entry, section_of(ctl), name, targets, &running);
 
-	ctl_warnings_before(ctl, &before);
-	if (config_set_entry(ctl->root, section_of(ctl), name, targets, &why) == -1) {
-		code = ctl_fail(ctl_change_code(errno), "%s", why);
-		config_problems_free(&before);
-		free(why);
-		return code;
-	}
-	ctl_warnings_after(ctl, &before);
-	if ((code = ctl_reload_if_running(ctl, &running)) != 0)
+	if (code != 0)
 		return code;
 	return ctl_done(ctl, "%s %s was %s%s", ctl->command->name, log_printable(span_of(name)),
 	    done, running ? " and is in effect" : "");

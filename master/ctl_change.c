@@ -1,0 +1,62 @@
+/*
+ * One change of the configuration, from the file to the running programs.
+ */
+#include "master/ctl_change.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/config.h"
+
+static void
+load(const struct ctl *ctl, struct config_problems *problems)
+{
+	struct config *c;
+
+	*problems = (struct config_problems){0};
+	c = config_load(ctl->root, problems);
+	config_free(&c);
+}
+
+/* Lines may have moved: the text decides. */
+static bool
+has(const struct config_problems *problems, const char *text)
+{
+	for (size_t i = 0; i < problems->n; i++)
+		if (strcmp(problems->items[i].text, text) == 0)
+			return true;
+	return false;
+}
+
+static void
+print_new_warnings(const struct ctl *ctl, const struct config_problems *before)
+{
+	struct config_problems now;
+
+	load(ctl, &now);
+	for (size_t i = 0; i < now.n; i++)
+		if (now.items[i].warning && !has(before, now.items[i].text))
+			fprintf(stderr, "%s: warning: %s\n", now.items[i].where, now.items[i].text);
+	config_problems_free(&now);
+}
+
+int
+ctl_change(const struct ctl *ctl, ctl_setter set, const char *section, const char *name,
+    const char *value, bool *running)
+{
+	struct config_problems before;
+	char *why = NULL;
+	int code = 0;
+
+	*running = false;
+	load(ctl, &before);
+	if (set(ctl->root, section, name, value, &why) == -1)
+		code = ctl_fail(ctl_change_code(errno), "%s", why);
+	else
+		print_new_warnings(ctl, &before);
+	free(why);
+	config_problems_free(&before);
+	return code != 0 ? code : ctl_reload_if_running(ctl, running);
+}
