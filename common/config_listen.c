@@ -23,26 +23,6 @@ struct wishes {
 	size_t n;
 };
 
-static bool
-is_ipv6(const struct wish *w)
-{
-	return strchr(w->at.host, ':') != NULL;
-}
-
-static bool
-is_any(const struct wish *w)
-{
-	return strcmp(w->at.host, is_ipv6(w) ? "::" : "0.0.0.0") == 0;
-}
-
-/* An IPv6 socket takes no IPv4 connections: the families do not meet. */
-static bool
-meet(const struct wish *a, const struct wish *b)
-{
-	return a->at.port == b->at.port && is_ipv6(a) == is_ipv6(b) &&
-	       (is_any(a) || is_any(b) || strcmp(a->at.host, b->at.host) == 0);
-}
-
 static unsigned
 line_of(const struct wishes *all, const struct wish *w)
 {
@@ -80,7 +60,7 @@ add(struct wishes *all, size_t key, struct span text)
 	if (!host_port_parse(text, &w->at))
 		return;
 	for (size_t i = 0; i < all->n; i++)
-		if (meet(&all->items[i], w)) {
+		if (host_port_meet(&all->items[i].at, &w->at)) {
 			complain(all, &all->items[i], w);
 			break;
 		}

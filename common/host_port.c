@@ -118,3 +118,22 @@ host_port_is_loopback(const struct host_port *at)
 	return at->is_address && socket_address_parse(at->host, &address) &&
 	       socket_address_is_loopback((const struct sockaddr *)&address);
 }
+
+static bool
+is_ipv6(const struct host_port *at)
+{
+	return strchr(at->host, ':') != NULL;
+}
+
+static bool
+is_any(const struct host_port *at)
+{
+	return strcmp(at->host, is_ipv6(at) ? "::" : "0.0.0.0") == 0;
+}
+
+bool
+host_port_meet(const struct host_port *a, const struct host_port *b)
+{
+	return a->port == b->port && is_ipv6(a) == is_ipv6(b) &&
+	       (is_any(a) || is_any(b) || strcmp(a->host, b->host) == 0);
+}

@@ -29,6 +29,10 @@ void host_port_print(const char *host, unsigned port, char out[HOST_PORT_SIZE]);
 /* An address of this machine's loopback interface. */
 bool host_port_is_loopback(const struct host_port *at);
 
+/* Whether two listeners at these addresses are in each other's way. An IPv6 socket takes no IPv4
+ * connections: the families do not meet. */
+bool host_port_meet(const struct host_port *a, const struct host_port *b);
+
 /* An IPv4 or IPv6 address, in its usual form and without brackets. */
 bool host_port_is_address(struct span text, char out[HOST_SIZE]);
 

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/host_port.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/span.h"
@@ -34,22 +35,15 @@ is_wanted(const struct config *c, const char *program)
 	return strcmp(program, "smtpd") != 0 || config_bool(c, "mail", "Run SMTPD");
 }
 
-/* "127.0.0.1:25" or "[::]:25" to an address. */
 static int
-resolve(struct span text, struct addrinfo **out)
+resolve(const struct host_port *at, struct addrinfo **out)
 {
 	const struct addrinfo hints = {
 	    .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
-	char host[128], *port;
+	char port[8];
 
-	if (!span_copy(text, host, sizeof host) || (port = strrchr(host, ':')) == NULL)
-		return -1;
-	*port++ = '\0';
-	if (host[0] == '[' && strlen(host) > 2) {
-		host[strlen(host) - 1] = '\0';
-		return getaddrinfo(host + 1, port, &hints, out) == 0 ? 0 : -1;
-	}
-	return getaddrinfo(host, port, &hints, out) == 0 ? 0 : -1;
+	snprintf(port, sizeof port, "%u", at->port);
+	return getaddrinfo(at->host, port, &hints, out) == 0 ? 0 : -1;
 }
 
 static int
@@ -86,32 +80,82 @@ find(struct sockets *s, const char *name)
 
 /* A machine without IPv6 serves IPv4 only, without an error. */
 static bool
-is_excusable(const struct addrinfo *ai)
+is_excusable(const struct addrinfo *ai, int error)
 {
-	return ai->ai_family == AF_INET6 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL);
+	return ai->ai_family == AF_INET6 && (error == EAFNOSUPPORT || error == EADDRNOTAVAIL);
 }
 
-/* What the administrator can do about it. */
+/* A listener of the running instance that stands in the way, "POP3:127.0.0.1:110"; NULL: none. */
 static const char *
-hint(int error)
+own_in_the_way(const struct sockets *old, const struct host_port *at)
 {
+	struct host_port have;
+
+	for (size_t i = 0; i < old->n; i++) {
+		const char *name = strchr(old->items[i].name, ':') + 1;
+
+		if (host_port_parse(span_of(strchr(name, ':') + 1), &have) &&
+		    host_port_meet(&have, at))
+			return name;
+	}
+	return NULL;
+}
+
+/* What the administrator can do about it. To be freed. */
+static char *
+hint(int error, const struct sockets *old, const struct host_port *at)
+{
+	const char *own = error == EADDRINUSE ? own_in_the_way(old, at) : NULL;
+	int key = own != NULL ? strcspn(own, ":") : 0;
+
+	if (own != NULL)
+		return xasprintf(": this instance itself listens on %s for %.*s; set %.*s to none "
+				 "first, and then to what it is to be",
+		    own + key + 1, key, own, key, own);
 	switch (error) {
 	case EADDRINUSE:
-		return ": another program listens there";
+		return xstrdup(": another program listens there");
 	case EACCES:
-		return ": a port below 1024 takes root";
+		return xstrdup(": a port below 1024 takes root");
 	case EADDRNOTAVAIL:
-		return ": it is no address of this machine";
+		return xstrdup(": it is no address of this machine");
 	default:
-		return "";
+		return xstrdup("");
 	}
+}
+
+/* The descriptor; -1 where the machine has no such address and that is no error, or with *why. */
+static int
+open_one(const struct sockets *old, const char *key, struct span text, char **why)
+{
+	struct host_port at;
+	struct addrinfo *ai;
+	char *advice;
+	int fd, error;
+
+	if (!host_port_parse(text, &at) || resolve(&at, &ai) == -1) {
+		*why = xasprintf("[listen] %s: not an address: %s", key, log_printable(text));
+		return -1;
+	}
+	fd = bind_tcp(ai);
+	error = errno;
+	if (fd == -1 && is_excusable(ai, error)) {
+		log_info("not listening on %.*s for %s: this machine has no such IPv6 address",
+		    (int)text.len, text.at, key);
+	} else if (fd == -1) {
+		advice = hint(error, old, &at);
+		*why = xasprintf("cannot listen on %.*s for %s: %s%s", (int)text.len, text.at, key,
+		    strerror(error), advice);
+		free(advice);
+	}
+	freeaddrinfo(ai);
+	return fd;
 }
 
 static int
 bind_one(struct sockets *s, struct sockets *old, size_t which, struct span text, char **why)
 {
 	char name[160];
-	struct addrinfo *ai;
 	struct listening *have;
 	int fd;
 
@@ -122,24 +166,10 @@ bind_one(struct sockets *s, struct sockets *old, size_t which, struct span text,
 		add(s, name, which, have->fd, false);
 		return 0;
 	}
-	if (resolve(text, &ai) == -1) {
-		*why = xasprintf("[listen] %s: not an address: %s", listeners[which].key, name);
-		return -1;
-	}
-	fd = bind_tcp(ai);
-	if (fd == -1 && !is_excusable(ai)) {
-		*why = xasprintf("cannot listen on %.*s for %s: %s%s", (int)text.len, text.at,
-		    listeners[which].key, strerror(errno), hint(errno));
-		freeaddrinfo(ai);
-		return -1;
-	}
-	freeaddrinfo(ai);
-	if (fd != -1)
+	*why = NULL;
+	if ((fd = open_one(old, listeners[which].key, text, why)) != -1)
 		add(s, name, which, fd, true);
-	else
-		log_info("not listening on %.*s for %s: this machine has no such IPv6 address",
-		    (int)text.len, text.at, listeners[which].key);
-	return 0;
+	return *why == NULL ? 0 : -1;
 }
 
 static int

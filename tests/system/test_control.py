@@ -502,6 +502,21 @@ def test_port_of_another_program(make_instance):
     one.start()
 
 
+def test_port_of_the_instance_itself(make_instance):
+    """A listener that stands in the way of its successor is not called another program, and what is advised works."""
+    one = make_instance(users=())
+    port = one.port("POP3")
+    for key, value in (("POP3", f"0.0.0.0:{port}"), ("POP3", f"127.0.0.1:{port}")):
+        old = one.ctl("config", "get", key).stdout.strip()
+        done = one.ctl("config", "set", key, value, check=False)
+        assert done.returncode == EX_OSERR and "another program" not in done.stderr
+        assert f"this instance itself listens on {old} for POP3; set POP3 to none first" in done.stderr, done.stderr
+        one.configure("POP3", "none")
+        one.configure("POP3", value)
+        with one.pop() as pop:
+            pop.quit()
+
+
 class Knocking(threading.Thread):
     """Connects again and again, does one small thing, and notes what went wrong."""
 
