@@ -193,13 +193,6 @@ ctl_number(const json_t *doc, const char *key)
 	return json_integer_value(json_object_get(doc, key));
 }
 
-int
-ctl_change_code(int error)
-{
-	return error == 0 ? EX_DATAERR
-			  : ctl_code_of(error, error == ENOENT ? EX_NOINPUT : EX_IOERR);
-}
-
 /* ---- requests ---- */
 
 /* The login name, or the number of who has none. */

@@ -61,8 +61,6 @@ int ctl_usage(const struct ctl *ctl);
 int ctl_misuse(const struct ctl *ctl, char **args, size_t n, size_t max);
 /* EX_NOPERM for what only the owner may do, else the given code. */
 int ctl_code_of(int error, int code);
-/* What became of a change of the configuration, from errno as config_set() leaves it. */
-int ctl_change_code(int error);
 /* A JSON document on standard output; EX_IOERR when that fails. Owns doc. */
 int ctl_print_json(json_t *doc);
 /* What was done: the sentence, or with --json {}. 0. */

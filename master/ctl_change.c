@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "common/config.h"
 
@@ -42,6 +43,14 @@ print_new_warnings(const struct ctl *ctl, const struct config_problems *before)
 	config_problems_free(&now);
 }
 
+/* What became of it, from errno as config_set() leaves it. */
+static int
+code_of(int error)
+{
+	return error == 0 ? EX_DATAERR
+			  : ctl_code_of(error, error == ENOENT ? EX_NOINPUT : EX_IOERR);
+}
+
 int
 ctl_change(const struct ctl *ctl, ctl_setter set, const char *section, const char *name,
     const char *value, bool *running)
@@ -53,7 +62,7 @@ ctl_change(const struct ctl *ctl, ctl_setter set, const char *section, const cha
 	*running = false;
 	load(ctl, &before);
 	if (set(ctl->root, section, name, value, &why) == -1)
-		code = ctl_fail(ctl_change_code(errno), "%s", why);
+		code = ctl_fail(code_of(errno), "%s", why);
 	else
 		print_new_warnings(ctl, &before);
 	free(why);
