@@ -10,7 +10,6 @@
 #include "common/memory.h"
 #include "common/role.h"
 #include "master/ask.h"
-#include "master/programs.h"
 
 /*
  * PATIENCE_S without a word, then PROBE_S for each program to say that it lives: the one asked may
@@ -99,10 +98,7 @@ wait_more(struct admin_call *call, unsigned seconds)
 static bool
 hears(const struct process *p)
 {
-	for (size_t i = 0; i < n_programs; i++)
-		if (strcmp(programs[i].name, p->name) == 0)
-			return !programs[i].on_demand && p->control != NULL && !p->draining;
-	return false;
+	return !p->program->on_demand && p->control != NULL && !p->draining;
 }
 
 static void
@@ -147,7 +143,7 @@ probe_all(struct admin_call *call)
 		if (!hears(p))
 			continue;
 		probe = xmalloc(sizeof *probe);
-		*probe = (struct probe){s, call->tag, p->name, false};
+		*probe = (struct probe){s, call->tag, p->program->name, false};
 		call->n_probes++;
 		supervisor_ask(s, p, words, 1, on_probe, probe);
 	}
@@ -164,9 +160,9 @@ on_timeout(evutil_socket_t fd, short what, void *arg)
 	if (call->cb == on_probe)
 		((struct probe *)call->arg)->silent = true;
 	if (call->is_probe)
-		fail_call(call, call->process->name, "does not answer");
+		fail_call(call, call->process->program->name, "does not answer");
 	else if (call->probed)
-		fail_call(call, call->process->name, "has not finished in time");
+		fail_call(call, call->process->program->name, "has not finished in time");
 	else
 		probe_all(call);
 }
@@ -240,7 +236,7 @@ ask_forget_process(struct supervisor *s, struct process *p)
 		found = false;
 		for (struct admin_call *call = s->calls; call != NULL && !found; call = call->next)
 			if (call->process == p) {
-				fail_call(call, p->name, "has ended");
+				fail_call(call, p->program->name, "has ended");
 				found = true;
 			}
 	} while (found);

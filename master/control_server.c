@@ -219,7 +219,7 @@ on_limit(evutil_socket_t fd, short what, void *arg)
 	while (*at != q)
 		at = &(*at)->next;
 	*at = q->next;
-	snprintf(text, sizeof text, "%s[%d] %s%s", p->name, (int)p->pid,
+	snprintf(text, sizeof text, "%s[%d] %s%s", p->program->name, (int)p->pid,
 	    starting ? "is not ready yet" : "does not answer", rest_of_it(q));
 	answer_error(q, EX_SOFTWARE, text);
 }

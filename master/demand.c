@@ -6,7 +6,6 @@
 
 #include <event2/event.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/log.h"
 #include "common/memory.h"
@@ -27,7 +26,7 @@ count_processes(const struct demand *d)
 	size_t n = 0;
 
 	for (const struct process *p = d->supervisor->processes; p != NULL; p = p->next)
-		n += strcmp(p->name, d->program->name) == 0;
+		n += p->program == d->program;
 	return n;
 }
 

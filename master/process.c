@@ -46,24 +46,24 @@ become(const char *directory, const char *name, int control, int standard_error)
 }
 
 struct process *
-process_start(struct event_base *base, const char *directory, const char *name,
+process_start(struct event_base *base, const char *directory, const struct program *program,
     ipc_message_cb on_message, ipc_close_cb on_close)
 {
 	struct process *p = xcalloc(1, sizeof *p);
 	int ends[2], standard_error;
 
-	p->name = name;
+	p->program = program;
 	p->started_us = monotonic_us();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1) {
 		free(p);
 		return NULL;
 	}
-	if ((standard_error = log_pipe_new(base, name, &p->log)) == -1)
+	if ((standard_error = log_pipe_new(base, program->name, &p->log)) == -1)
 		goto fail;
 	log_flush(); /* or the child would write our lines again */
 	p->pid = fork();
 	if (p->pid == 0)
-		become(directory, name, ends[1], standard_error);
+		become(directory, program->name, ends[1], standard_error);
 	closefd(&standard_error);
 	if (p->pid == -1) {
 		log_pipe_release(p->log);

@@ -10,12 +10,13 @@
 
 #include "common/ipc.h"
 #include "master/logfile.h"
+#include "master/programs.h"
 
 struct process {
 	struct process *next;
 	struct supervisor *supervisor;
 	struct slot *slot; /* NULL: retired, finishing its work beside its successor */
-	const char *name;
+	const struct program *program;
 	pid_t pid;
 	unsigned row; /* its own in the program's shared tables, as long as it lives */
 	struct ipc_channel *control; /* NULL when it has hung up */
@@ -27,11 +28,11 @@ struct process {
 };
 
 /*
- * Forks and executes directory/name with its control connection on ROLE_CONTROL_FD. The callbacks
- * get the process. NULL with errno.
+ * Forks and executes the program of that directory with its control connection on ROLE_CONTROL_FD.
+ * The callbacks get the process. NULL with errno.
  */
-struct process *process_start(struct event_base *base, const char *directory, const char *name,
-    ipc_message_cb on_message, ipc_close_cb on_close);
+struct process *process_start(struct event_base *base, const char *directory,
+    const struct program *program, ipc_message_cb on_message, ipc_close_cb on_close);
 
 /* After waitpid(): frees all that belongs to it. */
 void process_free(struct process **p);

@@ -78,7 +78,7 @@ send_file(struct process *p, const char *key, const char *path, const char *so)
 	ssize_t n = fd != -1 ? read(fd, text, PEM_MAX_BYTES) : -1;
 
 	if (n == -1)
-		log_warn("cannot read %s: %s; %s %s", path, strerror(errno), p->name, so);
+		log_warn("cannot read %s: %s; %s %s", path, strerror(errno), p->program->name, so);
 	closefd(&fd);
 	text[n < 0 ? 0 : n] = '\0';
 	send_setting(p, "tls", key, text);
@@ -171,7 +171,7 @@ send_descriptor(struct process *p, const char *name, int fd)
 	struct writer w;
 
 	if (copy == -1) {
-		log_warn("cannot give %s to %s: %s", name, p->name, strerror(errno));
+		log_warn("cannot give %s to %s: %s", name, p->program->name, strerror(errno));
 		return;
 	}
 	ipc_write(&w, CONTROL_SOCKET, 0);
@@ -185,7 +185,7 @@ send_listeners(struct supervisor *s, struct process *p, bool all)
 	for (size_t i = 0; i < s->tcp.n; i++) {
 		const struct listening *l = &s->tcp.items[i];
 
-		if (strcmp(l->program, p->name) != 0)
+		if (strcmp(l->program, p->program->name) != 0)
 			continue;
 		send_setting(p, "listeners", l->name, "");
 		if (all || l->fresh)

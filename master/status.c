@@ -50,8 +50,8 @@ describe(const struct process *p)
 {
 	const struct slot *slot = p->slot;
 
-	return json_pack("{s:s, s:i, s:i, s:I, s:i, s:s, s:I, s:s}", "name", p->name, "worker",
-	    slot != NULL ? (int)slot->worker : -1, "pid", (int)p->pid, "uptime_s",
+	return json_pack("{s:s, s:i, s:i, s:I, s:i, s:s, s:I, s:s}", "name", p->program->name,
+	    "worker", slot != NULL ? (int)slot->worker : -1, "pid", (int)p->pid, "uptime_s",
 	    (json_int_t)((monotonic_us() - p->started_us) / 1000000), "restarts",
 	    slot != NULL ? (int)slot->restarts : 0, "state",
 	    slot != NULL ? slot_state_name(slot) : "retiring", "memory_kb",
@@ -107,16 +107,6 @@ on_counters(void *arg, int code, bool more, struct span text)
 	free(one);
 }
 
-/* One that is busy hears nobody. */
-static bool
-answers(const struct process *p)
-{
-	for (size_t i = 0; i < n_programs; i++)
-		if (strcmp(programs[i].name, p->name) == 0)
-			return !programs[i].on_demand;
-	return true;
-}
-
 static void
 add_process(struct supervisor *s, struct gathering *g, json_t *list, struct process *p)
 {
@@ -125,7 +115,8 @@ add_process(struct supervisor *s, struct gathering *g, json_t *list, struct proc
 	struct one *one;
 
 	json_array_append_new(list, program);
-	if (!answers(p)) {
+	/* One that is busy hears nobody. */
+	if (p->program->on_demand) {
 		json_object_set_new(program, "counters", json_null());
 		return;
 	}

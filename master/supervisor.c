@@ -43,15 +43,6 @@ slot_state_name(const struct slot *slot)
 	return names[slot->state];
 }
 
-static const struct program *
-program_of(const struct process *p)
-{
-	for (size_t i = 0; i < n_programs; i++)
-		if (strcmp(programs[i].name, p->name) == 0)
-			return &programs[i];
-	fatalx("no program is called %s", p->name); /* names come from the table itself */
-}
-
 static void
 look_for_demand(struct supervisor *s)
 {
@@ -126,10 +117,10 @@ on_ready(struct process *p, struct reader *r)
 	}
 	p->slot->state = SLOT_RUNNING;
 	if (p->slot->program->on_demand) {
-		log_debug("%s[%d] runs: %s", p->name, p->pid, p->protections);
+		log_debug("%s[%d] runs: %s", p->program->name, p->pid, p->protections);
 		demand_look(demand_of(p->slot));
 	} else {
-		log_info("%s[%d] runs: %s", p->name, p->pid, p->protections);
+		log_info("%s[%d] runs: %s", p->program->name, p->pid, p->protections);
 	}
 	if (!s->was_ready && all_run(s)) {
 		s->was_ready = true;
@@ -151,7 +142,7 @@ on_process_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
 		ask_on_reply(p->supervisor, p, tag, r);
 		break;
 	default:
-		log_warn("%s[%d] sent an unknown message %u", p->name, p->pid, type);
+		log_warn("%s[%d] sent an unknown message %u", p->program->name, p->pid, type);
 	}
 }
 
@@ -209,7 +200,7 @@ free_row(const struct supervisor *s, const struct program *program)
 	unsigned row = 0;
 
 	for (const struct process *p = s->processes; p != NULL; p = p->next)
-		if (strcmp(p->name, program->name) == 0)
+		if (p->program == program)
 			taken[p->row] = true;
 	while (row < ROWS_MAX - 1 && taken[row])
 		row++;
@@ -222,8 +213,8 @@ supervisor_start_slot(struct slot *slot)
 	struct supervisor *s = slot->supervisor;
 	struct process *p;
 
-	p = process_start(s->base, s->instance->programs, slot->program->name, on_process_message,
-	    on_process_close);
+	p = process_start(
+	    s->base, s->instance->programs, slot->program, on_process_message, on_process_close);
 	if (p == NULL) {
 		log_warn("cannot start %s: %s", slot->program->name, strerror(errno));
 		start_later(slot, false);
@@ -247,7 +238,7 @@ on_kill_timer(evutil_socket_t fd, short what, void *arg)
 	struct process *p = arg;
 
 	(void)fd, (void)what;
-	log_warn("%s[%d] does not finish: killed", p->name, p->pid);
+	log_warn("%s[%d] does not finish: killed", p->program->name, p->pid);
 	kill(p->pid, SIGKILL);
 }
 
@@ -346,29 +337,30 @@ static void
 describe_exit(char *out, size_t size, const struct process *p, int status)
 {
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		snprintf(
-		    out, size, "%s[%d] was killed for a FORBIDDEN SYSTEM CALL", p->name, p->pid);
+		snprintf(out, size, "%s[%d] was killed for a FORBIDDEN SYSTEM CALL",
+		    p->program->name, p->pid);
 	else if (WIFSIGNALED(status))
-		snprintf(out, size, "%s[%d] was killed by signal %d (%s)", p->name, p->pid,
+		snprintf(out, size, "%s[%d] was killed by signal %d (%s)", p->program->name, p->pid,
 		    WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
-		snprintf(
-		    out, size, "%s[%d] ended with status %d", p->name, p->pid, WEXITSTATUS(status));
+		snprintf(out, size, "%s[%d] ended with status %d", p->program->name, p->pid,
+		    WEXITSTATUS(status));
 }
 
 /* Its connections have ended with it. */
 static void
 clear_counts(const struct supervisor *s, const struct process *p)
 {
-	for (size_t i = 0; i < n_programs; i++)
-		if (strcmp(programs[i].name, p->name) == 0 && s->connections[i] != -1)
-			connections_clear(s->connections[i], p->row);
+	int table = s->connections[p->program - programs];
+
+	if (table != -1)
+		connections_clear(table, p->row);
 }
 
 static void
 process_ended(struct supervisor *s, struct process *p, int status)
 {
-	bool on_demand = program_of(p)->on_demand;
+	bool on_demand = p->program->on_demand;
 	char how[128];
 
 	describe_exit(how, sizeof how, p, status);
@@ -428,7 +420,7 @@ static bool
 stage_is_over(struct supervisor *s)
 {
 	for (struct process *p = s->processes; p != NULL; p = p->next)
-		if (program_of(p)->stop_stage <= s->stop_stage)
+		if (p->program->stop_stage <= s->stop_stage)
 			return false;
 	return true;
 }
@@ -437,7 +429,7 @@ static void
 drain_stage(struct supervisor *s)
 {
 	for (struct process *p = s->processes; p != NULL; p = p->next)
-		if (program_of(p)->stop_stage == s->stop_stage)
+		if (p->program->stop_stage == s->stop_stage)
 			drain(p);
 }
 
