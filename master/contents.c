@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,14 +25,14 @@ open_below(int dir, const char *name)
 	return d;
 }
 
-bool
+void
 contents_mailboxes(int mail, void (*found)(void *arg, const char *name), void *arg)
 {
 	DIR *d = open_below(mail, ".");
 	const struct dirent *e;
 
 	if (d == NULL)
-		return false;
+		return;
 	while ((e = readdir(d)) != NULL) {
 		char path[NAME_MAX + sizeof "/inbox.fld"];
 
@@ -40,7 +41,6 @@ contents_mailboxes(int mail, void (*found)(void *arg, const char *name), void *a
 			found(arg, e->d_name);
 	}
 	closedir(d);
-	return true;
 }
 
 static void
@@ -84,7 +84,7 @@ contents_left_behind(const char *key, int dir, const char *path)
 	size_t n = 0;
 
 	if (mail)
-		(void)contents_mailboxes(dir, count_one, &n);
+		contents_mailboxes(dir, count_one, &n);
 	else if (strcmp(key, "Spool Directory") == 0)
 		n = count_messages(dir, "cur", false) + count_messages(dir, "incoming", true);
 	if (n == 0)

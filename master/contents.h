@@ -5,11 +5,9 @@
 #ifndef MASTER_CONTENTS_H
 #define MASTER_CONTENTS_H
 
-#include <stdbool.h>
-
-/* Calls found() for each mailbox below the mail directory: those with an inbox.fld. False when it
+/* Calls found() for each mailbox below the mail directory: those with an inbox.fld. None when it
  * cannot be read. */
-bool contents_mailboxes(int mail, void (*found)(void *arg, const char *name), void *arg);
+void contents_mailboxes(int mail, void (*found)(void *arg, const char *name), void *arg);
 
 /*
  * What the directory of a key, "Spool Directory" or "Mail Directory", holds, for a time when

@@ -130,32 +130,23 @@ answer_error(struct request *q, int code, const char *sentence)
 
 /* ---- requests that wait for programs to start ---- */
 
-static bool
-has_word(const char *list, const char *word)
-{
-	struct span rest = span_of(list), one;
-
-	while (rest.len > 0) {
-		span_take(&rest, ' ', &one);
-		if (span_is(one, word))
-			return true;
-	}
-	return false;
-}
-
-/* The programs that die again and again, "queue store"; "" without any. */
+/* The programs that die again and again, "queue store"; "" without any. The slots of a program
+ * follow one another. */
 static void
 list_dying(const struct supervisor *s, char *out, size_t size)
 {
+	const struct program *last = NULL;
+
 	out[0] = '\0';
 	for (size_t i = 0; i < s->n_slots; i++) {
-		const char *name = s->slots[i].program->name;
+		const struct program *program = s->slots[i].program;
 
-		if (s->slots[i].state != SLOT_BACKOFF || has_word(out, name))
+		if (s->slots[i].state != SLOT_BACKOFF || program == last)
 			continue;
-		if (out[0] != '\0')
+		if (last != NULL)
 			strlcat(out, " ", size);
-		strlcat(out, name, size);
+		strlcat(out, program->name, size);
+		last = program;
 	}
 }
 

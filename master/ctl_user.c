@@ -196,7 +196,7 @@ print_users(const json_t *users)
 /* ---- mailboxes without an account: of one that was removed, or made by hand ---- */
 
 struct strays {
-	const json_t *users;
+	json_t *users; /* by name */
 	json_t *names;
 };
 
@@ -204,31 +204,35 @@ static void
 add_stray(void *arg, const char *name)
 {
 	const struct strays *s = arg;
-	const json_t *user;
-	size_t i;
 
-	if (!address_is_user_name(span_of(name)))
-		return;
-	json_array_foreach(s->users, i, user)
-	{
-		if (strcmp(json_string_value(json_object_get(user, "name")), name) == 0)
-			return;
-	}
-	json_array_append_new(s->names, json_string(name));
+	if (address_is_user_name(span_of(name)) && json_object_get(s->users, name) == NULL)
+		json_array_append_new(s->names, json_string(name));
 }
 
 static json_t *
-find_strays(const struct ctl *ctl, const json_t *users)
+by_name(json_t *users)
+{
+	json_t *out = json_object(), *user;
+	size_t i;
+
+	json_array_foreach(users, i, user)
+	    json_object_set(out, json_string_value(json_object_get(user, "name")), user);
+	return out;
+}
+
+static json_t *
+find_strays(const struct ctl *ctl, json_t *users)
 {
 	struct config_problems problems = {0};
 	struct config *c = config_load(ctl->root, &problems);
 	int mail =
 	    open(config_text(c, "mail", "Mail Directory"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct strays s = {users, json_array()};
+	struct strays s = {by_name(users), json_array()};
 
 	if (mail != -1)
-		(void)contents_mailboxes(mail, add_stray, &s);
+		contents_mailboxes(mail, add_stray, &s);
 	closefd(&mail);
+	json_decref(s.users);
 	config_problems_free(&problems);
 	config_free(&c);
 	return s.names;
