@@ -22,13 +22,11 @@ static void
 send_setting(void *arg, const char *section, const char *key, const char *value)
 {
 	struct process *p = arg;
-	char host[256];
+	char host[CONFIG_SERVER_NAME_SIZE];
 	struct writer w;
 
-	/* The manual: without it the system's name. */
-	if (value[0] == '\0' && strcmp(key, "Mail Server") == 0 &&
-	    gethostname(host, sizeof host) == 0) {
-		host[sizeof host - 1] = '\0';
+	if (strcmp(key, "Mail Server") == 0) {
+		config_server_name(p->supervisor->instance->config, host);
 		value = host;
 	}
 	ipc_write(&w, CONTROL_SETTING, 0);
