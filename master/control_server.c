@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "common/role.h"
 #include "common/stream.h"
 #include "master/control.h"
+#include "master/describe.h"
 #include "master/logfile.h"
 #include "master/programs.h"
 #include "master/status.h"
@@ -291,18 +291,6 @@ run_restart(struct request *q, const char *const *words, size_t n)
 		answer_when_settled(q, json_object());
 }
 
-static json_t *
-describe_problems(const struct config_problems *problems)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < problems->n; i++)
-		json_array_append_new(
-		    list, json_pack("{s:s, s:s, s:b}", "where", problems->items[i].where, "text",
-			      problems->items[i].text, "warning", problems->items[i].warning));
-	return list;
-}
-
 int
 control_reload(struct supervisor *s, json_t **doc)
 {
@@ -463,18 +451,6 @@ on_close(void *arg)
 	release_client(cl);
 }
 
-/* The login name, or the number of who has none. */
-static void
-find_who(struct client *cl, uid_t uid)
-{
-	const struct passwd *pw = getpwuid(uid);
-
-	if (pw != NULL)
-		snprintf(cl->who, sizeof cl->who, "who=%s", pw->pw_name);
-	else
-		snprintf(cl->who, sizeof cl->who, "who=user %u", (unsigned)uid);
-}
-
 static void
 on_accept(void *arg, int sock, const struct sockaddr *address, socklen_t length, int kind)
 {
@@ -499,7 +475,7 @@ on_accept(void *arg, int sock, const struct sockaddr *address, socklen_t length,
 		on_close(cl);
 		return;
 	}
-	find_who(cl, uid);
+	snprintf(cl->who, sizeof cl->who, "who=%s", describe_user(uid));
 }
 
 static void

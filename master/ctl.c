@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "common/memory.h"
 #include "master/control.h"
 #include "master/ctl_quiet.h"
+#include "master/describe.h"
 #include "master/offline.h"
 
 /* ---- arguments ---- */
@@ -195,19 +195,6 @@ ctl_number(const json_t *doc, const char *key)
 
 /* ---- requests ---- */
 
-/* The login name, or the number of who has none. */
-static const char *
-user_name(uid_t uid)
-{
-	static char number[32];
-	const struct passwd *pw = getpwuid(uid);
-
-	if (pw != NULL)
-		return pw->pw_name;
-	snprintf(number, sizeof number, "user %u", (unsigned)uid);
-	return number;
-}
-
 /*
  * A socket that we may not use says nothing about whether anyone listens: the lock does. One that
  * was left behind is no reason to refuse; *code stays 0 then.
@@ -231,7 +218,7 @@ tell_no_access(const struct ctl *ctl, int *code)
 	else
 		*code = ctl_fail(EX_NOPERM,
 		    "%s was started by %s: only %s may speak to its supervisor", ctl->root,
-		    user_name(st.st_uid), st.st_uid == 0 ? "root" : "root and that user");
+		    describe_user(st.st_uid), st.st_uid == 0 ? "root" : "root and that user");
 	closefd(&fd);
 }
 

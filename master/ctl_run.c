@@ -16,6 +16,7 @@
 #include "common/memory.h"
 #include "master/control.h"
 #include "master/ctl.h"
+#include "master/describe.h"
 
 enum { SENTENCE_MAX_BYTES = 2000 };
 
@@ -27,18 +28,6 @@ print_problems(const struct config_problems *problems, FILE *f)
 	for (size_t i = 0; i < problems->n; i++)
 		fprintf(f, "%s: %s%s\n", problems->items[i].where,
 		    problems->items[i].warning ? "warning: " : "", problems->items[i].text);
-}
-
-static json_t *
-describe_problems(const struct config_problems *problems)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < problems->n; i++)
-		json_array_append_new(
-		    list, json_pack("{s:s, s:s, s:b}", "where", problems->items[i].where, "text",
-			      problems->items[i].text, "warning", problems->items[i].warning));
-	return json_pack("{s:I, s:o}", "errors", (json_int_t)problems->n_errors, "problems", list);
 }
 
 int
@@ -53,7 +42,8 @@ ctl_check(struct ctl *ctl, char **args, size_t n)
 	c = config_load(ctl->root, &problems);
 	code = problems.n_errors > 0 ? EX_CONFIG : 0;
 	if (ctl->json)
-		ctl_print_json(describe_problems(&problems));
+		ctl_print_json(json_pack("{s:I, s:o}", "errors", (json_int_t)problems.n_errors,
+		    "problems", describe_problems(&problems)));
 	else
 		print_problems(&problems, stdout);
 	if (code != 0)
