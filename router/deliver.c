@@ -21,6 +21,16 @@
 
 enum { SEND_TIMEOUT_S = 60 };
 
+/* A job, and what its spans show. */
+struct order {
+	bool is_there;
+	struct deliver_job job;
+	int fd;
+	size_t length; /* of the message */
+	uint32_t recipients[DELIVER_RECIPIENTS_MAX];
+	unsigned char message[IPC_MESSAGE_MAX_BYTES];
+};
+
 struct deliver {
 	struct event_base *base;
 	const struct deliver_config *config;
@@ -28,10 +38,11 @@ struct deliver {
 	struct event *readable, *idle;
 	int fd; /* -1: it is over */
 	bool retires;
+	bool is_over; /* what came behind the job in hand is no job */
 	void (*on_end)(void *arg);
 	void *arg;
-	uint32_t recipients[DELIVER_RECIPIENTS_MAX];
-	unsigned char message[IPC_MESSAGE_MAX_BYTES];
+	struct order orders[2];
+	struct order *next; /* the other one is in hand */
 };
 
 static void
@@ -96,8 +107,6 @@ is_wanted(void *arg)
 	return poll(&p, 1, 0) <= 0;
 }
 
-static const struct carrier_ops carrier_ops = {on_result, is_wanted};
-
 void
 deliver_retire(struct deliver *d)
 {
@@ -135,25 +144,77 @@ read_destination(struct reader *r, struct deliver_destination *to)
 	to->auth_in_clear = in_clear;
 }
 
-/* -1: malformed. *fd is the caller's. */
 static int
-read_job(struct deliver *d, struct reader *r, struct deliver_job *job, int *fd)
+read_job(struct reader *r, struct order *o)
 {
+	struct deliver_job *job = &o->job;
+
 	job->id = get_u64(r);
 	read_destination(r, &job->to);
 	job->reverse_path = get_str(r, ENVELOPE_FIELD_MAX_BYTES);
-	job->recipients = d->recipients;
+	job->recipients = o->recipients;
 	job->n = 0;
-	while (get_more(r) && job->n < nitems(d->recipients)) {
+	while (get_more(r) && job->n < nitems(o->recipients)) {
 		uint64_t recipient = get_u64(r);
 
 		if (recipient >= ENVELOPE_RECIPIENTS_MAX)
 			r->bad = true;
-		d->recipients[job->n++] = recipient;
+		o->recipients[job->n++] = recipient;
 	}
-	*fd = get_fd(r);
+	o->fd = get_fd(r);
 	return get_end(r) == -1 || job->n == 0 ? -1 : 0;
 }
+
+static void
+order_clear(struct order *o)
+{
+	closefd(&o->fd);
+	explicit_bzero(o->message, o->length); /* there may be a password in it */
+	o->length = 0;
+	o->is_there = false;
+}
+
+/* -1: it is over with router. */
+static int
+receive(struct deliver *d, struct order *o)
+{
+	struct reader r;
+	uint32_t type;
+	uint64_t tag;
+	int n = ipc_receive_now(d->fd, o->message, &type, &tag, &r);
+
+	if (n == 1) {
+		o->length = r.at + r.left - o->message;
+		o->is_there = type == DELIVER_JOB && read_job(&r, o) == 0;
+		closefd(&r.fd);
+	}
+	if (o->is_there)
+		return 0;
+	if (n == 1 && type == DELIVER_JOB)
+		log_warn("- refused: malformed JOB from router");
+	else if (n == 1)
+		log_warn("- refused: unknown message %u from router", type);
+	else if (n == -1)
+		log_warn("- cannot read from router error=%s", strerror(errno));
+	order_clear(o);
+	return -1;
+}
+
+/* ---- jobs ---- */
+
+static const struct deliver_job *
+on_next(void *arg, int *fd)
+{
+	struct deliver *d = arg;
+	struct pollfd p = {d->fd, POLLIN, 0};
+
+	if (!d->next->is_there && !d->is_over && poll(&p, 1, 0) == 1)
+		d->is_over = receive(d, d->next) == -1;
+	*fd = d->next->fd;
+	return d->next->is_there ? &d->next->job : NULL;
+}
+
+static const struct carrier_ops carrier_ops = {on_result, is_wanted, on_next};
 
 static void
 wait_for_next(struct deliver *d)
@@ -164,55 +225,42 @@ wait_for_next(struct deliver *d)
 		event_add(d->idle, &limit);
 }
 
-static void
-on_job(struct deliver *d, struct reader *r)
+/* -1: nobody hears of its end. */
+static int
+run(struct deliver *d, struct order *o)
 {
-	struct deliver_job job;
 	struct deliver_done done;
-	int fd = -1;
 
-	if (read_job(d, r, &job, &fd) == -1) {
-		closefd(&fd);
-		log_warn("- refused: malformed JOB from router");
-		end(d);
-		return;
-	}
-	event_del(d->idle);
-	carrier_run(d->carrier, &job, fd, &done);
-	closefd(&fd);
+	carrier_run(d->carrier, &o->job, o->fd, &done);
 	if (!is_wanted(d)) {
 		log_warn("%s router has gone: it will try again what it has not heard of",
-		    queue_id_text(job.id));
-		end(d);
-		return;
+		    queue_id_text(o->job.id));
+		return -1;
 	}
 	say_done(d, &done);
-	wait_for_next(d);
+	return 0;
 }
 
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct deliver *d = arg;
-	struct reader r;
-	uint32_t type;
-	uint64_t tag;
-	int n = ipc_receive_now(fd, d->message, &type, &tag, &r);
-	size_t length = n == 1 ? r.at + r.left - d->message : 0;
+	int rv;
 
-	(void)what;
-	if (n == 1 && type == DELIVER_JOB) {
-		on_job(d, &r);
-	} else {
-		if (n == 1)
-			log_warn("- refused: unknown message %u from router", type);
-		else if (n == -1)
-			log_warn("- cannot read from router error=%s", strerror(errno));
-		end(d);
+	(void)fd, (void)what;
+	event_del(d->idle);
+	rv = receive(d, d->next);
+	while (rv == 0 && d->next->is_there) {
+		struct order *o = d->next;
+
+		d->next = o == &d->orders[0] ? &d->orders[1] : &d->orders[0];
+		rv = run(d, o);
+		order_clear(o);
 	}
-	if (n == 1)
-		closefd(&r.fd);
-	explicit_bzero(d->message, length); /* there may be a password in it */
+	if (rv == -1 || d->is_over)
+		end(d);
+	else
+		wait_for_next(d);
 }
 
 static void
@@ -274,6 +322,8 @@ deliver_new(struct event_base *base, int listen_fd, const struct deliver_config 
 	d->base = base;
 	d->config = config;
 	d->fd = fd;
+	d->orders[0].fd = d->orders[1].fd = -1;
+	d->next = &d->orders[0];
 	d->on_end = on_end;
 	d->arg = arg;
 	d->carrier = carrier_new(config, &carrier_ops, d);
@@ -296,5 +346,7 @@ deliver_free(struct deliver **dp)
 	event_free(d->idle);
 	closefd(&d->fd);
 	carrier_free(&d->carrier);
+	for (size_t i = 0; i < nitems(d->orders); i++)
+		order_clear(&d->orders[i]);
 	free(d);
 }

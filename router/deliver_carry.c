@@ -32,6 +32,7 @@ enum {
 
 /* A session, and all that it borrows. */
 struct talk {
+	struct carrier *carrier;
 	struct smtp_session *session;
 	struct smtp_target target;
 	char host[DNS_HOST_SIZE];
@@ -46,7 +47,8 @@ struct carrier {
 	const struct carrier_ops *ops;
 	void *arg;
 	struct dns *dns;
-	struct talk *talk; /* that the next job may use, or NULL */
+	struct talk *talk;	/* that the next job may use, or NULL */
+	struct carriage *ahead; /* of the next job, or NULL */
 	char trace_who[DNS_HOST_SIZE + ADDRESS_PORT_SIZE + 8];
 	char text[SMTP_REPLY_TEXT_SIZE]; /* deliver_done's */
 	bool told_of_roots;
@@ -326,6 +328,110 @@ tell_of_roots(struct carrier *c, const struct talk *t)
 	log_warn("- no-roots reason=%s", log_safe(span_of(c->config->roots_why)));
 }
 
+/* ---- what is to be sent ---- */
+
+static struct carriage *
+carriage_new(struct carrier *c, const struct deliver_job *job)
+{
+	struct carriage *g = xcalloc(1, sizeof *g);
+
+	g->c = c;
+	g->job = job;
+	g->n = job->n;
+	g->numbers = xcalloc(job->n, sizeof *g->numbers);
+	memcpy(g->numbers, job->recipients, job->n * sizeof *g->numbers);
+	g->recipients = xcalloc(job->n, sizeof *g->recipients);
+	g->results = xcalloc(job->n, sizeof *g->results);
+	g->message.fd = -1;
+	return g;
+}
+
+static void
+carriage_free(struct carriage **gp)
+{
+	struct carriage *g = *gp;
+
+	if (g == NULL)
+		return;
+	*gp = NULL;
+	envelope_clear(&g->e);
+	free(g->storage);
+	free(g->numbers);
+	free(g->recipients);
+	free(g->results);
+	free(g);
+}
+
+static bool
+pick_recipients(struct carriage *g)
+{
+	const struct deliver_job *job = g->job;
+
+	for (size_t i = 0; i < job->n; i++) {
+		const struct recipient *r;
+
+		if (job->recipients[i] >= g->e.n_recipients)
+			return false;
+		r = &g->e.recipients[job->recipients[i]];
+		g->recipients[i] = (struct smtp_recipient){
+		    .address = r->address, .original = r->original, .notify = r->notify};
+	}
+	return true;
+}
+
+/* False: *why. */
+static bool
+load(struct carriage *g, int fd, const char **why)
+{
+	*why = "it cannot be read";
+	if (envelope_read(&g->e, fd, &g->storage, why) == -1) {
+		g->e = (struct envelope){0};
+		return false;
+	}
+	if (g->e.id != g->job->id || !pick_recipients(g)) {
+		*why = "it is not that of the job";
+		return false;
+	}
+	g->message = (struct smtp_message){.fd = fd,
+	    .offset = g->e.message_offset,
+	    .size = g->e.message_size,
+	    .reverse_path = g->job->reverse_path.len > 0 ? g->job->reverse_path : g->e.reverse_path,
+	    .flags = g->e.flags,
+	    .ret = g->e.ret,
+	    .envid = g->e.envid};
+	return true;
+}
+
+static struct smtp_mail
+mail_of(const struct carriage *g)
+{
+	return (struct smtp_mail){
+	    .message = &g->message, .to = g->recipients, .results = g->results, .n = g->n};
+}
+
+/* The next job is told to this session if it is for it. One that cannot be read has its end when
+ * its turn comes. */
+static bool
+on_next(void *arg, struct smtp_mail *out)
+{
+	const struct talk *t = arg;
+	struct carrier *c = t->carrier;
+	const struct deliver_job *job;
+	const char *why;
+	int fd;
+
+	job = c->ops->next(c->arg, &fd);
+	if (job == NULL || !is_same(&t->to, &job->to))
+		return false;
+	c->ahead = carriage_new(c, job);
+	if (!load(c->ahead, fd, &why)) {
+		carriage_free(&c->ahead);
+		return false;
+	}
+	*out = mail_of(c->ahead);
+	return true;
+}
+
 /* ---- one conversation ---- */
 
 static struct talk *
@@ -335,6 +441,7 @@ talk_new(struct carriage *g, const struct mx_host *host)
 	const struct deliver_destination *to = &g->job->to;
 	struct talk *t = xcalloc(1, sizeof *t);
 
+	t->carrier = g->c;
 	t->to = *to;
 	t->to.name = copy_of(to->name);
 	t->to.tls_names = copy_of(to->tls_names);
@@ -350,7 +457,9 @@ talk_new(struct carriage *g, const struct mx_host *host)
 	    .auth_in_clear = to->auth_in_clear,
 	    .timeouts = config->timeouts,
 	    .trace = config->trace ? on_trace : NULL,
-	    .trace_arg = g->c};
+	    .trace_arg = g->c,
+	    .next = on_next,
+	    .next_arg = t};
 	return t;
 }
 
@@ -393,11 +502,12 @@ take_results(struct carriage *g, const struct talk *t)
 static void
 send_by(struct carriage *g, struct talk *t)
 {
+	struct smtp_mail mail = mail_of(g);
 	enum smtp_state state;
 
 	g->reached = true;
 	g->n_talked++;
-	state = smtp_send(t->session, &g->message, g->recipients, g->results, g->n);
+	state = smtp_send(t->session, &mail);
 	remember_host(g, t);
 	take_results(g, t);
 	if (state == SMTP_USABLE)
@@ -564,46 +674,6 @@ try_hosts(struct carriage *g)
 
 /* ---- the job ---- */
 
-static bool
-pick_recipients(struct carriage *g)
-{
-	const struct deliver_job *job = g->job;
-
-	for (size_t i = 0; i < job->n; i++) {
-		const struct recipient *r;
-
-		if (job->recipients[i] >= g->e.n_recipients)
-			return false;
-		r = &g->e.recipients[job->recipients[i]];
-		g->recipients[i] = (struct smtp_recipient){
-		    .address = r->address, .original = r->original, .notify = r->notify};
-	}
-	return true;
-}
-
-/* False: *why. */
-static bool
-load(struct carriage *g, int fd, const char **why)
-{
-	*why = "it cannot be read";
-	if (envelope_read(&g->e, fd, &g->storage, why) == -1) {
-		g->e = (struct envelope){0};
-		return false;
-	}
-	if (g->e.id != g->job->id || !pick_recipients(g)) {
-		*why = "it is not that of the job";
-		return false;
-	}
-	g->message = (struct smtp_message){.fd = fd,
-	    .offset = g->e.message_offset,
-	    .size = g->e.message_size,
-	    .reverse_path = g->job->reverse_path.len > 0 ? g->job->reverse_path : g->e.reverse_path,
-	    .flags = g->e.flags,
-	    .ret = g->e.ret,
-	    .envid = g->e.envid};
-	return true;
-}
-
 /* True: there is nothing more to try. */
 static bool
 use_open_session(struct carriage *g)
@@ -627,7 +697,7 @@ carry(struct carriage *g, int fd)
 {
 	const char *why;
 
-	if (!load(g, fd, &why)) {
+	if (g->message.fd == -1 && !load(g, fd, &why)) {
 		log_warn(
 		    "%s cannot be read: %s", queue_id_text(g->job->id), log_safe(span_of(why)));
 		smtp_reply_local(&g->last, 451, "4.3.0", "the message in the spool: %s", why);
@@ -651,26 +721,17 @@ finish(struct carriage *g, struct deliver_done *done)
 	    .kept_open = c->talk != NULL,
 	    .end = g->end,
 	    .text = span_of(c->text)};
-	envelope_clear(&g->e);
-	free(g->storage);
-	free(g->numbers);
-	free(g->recipients);
-	free(g->results);
-	free(g);
+	carriage_free(&g);
 }
 
 void
 carrier_run(struct carrier *c, const struct deliver_job *job, int fd, struct deliver_done *done)
 {
-	struct carriage *g = xcalloc(1, sizeof *g);
+	struct carriage *g = c->ahead != NULL ? c->ahead : carriage_new(c, job);
 
-	g->c = c;
-	g->job = job;
-	g->n = job->n;
-	g->numbers = xcalloc(job->n, sizeof *g->numbers);
-	memcpy(g->numbers, job->recipients, job->n * sizeof *g->numbers);
-	g->recipients = xcalloc(job->n, sizeof *g->recipients);
-	g->results = xcalloc(job->n, sizeof *g->results);
+	if (g->job != job)
+		fatalx("carrier_run: not the job that came next");
+	c->ahead = NULL;
 	carry(g, fd);
 	finish(g, done);
 }
@@ -696,6 +757,7 @@ carrier_free(struct carrier **cp)
 		return;
 	*cp = NULL;
 	talk_free(&c->talk);
+	carriage_free(&c->ahead);
 	dns_free(&c->dns);
 	free(c);
 }

@@ -45,6 +45,9 @@ struct carrier_ops {
 	void (*on_result)(void *arg, const struct deliver_result *result);
 	/* False: nobody is there any more to hear results. What was not begun is left. */
 	bool (*is_wanted)(void *arg);
+	/* The job that comes next and its descriptor, if it is there already: the next
+	 * carrier_run() gets it. Or NULL. */
+	const struct deliver_job *(*next)(void *arg, int *fd);
 };
 
 /* config and ops are not copied. */

@@ -52,6 +52,44 @@ enum smtp_trace { SMTP_TRACE_IN, SMTP_TRACE_OUT, SMTP_TRACE_NOTE };
  * message. */
 typedef void (*smtp_trace_cb)(void *arg, enum smtp_trace what, struct span line);
 
+struct smtp_message {
+	int fd; /* read with pread() only */
+	uint64_t offset, size;
+	struct span reverse_path; /* canonical text, empty: null sender */
+	unsigned flags;		  /* ENVELOPE_SMTPUTF8; whether it is 8-bit is looked at */
+	unsigned ret;		  /* RET_* */
+	struct span envid;	  /* xtext */
+};
+
+struct smtp_recipient {
+	struct span address;  /* canonical text */
+	struct span original; /* ORCPT as given */
+	unsigned notify;      /* NOTIFY_* */
+};
+
+struct smtp_result {
+	enum delivery_end end;
+	/* DONE: the server offers DSN, was told what the sender wants to know, and reports itself
+	 * (RFC 3461 5.2.2). False: it is us who must say "relayed". */
+	bool dsn_passed_on;
+	/* DEFERRED: the server did not get as far as to judge it; at another host, or connection,
+	 * it may be tried at once. */
+	bool untried;
+	/* DEFERRED: the reply to the end of the message was lost; the server may have it (RFC
+	 * 1047). */
+	bool maybe_sent;
+	struct smtp_status status;
+	char reply[SMTP_REPLY_TEXT_SIZE]; /* "250 2.0.0 Ok: queued as 12345" */
+};
+
+/* One message to n recipients, 1 to SMTP_RECIPIENTS_MAX, each with a result. All is borrowed. */
+struct smtp_mail {
+	const struct smtp_message *message;
+	const struct smtp_recipient *to;
+	struct smtp_result *results;
+	size_t n;
+};
+
 /* Whom to talk to, and how. Borrowed for the session's life. */
 struct smtp_target {
 	const char *host;		 /* the name of the MX or the smart host, or an address */
@@ -71,6 +109,14 @@ struct smtp_target {
 	struct smtp_timeouts timeouts;
 	smtp_trace_cb trace; /* or NULL */
 	void *trace_arg;
+	/*
+	 * Called when all of a message has left but for the server's reply to it: is there one that
+	 * comes next? Its envelope then leaves in the same write (RFC 2920 3.1), which saves a
+	 * round trip. It must be what the next smtp_send() gets, as long as the session is usable.
+	 * False: not known yet. NULL: never.
+	 */
+	bool (*next)(void *arg, struct smtp_mail *out);
+	void *next_arg;
 };
 
 /* For the log. */
@@ -112,42 +158,11 @@ const struct smtp_info *smtp_info(const struct smtp_session *s);
  * use. */
 bool smtp_is_usable(struct smtp_session *s);
 
-struct smtp_message {
-	int fd; /* read with pread() only */
-	uint64_t offset, size;
-	struct span reverse_path; /* canonical text, empty: null sender */
-	unsigned flags;		  /* ENVELOPE_SMTPUTF8; whether it is 8-bit is looked at */
-	unsigned ret;		  /* RET_* */
-	struct span envid;	  /* xtext */
-};
-
-struct smtp_recipient {
-	struct span address;  /* canonical text */
-	struct span original; /* ORCPT as given */
-	unsigned notify;      /* NOTIFY_* */
-};
-
-struct smtp_result {
-	enum delivery_end end;
-	/* DONE: the server offers DSN, was told what the sender wants to know, and reports itself
-	 * (RFC 3461 5.2.2). False: it is us who must say "relayed". */
-	bool dsn_passed_on;
-	/* DEFERRED: the server did not get as far as to judge it; at another host, or connection,
-	 * it may be tried at once. */
-	bool untried;
-	/* DEFERRED: the reply to the end of the message was lost; the server may have it (RFC
-	 * 1047). */
-	bool maybe_sent;
-	struct smtp_status status;
-	char reply[SMTP_REPLY_TEXT_SIZE]; /* "250 2.0.0 Ok: queued as 12345" */
-};
-
 /*
- * Sends to n recipients, 1 to SMTP_RECIPIENTS_MAX, and sets one result for each, whatever happens.
- * More than the server takes at once (452 after others) go into further transactions.
- * SMTP_NEXT_HOST: some results are untried.
+ * Sends one message, and sets a result for each recipient, whatever happens. More than the server
+ * takes at once (452 after others) go into further transactions. SMTP_NEXT_HOST: some results are
+ * untried.
  */
-enum smtp_state smtp_send(struct smtp_session *s, const struct smtp_message *m,
-    const struct smtp_recipient *to, struct smtp_result *results, size_t n);
+enum smtp_state smtp_send(struct smtp_session *s, const struct smtp_mail *mail);
 
 #endif

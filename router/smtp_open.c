@@ -11,7 +11,7 @@
 #include "common/memory.h"
 #include "router/smtp_private.h"
 
-enum { COMMAND_SIZE = 4096, FAILURE_SIZE = 400 };
+enum { FAILURE_SIZE = 400 };
 
 const struct smtp_timeouts smtp_timeouts_default = {
     .connect_s = 30,
@@ -58,7 +58,7 @@ smtp_note(const struct smtp_session *s, const char *format, ...)
 static int
 put_command(struct smtp_session *s, const char *mask, const char *format, va_list ap)
 {
-	char line[COMMAND_SIZE];
+	char line[SMTP_COMMAND_SIZE];
 	int n = vsnprintf(line, sizeof line, format, ap), rv = -1;
 
 	/* A line end within would be another command, and a command that is cut too. */
@@ -198,6 +198,7 @@ smtp_session_free(struct smtp_session **s)
 {
 	if (*s == NULL)
 		return;
+	smtp_forget_ahead(*s);
 	smtp_wire_free(&(*s)->wire);
 	free(*s);
 	*s = NULL;
@@ -206,7 +207,7 @@ smtp_session_free(struct smtp_session **s)
 void
 smtp_quit(struct smtp_session **s)
 {
-	if (*s != NULL && !(*s)->over && smtp_wire_is_quiet((*s)->wire)) {
+	if (*s != NULL && !(*s)->over && (*s)->ahead == NULL && smtp_wire_is_quiet((*s)->wire)) {
 		smtp_wire_limit((*s)->wire, (*s)->target->timeouts.quit_s);
 		if (smtp_command(*s, "QUIT") == 0)
 			(void)smtp_read_reply(*s, (*s)->target->timeouts.quit_s, "at QUIT", NULL);
@@ -229,7 +230,7 @@ smtp_info(const struct smtp_session *s)
 bool
 smtp_is_usable(struct smtp_session *s)
 {
-	return !s->over && smtp_wire_is_quiet(s->wire);
+	return !s->over && (s->ahead != NULL || smtp_wire_is_quiet(s->wire));
 }
 
 /* ---- connection ---- */

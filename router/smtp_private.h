@@ -9,6 +9,7 @@
 
 enum {
 	SMTP_PIECE_BYTES = 65536,
+	SMTP_COMMAND_SIZE = 4096,
 	SMTP_MECHANISMS_SIZE = 512,
 };
 
@@ -28,6 +29,7 @@ struct smtp_session {
 	enum smtp_tls_policy policy; /* of this connection */
 	bool over;		     /* nothing more is to be said or read */
 	bool unfinished;	     /* a transaction may be open at the server: RSET first */
+	struct transaction *ahead;   /* whose envelope has left and is not answered, or NULL */
 	char piece[SMTP_PIECE_BYTES];
 };
 
@@ -57,6 +59,9 @@ void smtp_defer_reply(struct smtp_session *s, const char *where);
 /* A 451 of ours about this host: "host[address] ...". Ends the session. */
 void smtp_fail_session(struct smtp_session *s, const char *status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* smtp_send.c: of a message that was announced and is not sent. Harmless without one. */
+void smtp_forget_ahead(struct smtp_session *s);
 
 /* AUTH. SMTP_USABLE also when the target names no user. */
 enum smtp_state smtp_auth(struct smtp_session *s);

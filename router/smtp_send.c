@@ -4,11 +4,13 @@
  * recipient. Reads the message with pread(), talks to the network.
  *
  * A message that fits into one piece goes by BDAT in the same write as MAIL and RCPT: one round
- * trip. DATA takes two, for its 354 must be waited for. A larger one is not sent before a recipient
- * is accepted.
+ * trip. DATA takes two, for its 354 must be waited for; but when the next message is known by then,
+ * its envelope goes in the same write as this one's end, so that each takes one again. A larger one
+ * is not sent before a recipient is accepted.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,6 +44,7 @@ struct transaction {
 	const struct smtp_recipient *to;
 	struct smtp_result *results;
 	size_t n, n_accepted;
+	bool ahead; /* its envelope left before the last message was answered */
 	struct smtp_look look;
 	char reverse_path[ADDRESS_TEXT_SIZE];
 	bool in_piece;	   /* the whole message is in s->piece */
@@ -128,6 +131,10 @@ static int
 on_mail(struct transaction *t, size_t i)
 {
 	(void)i;
+	/* It may refuse it only because the last message, whose end it refused, is still open. */
+	if (t->ahead && t->s->unfinished && smtp_reply_class(&t->s->reply) != 2)
+		return senseless(t, "at MAIL");
+	t->s->unfinished = true;
 	switch (smtp_reply_class(&t->s->reply)) {
 	case 2:
 		t->mail_taken = true;
@@ -280,6 +287,8 @@ expect(struct transaction *t, enum step step, size_t i)
 static int
 begin_group(struct transaction *t)
 {
+	if (t->ahead) /* it goes with another's */
+		return 0;
 	return t->n_waiting > 0 || smtp_in_step(t->s, "before MAIL") == 0 ? 0 : lose(t);
 }
 
@@ -320,7 +329,6 @@ put_mail(struct transaction *t)
 		ret = m->ret == RET_FULL ? " RET=FULL" : " RET=HDRS";
 	if (o->dsn && is_value(t, m->envid, ENVID_MAX_BYTES))
 		snprintf(envid, sizeof envid, " ENVID=%.*s", (int)m->envid.len, m->envid.at);
-	t->s->unfinished = true;
 	return smtp_command(t->s, "MAIL FROM:<%s>%s%s%s%s%s", t->reverse_path, size,
 	    t->look.eight_bit ? " BODY=8BITMIME" : "", t->utf8 ? " SMTPUTF8" : "", ret, envid);
 }
@@ -374,9 +382,11 @@ put_failed(struct transaction *t, const char *where)
 static int
 envelope(struct transaction *t)
 {
+	t->n_accepted = 0;
+	t->mail_taken = t->mail_refused = t->data_begun = t->end_put = t->end_sent = false;
 	if (begin_group(t) == -1)
 		return -1;
-	if (t->s->unfinished) {
+	if (t->s->unfinished && !t->ahead) {
 		if (smtp_command(t->s, "RSET") == -1)
 			return put_failed(t, "at RSET");
 		if (expect(t, STEP_RSET, 0) == -1)
@@ -397,6 +407,19 @@ envelope(struct transaction *t)
 			return -1;
 	}
 	return 0;
+}
+
+static int
+ask_for_data(struct transaction *t)
+{
+	/* RFC 2920 3.1: sent with the group, also if all that waits will be refused. */
+	if (t->mail_refused || (t->n_waiting == 0 && t->n_accepted == 0))
+		return 0;
+	if (begin_group(t) == -1)
+		return -1;
+	if (smtp_command(t->s, "DATA") == -1)
+		return put_failed(t, "at DATA");
+	return expect(t, STEP_DATA, 0);
 }
 
 /* ---- the message ---- */
@@ -482,84 +505,6 @@ put_message(struct transaction *t, struct smtp_stuffing *stuffing)
 	if (put_piece(t, t->m->size, stuffing) == 0)
 		t->end_put = true;
 	return 0;
-}
-
-static bool
-is_ahead(const struct transaction *t)
-{
-	return t->s->offer.pipelining && t->in_piece && t->n + 4 < GROUP_MAX;
-}
-
-/* RFC 3030 */
-static int
-by_bdat(struct transaction *t)
-{
-	if (!is_ahead(t) && collect(t) == -1)
-		return -1;
-	/* What waits then can still be refused; the server swallows the message all the same. */
-	if (t->n_waiting == 0 && t->n_accepted == 0)
-		return 0;
-	if (begin_group(t) == -1)
-		return -1;
-	if (smtp_command(t->s, "BDAT %llu LAST", (unsigned long long)t->m->size) == -1)
-		return put_failed(t, "at BDAT");
-	if (put_message(t, NULL) == -1 || expect(t, STEP_END, 0) == -1)
-		return -1;
-	return collect(t);
-}
-
-/* RFC 5321 4.1.1.4 */
-static int
-by_data(struct transaction *t)
-{
-	struct smtp_stuffing stuffing = {false};
-
-	/* RFC 2920 3.1: sent with the group, also if all that waits will be refused. */
-	if (t->mail_refused || (t->n_waiting == 0 && t->n_accepted == 0))
-		return 0;
-	if (begin_group(t) == -1)
-		return -1;
-	if (smtp_command(t->s, "DATA") == -1)
-		return put_failed(t, "at DATA");
-	if (expect(t, STEP_DATA, 0) == -1 || collect(t) == -1)
-		return -1;
-	if (!t->data_begun)
-		return 0;
-	if (begin_group(t) == -1)
-		return -1;
-	if (t->n_accepted == 0)
-		t->end_put = true; /* for nobody, nothing */
-	else if (put_message(t, &stuffing) == -1)
-		return -1;
-	if (t->end_put && smtp_wire_put(t->s->wire, span_of(".\r\n")) == -1)
-		t->end_put = false;
-	return expect(t, STEP_END, 0) == -1 ? -1 : collect(t);
-}
-
-static int
-transact(struct transaction *t)
-{
-	t->n_accepted = 0;
-	t->mail_taken = t->mail_refused = t->data_begun = t->end_put = t->end_sent = false;
-	if (envelope(t) == -1)
-		return -1;
-	if (t->s->offer.chunking && !t->s->target->no_chunking)
-		return by_bdat(t);
-	return by_data(t);
-}
-
-/* Those that were too many, if the others went through. */
-static bool
-is_more_to_do(struct transaction *t)
-{
-	bool more = false;
-
-	for (size_t i = 0; i < t->n && !t->s->unfinished; i++)
-		if (t->states[i] == LATER) {
-			t->states[i] = OPEN;
-			more = true;
-		}
-	return more;
 }
 
 /* ---- before anything is said ---- */
@@ -681,6 +626,150 @@ prepare(struct transaction *t)
 	return check_recipients(t) > 0;
 }
 
+/* ---- the next message ---- */
+
+static struct transaction *
+transaction_new(struct smtp_session *s, const struct smtp_mail *mail)
+{
+	struct transaction *t = xcalloc(1, sizeof *t);
+
+	if (mail->n == 0 || mail->n > SMTP_RECIPIENTS_MAX)
+		fatalx("smtp_send: %zu recipients", mail->n);
+	t->s = s;
+	t->m = mail->message;
+	t->to = mail->to;
+	t->results = mail->results;
+	t->n = mail->n;
+	for (size_t i = 0; i < t->n; i++)
+		t->results[i].untried = t->results[i].maybe_sent = t->results[i].dsn_passed_on =
+		    false;
+	return t;
+}
+
+void
+smtp_forget_ahead(struct smtp_session *s)
+{
+	free(s->ahead);
+	s->ahead = NULL;
+}
+
+/* Whether another envelope can follow the message in the same write: all of it has been put, and no
+ * transaction of its own comes first. */
+static bool
+is_followable(const struct transaction *t)
+{
+	if (!t->s->offer.pipelining || !t->end_put || t->s->over || t->s->target->next == NULL)
+		return false;
+	for (size_t i = 0; i < t->n; i++)
+		if (t->states[i] == LATER)
+			return false;
+	return true;
+}
+
+/* Its commands must neither fill the group nor make the wire send: the replies to the message come
+ * first. */
+static bool
+is_short(const struct transaction *t)
+{
+	return t->n + 3 < GROUP_MAX && smtp_wire_room(t->s->wire) >= (t->n + 2) * SMTP_COMMAND_SIZE;
+}
+
+/* The piece is free: what was in it has been put. */
+static void
+look_ahead(const struct transaction *t)
+{
+	struct smtp_session *s = t->s;
+	struct transaction *next;
+	struct smtp_mail mail;
+
+	if (!is_followable(t) || !s->target->next(s->target->next_arg, &mail))
+		return;
+	next = transaction_new(s, &mail);
+	if (is_short(next) && prepare(next)) {
+		next->ahead = true;
+		if (envelope(next) == 0 && ask_for_data(next) == 0)
+			s->ahead = next;
+	}
+	if (s->ahead == NULL)
+		free(next);
+}
+
+/* ---- the whole message ---- */
+
+/* The message goes in the same write as its envelope. */
+static bool
+is_one_group(const struct transaction *t)
+{
+	return t->s->offer.pipelining && t->in_piece && t->n + 4 < GROUP_MAX;
+}
+
+/* RFC 3030 */
+static int
+by_bdat(struct transaction *t)
+{
+	if (!is_one_group(t) && collect(t) == -1)
+		return -1;
+	/* What waits then can still be refused; the server swallows the message all the same. */
+	if (t->n_waiting == 0 && t->n_accepted == 0)
+		return 0;
+	if (begin_group(t) == -1)
+		return -1;
+	if (smtp_command(t->s, "BDAT %llu LAST", (unsigned long long)t->m->size) == -1)
+		return put_failed(t, "at BDAT");
+	if (put_message(t, NULL) == -1 || expect(t, STEP_END, 0) == -1)
+		return -1;
+	return collect(t);
+}
+
+/* RFC 5321 4.1.1.4 */
+static int
+by_data(struct transaction *t)
+{
+	struct smtp_stuffing stuffing = {false};
+
+	if ((!t->ahead && ask_for_data(t) == -1) || collect(t) == -1)
+		return -1;
+	t->ahead = false;
+	if (!t->data_begun)
+		return 0;
+	if (begin_group(t) == -1)
+		return -1;
+	if (t->n_accepted == 0)
+		t->end_put = true; /* for nobody, nothing */
+	else if (put_message(t, &stuffing) == -1)
+		return -1;
+	if (t->end_put && smtp_wire_put(t->s->wire, span_of(".\r\n")) == -1)
+		t->end_put = false;
+	if (expect(t, STEP_END, 0) == -1)
+		return -1;
+	look_ahead(t);
+	return collect(t);
+}
+
+static int
+transact(struct transaction *t)
+{
+	if (!t->ahead && envelope(t) == -1)
+		return -1;
+	if (t->s->offer.chunking && !t->s->target->no_chunking)
+		return by_bdat(t);
+	return by_data(t);
+}
+
+/* Those that were too many, if the others went through. */
+static bool
+is_more_to_do(struct transaction *t)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < t->n && !t->s->unfinished; i++)
+		if (t->states[i] == LATER) {
+			t->states[i] = OPEN;
+			more = true;
+		}
+	return more;
+}
+
 /* ---- the whole ---- */
 
 static enum smtp_state
@@ -695,24 +784,25 @@ state_after(const struct transaction *t)
 }
 
 enum smtp_state
-smtp_send(struct smtp_session *s, const struct smtp_message *m, const struct smtp_recipient *to,
-    struct smtp_result *results, size_t n)
+smtp_send(struct smtp_session *s, const struct smtp_mail *mail)
 {
 	const struct smtp_timeouts *timeouts = &s->target->timeouts;
-	struct transaction t = {.s = s, .m = m, .to = to, .results = results, .n = n};
 	unsigned rate = timeouts->message_bytes_per_s ? timeouts->message_bytes_per_s : 1;
+	struct transaction *t = s->ahead != NULL ? s->ahead : transaction_new(s, mail);
+	enum smtp_state state;
 
-	if (n == 0 || n > SMTP_RECIPIENTS_MAX)
-		fatalx("smtp_send: %zu recipients", n);
-	for (size_t i = 0; i < n; i++)
-		results[i].untried = results[i].maybe_sent = results[i].dsn_passed_on = false;
+	if (t->results != mail->results)
+		fatalx("smtp_send: not the message that was announced");
+	s->ahead = NULL;
 	if (s->over) {
-		lose(&t);
-		return state_after(&t);
+		lose(t);
+	} else {
+		smtp_wire_limit(s->wire, timeouts->message_s + t->m->size / rate);
+		if (t->ahead || prepare(t))
+			while (transact(t) == 0 && is_more_to_do(t))
+				;
 	}
-	smtp_wire_limit(s->wire, timeouts->message_s + m->size / rate);
-	if (prepare(&t))
-		while (transact(&t) == 0 && is_more_to_do(&t))
-			;
-	return state_after(&t);
+	state = state_after(t);
+	free(t);
+	return state;
 }

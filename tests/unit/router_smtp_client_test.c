@@ -84,7 +84,7 @@ send_to(struct talk *t, struct span text, const struct smtp_recipient *to, size_
 	    .offset = 6,
 	    .size = text.len,
 	    .reverse_path = span_of("ann@client.example")};
-	enum smtp_state state = smtp_send(t->s, &m, to, results, n);
+	enum smtp_state state = smtp_send(t->s, &(struct smtp_mail){&m, to, results, n});
 
 	close(m.fd);
 	return state;
@@ -658,7 +658,7 @@ check_local(const char *offer, struct span text, unsigned flags, const char *fro
 	struct smtp_result r;
 
 	assert_int_equal(smtp_open(t->s), SMTP_USABLE);
-	assert_int_equal(smtp_send(t->s, &m, &recipient, &r, 1), SMTP_USABLE);
+	assert_int_equal(smtp_send(t->s, &(struct smtp_mail){&m, &recipient, &r, 1}), SMTP_USABLE);
 	close(m.fd);
 	if (reply != NULL) {
 		assert_int_equal(r.end, END_FAILED);
@@ -735,7 +735,7 @@ check_dsn(const char *offer, const char *mail, const char *first, const char *se
 	struct smtp_result r[2];
 
 	assert_int_equal(smtp_open(t->s), SMTP_USABLE);
-	assert_int_equal(smtp_send(t->s, &m, to, r, 2), SMTP_USABLE);
+	assert_int_equal(smtp_send(t->s, &(struct smtp_mail){&m, to, r, 2}), SMTP_USABLE);
 	close(m.fd);
 	assert_true(r[0].dsn_passed_on == dsn && r[1].dsn_passed_on == dsn);
 	assert_true(heard(t, mail) && heard(t, first) && heard(t, second));
@@ -750,6 +750,162 @@ test_dsn(void **state)
 	    "RCPT TO:<b@x> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b+2Bc@y\r\n",
 	    "RCPT TO:<c@x> NOTIFY=NEVER\r\n");
 	check_dsn("SIZE", "MAIL FROM:<> SIZE=11\r\n", "RCPT TO:<b@x>\r\n", "RCPT TO:<c@x>\r\n");
+}
+
+/* ---- the next message, announced ---- */
+
+/* Two messages, of which the second is known in time; what was said is on one line for each write
+ * of the client's. */
+struct pair {
+	struct smtp_message messages[2];
+	struct smtp_recipient to[2][3];
+	struct smtp_result results[2][3];
+	struct smtp_mail mails[2];
+	unsigned n_asked;
+};
+
+static bool
+on_next(void *arg, struct smtp_mail *out)
+{
+	struct pair *p = arg;
+
+	*out = p->mails[1];
+	return p->n_asked++ == 0;
+}
+
+static struct pair *
+pair_new(struct talk *t, size_t n_first, const char *second_address)
+{
+	struct pair *p = xcalloc(1, sizeof *p);
+
+	for (size_t i = 0; i < 2; i++) {
+		p->messages[i] = (struct smtp_message){.fd = file_of(i ? "two\r\n" : "one\r\n", 5),
+		    .offset = 6,
+		    .size = 5,
+		    .reverse_path = span_of("ann@client.example")};
+		p->mails[i] =
+		    (struct smtp_mail){&p->messages[i], p->to[i], p->results[i], i ? 1 : n_first};
+		for (size_t k = 0; k < 3; k++)
+			p->to[i][k].address = span_of(i ? second_address : "bob@test.example");
+	}
+	t->target.next = on_next;
+	t->target.next_arg = p;
+	return p;
+}
+
+static void
+pair_free(struct pair **p)
+{
+	close((*p)->messages[0].fd);
+	close((*p)->messages[1].fd);
+	free(*p);
+	*p = NULL;
+}
+
+/* How many reads of the server's brought this text's end and more. */
+static bool
+came_with(const struct talk *t, const char *first, const char *second)
+{
+	const char *a = strstr(t->v.heard, first), *b = a != NULL ? strstr(a, second) : NULL;
+
+	if (b == NULL)
+		return false;
+	for (size_t i = 0; i < t->v.n_marks; i++)
+		if (t->v.marks[i] > (size_t)(a - t->v.heard) &&
+		    t->v.marks[i] <= (size_t)(b - t->v.heard))
+			return false;
+	return true;
+}
+
+static const struct {
+	const char *offer;
+	struct rule rules[2];
+	size_t n_first;
+	const char *second;
+	enum smtp_state first_state, second_state; /* of the same session, if it is usable */
+	enum delivery_end ends[2];
+	bool together, untried;
+} pairs[] = {
+    {DATA, {{0}}, 1, "x@y", SMTP_USABLE, SMTP_USABLE, {END_DONE, END_DONE}, true, false},
+    /* what it says of the one is nothing about the other */
+    {DATA, {{"end", SAY, "552 5.3.4 no\r\n", 1, 0}}, 1, "x@y", SMTP_USABLE, SMTP_USABLE,
+	{END_FAILED, END_DONE}, true, false},
+    {DATA, {{"end", SAY, "451 4.3.0 no\r\n", 1, 0}}, 1, "x@y", SMTP_USABLE, SMTP_USABLE,
+	{END_DEFERRED, END_DONE}, true, false},
+    {DATA, {{"MAIL", SAY, "550 5.7.1 no\r\n", 2, 0}}, 1, "x@y", SMTP_USABLE, SMTP_USABLE,
+	{END_DONE, END_FAILED}, true, false},
+    {DATA, {{"RCPT", SAY, "550 5.1.1 no\r\n", 2, 0}}, 1, "x@y", SMTP_USABLE, SMTP_USABLE,
+	{END_DONE, END_FAILED}, true, false},
+    {DATA, {{"DATA", SAY, "451 4.3.0 no\r\n", 2, 0}}, 1, "x@y", SMTP_USABLE, SMTP_USABLE,
+	{END_DONE, END_DEFERRED}, true, false},
+    {DATA, {{"end", SAY, "554 5.6.0 no\r\n", 2, 0}}, 1, "x@y", SMTP_USABLE, SMTP_USABLE,
+	{END_DONE, END_FAILED}, true, false},
+    /* a server for which a refused message is not over */
+    {DATA, {{"end", SAY, "554 5.6.0 no\r\n", 1, 0}, {"MAIL", SAY, "503 5.5.1 nested\r\n", 2, 0}}, 1,
+	"x@y", SMTP_USABLE, SMTP_NEXT_HOST, {END_FAILED, END_DEFERRED}, true, true},
+    /* lost with it, but not for good */
+    {DATA, {{"end", SAY, "421 4.3.2 bye\r\n", 1, 0}}, 1, "x@y", SMTP_NEXT_HOST, SMTP_NEXT_HOST,
+	{END_DEFERRED, END_DEFERRED}, true, true},
+    {DATA, {{"end", DROP, "250 2.0.0 ok\r\n", 1, 0}}, 1, "x@y", SMTP_USABLE, SMTP_NEXT_HOST,
+	{END_DONE, END_DEFERRED}, true, true},
+    {DATA, {{"MAIL", DROP, NULL, 2, 0}}, 1, "x@y", SMTP_USABLE, SMTP_NEXT_HOST,
+	{END_DONE, END_DEFERRED}, true, true},
+    {DATA, {{"MAIL", SAY, "nonsense\r\n", 2, 0}}, 1, "x@y", SMTP_USABLE, SMTP_NEXT_HOST,
+	{END_DONE, END_DEFERRED}, true, true},
+    /* not with it: */
+    {SLOW, {{0}}, 1, "x@y", SMTP_USABLE, SMTP_USABLE, {END_DONE, END_DONE}, false, false},
+    {ALL, {{0}}, 1, "x@y", SMTP_USABLE, SMTP_USABLE, {END_DONE, END_DONE}, false, false},
+    {DATA, {{"RCPT", SAY, "452 4.5.3 enough\r\n", 2, 0}}, 2, "x@y", SMTP_USABLE, SMTP_USABLE,
+	{END_DONE, END_DONE}, false, false},
+    {DATA, {{0}}, 1, "caf\303\251@y", SMTP_USABLE, SMTP_USABLE, {END_DONE, END_FAILED}, false,
+	false},
+};
+
+static void
+test_next(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < nitems(pairs); i++) {
+		struct talk *t = talk_new(pairs[i].offer, pairs[i].rules,
+		    pairs[i].rules[1].at   ? 2
+		    : pairs[i].rules[0].at ? 1
+					   : 0);
+		struct pair *p = pair_new(t, pairs[i].n_first, pairs[i].second);
+
+		assert_int_equal(smtp_open(t->s), SMTP_USABLE);
+		if (smtp_send(t->s, &p->mails[0]) != pairs[i].first_state)
+			fail_msg("%zu: %s", i, p->results[0][0].reply);
+		if (smtp_send(t->s, &p->mails[1]) != pairs[i].second_state)
+			fail_msg("%zu: %s", i, p->results[1][0].reply);
+		for (size_t k = 0; k < 2; k++)
+			if (p->results[k][0].end != pairs[i].ends[k])
+				fail_msg("%zu: %zu: %s", i, k, p->results[k][0].reply);
+		assert_true(p->results[1][0].untried == pairs[i].untried);
+		assert_false(p->results[1][0].maybe_sent);
+		if (came_with(t, "one\r\n.\r\n", "RCPT TO:<x@y>") != pairs[i].together)
+			fail_msg("%zu: %s", i, t->v.heard);
+		if (pairs[i].together && strstr(t->trace, "RSET") != NULL &&
+		    pairs[i].ends[1] == END_DONE)
+			fail_msg("%zu: a reset in between", i);
+		talk_free(&t);
+		pair_free(&p);
+	}
+}
+
+/* One that was announced, and is never sent, goes with its session. */
+static void
+test_next_that_does_not_come(void **state)
+{
+	struct talk *t = talk_new(DATA, NULL, 0);
+	struct pair *p = pair_new(t, 1, "x@y");
+
+	(void)state;
+	assert_int_equal(smtp_open(t->s), SMTP_USABLE);
+	assert_int_equal(smtp_send(t->s, &p->mails[0]), SMTP_USABLE);
+	assert_int_equal(p->results[0][0].end, END_DONE);
+	assert_true(smtp_is_usable(t->s));
+	talk_free(&t);
+	pair_free(&p);
 }
 
 /* ---- the message's file ---- */
@@ -767,7 +923,7 @@ test_short_file(void **state)
 	memset(text, 'x', sizeof text);
 	m.fd = file_of(text, sizeof text);
 	assert_int_equal(smtp_open(t->s), SMTP_USABLE);
-	assert_int_equal(smtp_send(t->s, &m, &to, &r, 1), SMTP_USABLE);
+	assert_int_equal(smtp_send(t->s, &(struct smtp_mail){&m, &to, &r, 1}), SMTP_USABLE);
 	close(m.fd);
 	assert_true(r.end == END_DEFERRED && smtp_status_is(r.status, 4, 3, 0));
 	assert_false(heard(t, "MAIL"));
@@ -813,6 +969,8 @@ main(void)
 	    cmocka_unit_test(test_idle),
 	    cmocka_unit_test(test_extensions),
 	    cmocka_unit_test(test_dsn),
+	    cmocka_unit_test(test_next),
+	    cmocka_unit_test(test_next_that_does_not_come),
 	    cmocka_unit_test(test_short_file),
 	    cmocka_unit_test(test_trace),
 	};

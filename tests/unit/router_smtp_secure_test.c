@@ -110,7 +110,7 @@ send_one(struct talk *t, struct smtp_result *r)
 	enum smtp_state state;
 
 	assert_int_equal(write(m.fd, "a\r\n", 3), 3);
-	state = smtp_send(t->s, &m, &to, r, 1);
+	state = smtp_send(t->s, &(struct smtp_mail){&m, &to, r, 1});
 	close(m.fd);
 	return state;
 }
