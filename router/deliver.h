@@ -13,11 +13,12 @@
  * RETIRE          - (deliver): no more jobs, close when none is in hand. A job that was on its way
  *                 is still done
  *
- * One job at a time, but the next JOB may be sent before DONE, so that the child need not wait for
- * it: it is begun after DONE. Each recipient of a job has had a RESULT before its
- * DONE, also when no host was reached. A JOB for the same destination as the last one uses the
- * session that is still open; for another one the child says QUIT first. An idle session is closed
- * by the child after a while (Outgoing Idle), and the process stays.
+ * One job at a time, but the next JOBs may be sent before DONE, so that the child need not wait for
+ * them: each is begun after the DONE of the one before, but for its envelope, which may leave with
+ * the message of that one. One is not enough for that: it comes too late. Each recipient of a job
+ * has had a RESULT before its DONE, also when no host was reached. A JOB for the same destination
+ * as the last one uses the session that is still open; for another one the child says QUIT first.
+ * An idle session is closed by the child after a while (Outgoing Idle), and the process stays.
  *
  * When the connection is lost during a job, recipients without a RESULT may have their mail or not.
  */
@@ -34,6 +35,7 @@
 enum deliver_message { DELIVER_JOB = 1, DELIVER_RESULT = 100, DELIVER_DONE, DELIVER_RETIRE };
 
 enum {
+	DELIVER_JOBS_MAX = 3,	       /* at a child: one in hand, and those behind it */
 	DELIVER_RECIPIENTS_MAX = 1000, /* of one job: SMTP_RECIPIENTS_MAX */
 	DELIVER_NAME_MAX_BYTES = 1020, /* a domain, perhaps in UTF-8 */
 	DELIVER_TLS_NAMES_MAX_BYTES = 4096,
@@ -123,9 +125,9 @@ struct deliver_ops {
 	void (*on_done)(void *arg, const struct deliver_done *done);
 	/*
 	 * There is no child any more: the handle is to be freed. left: recipients of the job in
-	 * hand that have had no result (n_left 0: there was no job); one that waited behind it was
-	 * not begun. Called once. Also when the
-	 * child has asked to be let go, as soon as no job is in hand.
+	 * hand that have had no result (n_left 0: there was no job); those that waited behind it
+	 * were not begun. Called once. Also when the child has asked to be let go, as soon as no
+	 * job is in hand.
 	 */
 	void (*on_close)(void *arg, const uint32_t *left, size_t n_left);
 };
@@ -138,7 +140,7 @@ void deliver_child_free(struct deliver_child **c);
 
 /* False while a job is in hand. */
 bool deliver_child_is_free(const struct deliver_child *c);
-/* One job is in hand, and another may be sent, which is begun after it. */
+/* A job is in hand, and another may be sent, which is begun after those that are there. */
 bool deliver_child_takes_next(const struct deliver_child *c);
 /* Only when it is free, or takes the next. Copies the job and owns fd from now on. */
 void deliver_child_send(struct deliver_child *c, const struct deliver_job *job, int fd);

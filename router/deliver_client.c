@@ -17,12 +17,12 @@ struct deliver_child {
 	struct ipc_channel *channel; /* NULL: it has gone */
 	const struct deliver_ops *ops;
 	void *arg;
-	/* the job in hand, and the one that waits behind it */
+	/* the job in hand, and those that wait behind it */
 	struct {
 		uint64_t id;
 		uint32_t *left; /* recipients without a result */
 		size_t n_left;
-	} jobs[2];
+	} jobs[DELIVER_JOBS_MAX];
 	unsigned n_jobs;
 	bool retires;
 	bool in_event; /* something of ours is on the stack, and frees it at its end */
@@ -32,8 +32,8 @@ struct deliver_child {
 static void
 destroy(struct deliver_child *c)
 {
-	free(c->jobs[0].left);
-	free(c->jobs[1].left);
+	for (size_t i = 0; i < nitems(c->jobs); i++)
+		free(c->jobs[i].left);
 	free(c);
 }
 
@@ -120,9 +120,9 @@ next_job(struct deliver_child *c)
 {
 	uint32_t *left = c->jobs[0].left;
 
-	c->jobs[0] = c->jobs[1];
-	c->jobs[1].left = left;
 	c->n_jobs--;
+	memmove(c->jobs, c->jobs + 1, c->n_jobs * sizeof c->jobs[0]);
+	c->jobs[c->n_jobs].left = left;
 }
 
 static void
@@ -234,7 +234,7 @@ deliver_child_is_free(const struct deliver_child *c)
 bool
 deliver_child_takes_next(const struct deliver_child *c)
 {
-	return c->n_jobs == 1 && !c->retires && c->channel != NULL;
+	return c->n_jobs > 0 && c->n_jobs < nitems(c->jobs) && !c->retires && c->channel != NULL;
 }
 
 static void

@@ -25,9 +25,10 @@ struct destination {
 	bool has_turn, wants_fetch;
 	struct span name;
 	struct outgoing_jobs waiting;
-	size_t n_waiting, n_active; /* jobs; the active ones are at a child */
-	double limit;		    /* conversations at one time, 1 or more */
-	uint64_t dead_until_us;	    /* monotonic; 0: it is not dead */
+	size_t n_waiting;	/* jobs that no child has */
+	size_t n_active;	/* conversations */
+	double limit;		/* conversations at one time, 1 or more */
+	uint64_t dead_until_us; /* monotonic; 0: it is not dead */
 	char *dead_reply;
 	/* parked in queue: never fewer than there are */
 	uint64_t n_parked, n_parked_since; /* since the last fetch was asked for */

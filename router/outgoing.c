@@ -48,8 +48,7 @@ struct child {
 	struct outgoing *outgoing;
 	struct deliver_child *handle;
 	struct destination *last;  /* of its last job; NULL: of none that is known */
-	struct outgoing_job *job;  /* in hand; NULL: none is */
-	struct outgoing_job *next; /* waits behind it, in the child's hands */
+	struct outgoing_jobs jobs; /* the first one is in hand, the others wait behind it */
 	bool is_warm;		   /* its session was left open by its last job */
 	unsigned in_turn;	   /* jobs for `last` in a row */
 	uint64_t turn_us;	   /* when the first of them began */
@@ -142,10 +141,8 @@ job_free(struct outgoing_job *job)
 	if (job->child == NULL) {
 		TAILQ_REMOVE(&job->destination->waiting, job, link);
 		job->destination->n_waiting--;
-	} else if (job->child->job == job) {
-		job->child->job = NULL;
 	} else {
-		job->child->next = NULL;
+		TAILQ_REMOVE(&job->child->jobs, job, link);
 	}
 	job->outgoing->n_jobs--;
 	explicit_bzero((char *)(uintptr_t)job->job.to.password.at, job->job.to.password.len);
@@ -192,19 +189,26 @@ defer_waiting(struct destination *d)
 
 /* ---- children ---- */
 
-/* Into the queue again, as if nobody had had it. */
-static void
-put_back(struct outgoing_job *job)
+static struct outgoing_job *
+in_hand(const struct child *c)
 {
-	struct destination *d;
+	return TAILQ_FIRST(&c->jobs);
+}
 
-	if (job == NULL)
-		return;
-	d = job->destination;
-	job->child = NULL;
-	TAILQ_INSERT_HEAD(&d->waiting, job, link);
-	d->n_waiting++;
-	d->n_active--;
+/* Into the queue again, as if nobody had had them. */
+static void
+put_back_jobs(struct child *c)
+{
+	struct outgoing_job *job;
+
+	if (in_hand(c) != NULL)
+		c->last->n_active--;
+	while ((job = TAILQ_LAST(&c->jobs, outgoing_jobs)) != NULL) {
+		TAILQ_REMOVE(&c->jobs, job, link);
+		job->child = NULL;
+		TAILQ_INSERT_HEAD(&job->destination->waiting, job, link);
+		job->destination->n_waiting++;
+	}
 }
 
 static void
@@ -212,8 +216,7 @@ child_free(struct child *c)
 {
 	struct outgoing *o = c->outgoing;
 
-	put_back(c->next);
-	put_back(c->job);
+	put_back_jobs(c);
 	TAILQ_REMOVE(&o->children, c, link);
 	o->n_children--;
 	event_del(&c->idle);
@@ -226,9 +229,11 @@ on_result(void *arg, const struct deliver_result *r)
 {
 	struct child *c = arg;
 
-	c->job->n_results++;
-	c->job->n_deferred += r->end == END_DEFERRED;
-	c->job->ops->on_result(c->job->arg, r, true);
+	struct outgoing_job *job = in_hand(c);
+
+	job->n_results++;
+	job->n_deferred += r->end == END_DEFERRED;
+	job->ops->on_result(job->arg, r, true);
 }
 
 /* What a conversation teaches about its destination. */
@@ -236,7 +241,7 @@ static void
 learn(struct outgoing *o, struct child *c, const struct deliver_done *done)
 {
 	struct destination *d = c->last;
-	bool all_deferred = c->job->n_deferred == c->job->n_results;
+	bool all_deferred = in_hand(c)->n_deferred == in_hand(c)->n_results;
 
 	if (done->end == DELIVER_NOT_NOW) {
 		log_info("destination dead name=%s seconds=%llu reason=%s", log_safe(d->name),
@@ -258,11 +263,11 @@ next_job(struct child *c)
 {
 	const struct timeval wait = {IDLE_S, 0};
 
-	job_end(c->job);
-	c->job = c->next;
-	c->next = NULL;
-	if (c->job == NULL)
+	job_end(in_hand(c));
+	if (in_hand(c) == NULL) {
+		c->last->n_active--;
 		evtimer_add(&c->idle, &wait);
+	}
 }
 
 static void
@@ -272,7 +277,6 @@ on_done(void *arg, const struct deliver_done *done)
 	struct outgoing *o = c->outgoing;
 	struct destination *d = c->last;
 
-	d->n_active--;
 	c->is_warm = done->end == DELIVER_REACHED && done->kept_open;
 	learn(o, c, done);
 	next_job(c);
@@ -286,18 +290,19 @@ on_close(void *arg, const uint32_t *left, size_t n_left)
 {
 	struct child *c = arg;
 	struct outgoing *o = c->outgoing;
-	struct outgoing_job *job = c->job;
+	struct outgoing_job *job = in_hand(c);
 	struct destination *d = c->last;
 
 	for (size_t i = 0; i < n_left; i++)
 		defer(job, left[i], span_of("451 4.3.0 the conversation was broken off here"),
 		    DELIVER_MAYBE_SENT);
 	if (job != NULL) {
-		d->n_active--;
+		if (TAILQ_NEXT(job, link) == NULL)
+			d->n_active--;
 		job_end(job);
 	}
 	child_free(c);
-	/* The one behind it, too: nobody looks again when d may be tried. */
+	/* Those behind it, too: nobody looks again when d may be tried. */
 	if (d != NULL && destination_is_dead(d, monotonic_us()))
 		defer_waiting(d);
 	if (d != NULL)
@@ -324,6 +329,7 @@ child_new(struct outgoing *o)
 	if (evtimer_pending(&o->retry, NULL))
 		return NULL;
 	c = xcalloc(1, sizeof *c);
+	TAILQ_INIT(&c->jobs);
 	if ((c->handle = deliver_child_new(o->base, o->path, &deliver_ops, c)) == NULL) {
 		log_warn("no conversation can be begun: %s", strerror(errno));
 		free(c);
@@ -367,8 +373,11 @@ give(struct outgoing *o, struct child *c, struct destination *d)
 	struct outgoing_job *job = TAILQ_FIRST(&d->waiting);
 	int fd = fcntl(job->fd, F_DUPFD_CLOEXEC, 3);
 
-	TAILQ_REMOVE(list_of(o, d), d, turn);
-	TAILQ_INSERT_TAIL(list_of(o, d), d, turn); /* behind those that came in its turn, too */
+	if (d->has_turn) {
+		TAILQ_REMOVE(list_of(o, d), d, turn);
+		TAILQ_INSERT_TAIL(
+		    list_of(o, d), d, turn); /* behind those that came in its turn, too */
+	}
 	if (fd == -1) {
 		log_warn("%s cannot be handed on: %s", queue_id_text(job->job.id), strerror(errno));
 		defer_all(job, span_of("451 4.3.0 too many messages under way here"));
@@ -376,17 +385,15 @@ give(struct outgoing *o, struct child *c, struct destination *d)
 	}
 	TAILQ_REMOVE(&d->waiting, job, link);
 	d->n_waiting--;
-	d->n_active++;
+	if (in_hand(c) == NULL)
+		d->n_active++;
 	o->n_given++;
 	c->is_warm &= c->last == d;
 	c->in_turn = c->last == d ? c->in_turn + 1 : 1;
 	if (c->in_turn == 1)
 		c->turn_us = monotonic_us();
 	c->last = d;
-	if (c->job == NULL)
-		c->job = job;
-	else
-		c->next = job;
+	TAILQ_INSERT_TAIL(&c->jobs, job, link);
 	job->child = c;
 	event_del(&c->idle);
 	deliver_child_send(c->handle, &job->job, fd);
@@ -403,7 +410,7 @@ close_surplus(struct outgoing *o)
 	for (c = TAILQ_FIRST(&o->children); c != NULL && o->n_children > o->children_max;
 	     c = next) {
 		next = TAILQ_NEXT(c, link);
-		if (c->job == NULL)
+		if (in_hand(c) == NULL)
 			child_free(c);
 	}
 }
@@ -451,18 +458,26 @@ give_turns(struct outgoing *o)
 	}
 }
 
-/* Who is at work with a session gets the next job ahead: it need not wait for us then. */
+static bool
+takes_ahead(const struct outgoing *o, const struct child *c)
+{
+	return in_hand(c) != NULL && c->is_warm && c->last->n_waiting > 0 &&
+	       !destination_is_dead(c->last, monotonic_us()) && !turn_is_over(o, c) &&
+	       deliver_child_takes_next(c->handle);
+}
+
+/* Who is at work with a session gets the next jobs ahead: it need not wait for us then, and can
+ * send the next envelope with the message in hand. */
 static void
 give_ahead(struct outgoing *o)
 {
 	struct child *c;
 
 	TAILQ_FOREACH (c, &o->children, link) {
-		if (c->job == NULL || !c->is_warm || !c->last->has_turn || turn_is_over(o, c) ||
-		    !deliver_child_takes_next(c->handle))
-			continue;
-		give(o, c, c->last);
-		look_at(o, c->last);
+		while (takes_ahead(o, c)) {
+			give(o, c, c->last);
+			look_at(o, c->last);
+		}
 	}
 }
 
@@ -630,11 +645,11 @@ outgoing_cancel(struct outgoing_job **jobp)
 	d = job->destination;
 	o = job->outgoing;
 	c = job->child;
-	job_free(job);
-	if (c != NULL) {
+	if (c != NULL && in_hand(c) == job && TAILQ_NEXT(job, link) == NULL)
 		d->n_active--;
+	job_free(job);
+	if (c != NULL)
 		child_free(c);
-	}
 	look_at(o, d);
 	wake(o);
 }
