@@ -67,7 +67,6 @@ struct carriage {
 	struct smtp_recipient *recipients;
 	struct smtp_result *results;
 	struct mx_list list;
-	int64_t deadline; /* of look-ups */
 	unsigned n_tried, n_talked;
 	bool reached, all_refuse;
 	struct smtp_reply last; /* why the last host was no good */
@@ -298,7 +297,8 @@ apply_tlsa(struct carriage *g, struct talk *t, const struct mx_host *host)
 {
 	struct smtp_tls *tls = &t->target.tls;
 
-	tlsa_lookup(g->c->dns, &g->list, host, g->job->to.port, g->deadline, &t->tlsa);
+	/* Time of its own: conversations with other hosts may have come before. */
+	tlsa_lookup(g->c->dns, &g->list, host, g->job->to.port, dns_deadline(g->c->dns), &t->tlsa);
 	switch (t->tlsa.state) {
 	case TLSA_LATER:
 		smtp_reply_local(&g->last, 451, "4.7.5", "%s: %s", host->name, t->tlsa.text);
@@ -646,12 +646,12 @@ find_hosts(struct carriage *g)
 	    .unusable = config->unusable,
 	    .ipv4 = config->ipv4,
 	    .ipv6 = config->ipv6};
+	int64_t deadline = dns_deadline(g->c->dns);
 
-	g->deadline = dns_deadline(g->c->dns);
 	if (to->kind == DELIVER_MX)
-		mx_of_domain(g->c->dns, &settings, to->name, to->port, g->deadline, &g->list);
+		mx_of_domain(g->c->dns, &settings, to->name, to->port, deadline, &g->list);
 	else
-		mx_of_host(g->c->dns, &settings, to->name, to->port, g->deadline, &g->list);
+		mx_of_host(g->c->dns, &settings, to->name, to->port, deadline, &g->list);
 	ip_list_free(&own);
 }
 

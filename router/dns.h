@@ -23,7 +23,7 @@ enum {
 	DNS_SERVERS_MAX = 3,
 	DNS_TIMEOUT_MS = 5000, /* one question to one server */
 	DNS_ROUNDS = 2,	       /* how often all servers are asked */
-	DNS_BUDGET_MS = 60000  /* all questions for one destination */
+	DNS_BUDGET_MS = 60000  /* all questions for one purpose: dns_deadline() */
 };
 
 struct dns_settings {
