@@ -595,8 +595,10 @@ try_host(struct carriage *g, const struct mx_host *host)
 	for (size_t i = 0; i < host->n; i++) {
 		struct talk *t;
 
-		if (has_had_enough(g))
+		if (has_had_enough(g)) {
+			g->all_refuse = false; /* this one was not asked */
 			return false;
+		}
 		if (!g->c->ops->is_wanted(g->c->arg))
 			return true;
 		g->n_tried++;
@@ -665,7 +667,7 @@ try_hosts(struct carriage *g)
 	}
 	g->reached = false;
 	g->all_refuse = true;
-	for (size_t i = 0; i < g->list.n && !has_had_enough(g); i++)
+	for (size_t i = 0; i < g->list.n; i++)
 		if (try_host(g, &g->list.hosts[i]))
 			return;
 	g->end = g->reached ? DELIVER_REACHED : g->all_refuse ? DELIVER_NEVER : DELIVER_NOT_NOW;

@@ -22,6 +22,8 @@
 #define OFFER "PIPELINING\n8BITMIME\nDSN"
 #define TEXT  "Subject: x\r\n\r\nbody\r\n"
 #define OURS  "us.example"
+/* A host of two addresses. */
+#define CROWD(name) name ".crowd.example. 60 A 127.0.0.1\n" name ".crowd.example. 60 A 127.0.0.2"
 
 enum { RESULTS_MAX = 16, SERVERS_MAX = 3 };
 
@@ -32,6 +34,21 @@ static const struct dns_rule dns_rules[] = {
 	.secure = true},
     {"mx1.example", DNS_A, .answer = "mx1.example. 60 A 127.0.0.1", .secure = true},
     {"mx2.example", DNS_A, .answer = "mx2.example. 60 A 127.0.0.2", .secure = true},
+    {"ten.example", DNS_MX,
+	.answer = "ten.example. 60 MX 10 a.crowd.example.\nten.example. 60 MX 10 b.crowd.example.\n"
+		  "ten.example. 60 MX 10 c.crowd.example.\nten.example. 60 MX 10 d.crowd.example.\n"
+		  "ten.example. 60 MX 10 e.crowd.example."},
+    {"twelve.example", DNS_MX,
+	.answer =
+	    "twelve.example. 60 MX 10 a.crowd.example.\ntwelve.example. 60 MX 10 b.crowd.example.\n"
+	    "twelve.example. 60 MX 10 c.crowd.example.\ntwelve.example. 60 MX 10 d.crowd.example.\n"
+	    "twelve.example. 60 MX 10 e.crowd.example.\ntwelve.example. 60 MX 10 f.crowd.example."},
+    {"a.crowd.example", DNS_A, .answer = CROWD("a")},
+    {"b.crowd.example", DNS_A, .answer = CROWD("b")},
+    {"c.crowd.example", DNS_A, .answer = CROWD("c")},
+    {"d.crowd.example", DNS_A, .answer = CROWD("d")},
+    {"e.crowd.example", DNS_A, .answer = CROWD("e")},
+    {"f.crowd.example", DNS_A, .answer = CROWD("f")},
     {"null.example", DNS_MX, .answer = "null.example. 60 MX 0 ."},
     {"fails.example", 0, .rcode = LDNS_RCODE_SERVFAIL},
     {"loop.example", DNS_MX, .answer = "loop.example. 60 MX 10 mail.us.example."},
@@ -623,6 +640,37 @@ test_no_host(void **state)
 	}
 }
 
+/* Only all of them can say that the domain takes no mail, and not more than ten are asked. */
+static void
+test_many_hosts_refuse(void **state)
+{
+	static const struct rule never[] = {{"greeting", SAY, "521 5.3.2 never\r\n", 0, 0}};
+	static const struct {
+		const char *name;
+		enum deliver_end how;
+		enum delivery_end end;
+	} rows[] = {
+	    {"ten.example", DELIVER_NEVER, END_FAILED},
+	    {"twelve.example", DELIVER_NOT_NOW, END_DEFERRED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		struct server like[] = {
+		    {.rules = never, .n_rules = 1}, {.rules = never, .n_rules = 1}};
+		struct lab *lab = lab_new(NULL, 0, like, 2);
+		struct deliver_destination to = mx(lab, rows[i].name);
+
+		do_job(lab, &to, 12);
+		expect(lab, 0, rows[i].end, "521 5.3.2 never");
+		assert_int_equal(lab->done.end, rows[i].how);
+		lab_join(lab);
+		assert_int_equal(
+		    halt_server(lab, 0)->n_connections + halt_server(lab, 1)->n_connections, 10);
+		lab_free(&lab);
+	}
+}
+
 /* The server has had enough of the session, or of this one message. */
 static void
 test_session_that_died(void **state)
@@ -1112,6 +1160,7 @@ main(void)
 	    cmocka_unit_test(test_recipients_end_apart),
 	    cmocka_unit_test(test_next_host),
 	    cmocka_unit_test(test_no_host),
+	    cmocka_unit_test(test_many_hosts_refuse),
 	    cmocka_unit_test(test_session_that_died),
 	    cmocka_unit_test(test_login_refused),
 	    cmocka_unit_test(test_dane),
