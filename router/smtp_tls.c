@@ -92,6 +92,35 @@ add_names(SSL *ssl, const struct smtp_tls *t)
 	return 0;
 }
 
+static bool
+fits(X509 *certificate, const char *name)
+{
+	if (is_address(name))
+		return X509_check_ip_asc(certificate, name, 0) == 1;
+	return X509_check_host(certificate, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) ==
+	       1;
+}
+
+/* OpenSSL knows one address only, and wants it beside one of the host names. Any of them will do.
+ * All else stays as it was judged. */
+static int
+on_judged(int ok, X509_STORE_CTX *ctx)
+{
+	int error = X509_STORE_CTX_get_error(ctx);
+	const struct smtp_tls *t;
+
+	if (ok ||
+	    (error != X509_V_ERR_HOSTNAME_MISMATCH && error != X509_V_ERR_IP_ADDRESS_MISMATCH))
+		return ok;
+	t = SSL_get_app_data(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
+	for (size_t i = 0; i < t->n_names; i++)
+		if (fits(X509_STORE_CTX_get0_cert(ctx), t->names[i])) {
+			X509_STORE_CTX_set_error(ctx, X509_V_OK);
+			return 1;
+		}
+	return 0;
+}
+
 static int
 demand_name(SSL *ssl, const struct smtp_tls *t, const char **why)
 {
@@ -104,7 +133,7 @@ demand_name(SSL *ssl, const struct smtp_tls *t, const char **why)
 		*why = "a name to verify is none";
 		return -1;
 	}
-	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	SSL_set_verify(ssl, SSL_VERIFY_PEER, on_judged);
 	return 0;
 }
 
@@ -156,7 +185,7 @@ demand_little(SSL *ssl, const struct smtp_tls *t)
 		SSL_set_security_level(ssl, 0);
 		SSL_set_min_proto_version(ssl, TLS1_VERSION);
 	}
-	SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+	SSL_set_verify(ssl, SSL_VERIFY_NONE, on_judged);
 	return t->n_names > 0 ? add_names(ssl, t) : add_name(ssl, t->host);
 }
 
@@ -195,6 +224,7 @@ smtp_tls_new(const struct smtp_tls *t, const char **why)
 		*why = reason();
 		return NULL;
 	}
+	SSL_set_app_data(ssl, (void *)(uintptr_t)t);
 	if (demand(ssl, t, why) == -1)
 		goto fail;
 	if (!is_address(t->host) && SSL_set_tlsext_host_name(ssl, t->host) != 1) {

@@ -63,8 +63,8 @@ SSL_CTX *smtp_tls_context(X509_STORE *roots, const char *certificate_pem, const 
 /* Reads all certificates of a PEM file, now and not when they are needed. NULL with *why. */
 X509_STORE *smtp_tls_roots(const char *path, const char **why);
 
-/* A connection that demands what t says, ready for the handshake. NULL with *why: it cannot be
- * demanded, and then nothing is to be sent. */
+/* A connection that demands what t says, ready for the handshake. t must stay until that is over.
+ * NULL with *why: it cannot be demanded, and then nothing is to be sent. */
 SSL *smtp_tls_new(const struct smtp_tls *t, const char **why);
 /* After the handshake. */
 void smtp_tls_describe(SSL *ssl, struct smtp_tls_result *out);

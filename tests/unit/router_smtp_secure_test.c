@@ -207,6 +207,62 @@ test_policies(void **state)
 		}
 }
 
+/* ---- names and addresses ---- */
+
+static const struct {
+	const char *certificate;
+	const char *names[3];
+	bool fits;
+} named[] = {
+    {"DNS:mx.example", {"mx.example", "192.0.2.1"}, true},
+    {"DNS:mx.example", {"192.0.2.1", "mx.example"}, true},
+    {"DNS:mail.mx.example", {"192.0.2.1", "2001:db8::1", ".mx.example"}, true},
+    {"IP:192.0.2.1", {"mx.example", "192.0.2.1"}, true},
+    {"IP:192.0.2.1", {"192.0.2.1", "192.0.2.2"}, true},
+    {"IP:192.0.2.2", {"192.0.2.1", "192.0.2.2"}, true},
+    {"IP:2001:db8::1", {"2001:db8::1", "mx.example", "192.0.2.2"}, true},
+    {"DNS:*.mx.example", {"192.0.2.1", "mail.mx.example"}, true},
+    {"DNS:other.example", {"mx.example", "192.0.2.1"}, false},
+    {"DNS:mx.example.org", {"192.0.2.1", "mx.example"}, false},
+    {"DNS:m*.mx.example", {"192.0.2.1", "mail.mx.example"}, false},
+    {"DNS:192.0.2.1", {"mx.example", "192.0.2.1"}, false},
+    {"IP:192.0.2.3", {"mx.example", "192.0.2.1", "192.0.2.2"}, false},
+    {"IP:192.0.2.1", {"mx.example", "other.example"}, false},
+    {"email:mx.example@192.0.2.1", {"mx.example", "192.0.2.1"}, false},
+};
+
+static void
+check_named(size_t i, const struct identity *issuer, bool in_time, enum smtp_tls_policy policy)
+{
+	struct identity id =
+	    identity_new(named[i].certificate, issuer, -2 * DAY_S, in_time ? DAY_S : -DAY_S);
+	struct talk *t = talk_new(policy, &id, NULL, 0);
+	bool right = named[i].fits && in_time && issuer == &ca;
+
+	t->target.tls.names = named[i].names;
+	t->target.tls.n_names = named[i].names[2] != NULL ? 3 : 2;
+	if (talk_open(t) != (right || policy == SMTP_TLS_ENCRYPT ? SMTP_USABLE : SMTP_NEXT_HOST))
+		fail_msg("%zu: %s", i, smtp_reply(t->s)->text);
+	if (policy == SMTP_TLS_ENCRYPT && smtp_info(t->s)->tls.verified != right)
+		fail_msg("%zu: %s", i, smtp_info(t->s)->tls.how);
+	talk_end(t);
+	talk_free(&t);
+	identity_free(&id);
+}
+
+/* Any of them is enough, but only of a good certificate. */
+static void
+test_names(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < nitems(named); i++)
+		for (enum smtp_tls_policy p = SMTP_TLS_ENCRYPT; p <= SMTP_TLS_VERIFY; p++) {
+			check_named(i, &ca, true, p);
+			check_named(i, &ca, false, p);
+			check_named(i, &stranger, true, p);
+		}
+}
+
 /* What cannot be demanded is not left out. */
 static void
 test_nothing_to_demand(void **state)
@@ -615,6 +671,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_policies),
+	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_nothing_to_demand),
 	    cmocka_unit_test(test_tls_faults),
 	    cmocka_unit_test(test_slow_handshake),
