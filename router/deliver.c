@@ -32,7 +32,6 @@ struct order {
 };
 
 struct deliver {
-	struct event_base *base;
 	const struct deliver_config *config;
 	struct carrier *carrier;
 	struct event *readable, *idle;
@@ -319,7 +318,6 @@ deliver_new(struct event_base *base, int listen_fd, const struct deliver_config 
 	if (fd == -1)
 		return NULL;
 	d = xcalloc(1, sizeof *d);
-	d->base = base;
 	d->config = config;
 	d->fd = fd;
 	d->orders[0].fd = d->orders[1].fd = -1;

@@ -531,18 +531,15 @@ is_ourselves(const struct carriage *g, const struct talk *t)
 static bool
 end_loop(struct carriage *g, const struct mx_host *host)
 {
-	char name[SMTP_NAME_SIZE];
-
-	strlcpy(name, g->last_info.name, sizeof name);
 	g->all_refuse = false;
 	if (host->preference != g->list.hosts[0].preference) {
 		smtp_reply_local(&g->last, 451, "4.4.6", "%s[%s] calls itself %s, which we are",
-		    host->name, g->last_info.address, name);
+		    host->name, g->last_info.address, g->last_info.name);
 		return false;
 	}
 	smtp_reply_local(&g->last, 554, "5.4.6",
 	    "mail loops back to us: %s[%s] calls itself %s, which we are", host->name,
-	    g->last_info.address, name);
+	    g->last_info.address, g->last_info.name);
 	g->end = DELIVER_NEVER;
 	settle(g, END_FAILED);
 	return true;

@@ -369,8 +369,7 @@ dns_new(const struct dns_settings *settings)
 	s->rounds = s->rounds ? s->rounds : DNS_ROUNDS;
 	s->budget_ms = s->budget_ms ? s->budget_ms : DNS_BUDGET_MS;
 	s->now_s = s->now_s ? s->now_s : monotonic_s;
-	d->cache = dns_cache_new(s->cache_entries ? s->cache_entries : DNS_CACHE_ENTRIES,
-	    s->cache_bytes ? s->cache_bytes : DNS_CACHE_BYTES);
+	d->cache = dns_cache_new(DNS_CACHE_ENTRIES, DNS_CACHE_BYTES);
 	for (size_t i = 0; i < s->n_servers; i++)
 		d->servers[i].address = s->servers[i];
 	return d;

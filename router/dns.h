@@ -36,8 +36,7 @@ struct dns_settings {
 	 * nothing is secure.
 	 */
 	bool trust_ad;
-	size_t cache_entries, cache_bytes; /* 0: the defaults of dns_cache.h */
-	uint64_t (*now_s)(void);	   /* for the ages in the cache; NULL: CLOCK_MONOTONIC */
+	uint64_t (*now_s)(void); /* for the ages in the cache; NULL: CLOCK_MONOTONIC */
 };
 
 struct dns;

@@ -92,7 +92,4 @@ void mx_of_domain(struct dns *d, const struct mx_settings *s, struct span domain
 void mx_of_host(struct dns *d, const struct mx_settings *s, struct span name, uint16_t port,
     int64_t deadline, struct mx_list *list);
 
-/* The A-labels of a domain (RFC 5891), in lower case. False when it is none. */
-bool mx_host_name(struct span domain, char out[DNS_HOST_SIZE]);
-
 #endif

@@ -65,7 +65,6 @@ smtp_look_at(struct smtp_look *l, struct span piece)
 {
 	if (piece.len == 0)
 		return;
-	l->started = true;
 	if (!l->eight_bit)
 		l->eight_bit = has_eight_bit(piece);
 	if (memchr(piece.at, '\0', piece.len) != NULL)
@@ -85,7 +84,7 @@ smtp_look_at(struct smtp_look *l, struct span piece)
 void
 smtp_look_end(struct smtp_look *l)
 {
-	if (l->started && (l->cr || l->line_has_bytes))
+	if (l->cr || l->line_has_bytes)
 		blame(l, "a last line that does not end with CRLF");
 }
 

@@ -15,7 +15,7 @@ struct smtp_look {
 	bool eight_bit_header; /* in the header */
 	const char *fault;     /* NULL: it can be sent. Else why it cannot. */
 	/* private: */
-	bool started, in_body, cr;
+	bool in_body, cr;
 	bool line_has_bytes;
 };
 

@@ -105,7 +105,6 @@ struct smtp_target {
 	 * LOGIN CRAM-MD5", and in clear CRAM-MD5 first. */
 	const char *mechanisms;
 	bool auth_in_clear; /* log in even without TLS */
-	bool no_chunking;   /* never BDAT */
 	struct smtp_timeouts timeouts;
 	smtp_trace_cb trace; /* or NULL */
 	void *trace_arg;

@@ -116,12 +116,11 @@ smtp_fail_session(struct smtp_session *s, const char *status, const char *format
 void
 smtp_defer_reply(struct smtp_session *s, const char *where)
 {
-	struct smtp_reply said = s->reply;
 	char status[40];
 
-	snprintf(status, sizeof status, "4.%u.%u", said.status.subject, said.status.detail);
+	snprintf(status, sizeof status, "4.%u.%u", s->reply.status.subject, s->reply.status.detail);
 	smtp_reply_local(&s->reply, 451, status, "%s[%s] %s said: %s", s->target->host,
-	    s->info.address, where, said.text);
+	    s->info.address, where, s->reply.text);
 }
 
 int

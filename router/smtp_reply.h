@@ -48,7 +48,7 @@ void smtp_reply_clear(struct smtp_reply *r);
 enum smtp_reply_end smtp_reply_line(struct smtp_reply *r, struct span line, struct span *text);
 
 /* A reply in our own words, as if it had come: smtp_reply_local(r, 451, "4.4.2", "..."). What the
- * format puts in is cleaned likewise. */
+ * format puts in is cleaned likewise, and may be the text that it replaces. */
 void smtp_reply_local(struct smtp_reply *r, unsigned code, const char *status, const char *format,
     ...) __attribute__((format(printf, 4, 5)));
 

@@ -751,7 +751,7 @@ transact(struct transaction *t)
 {
 	if (!t->ahead && envelope(t) == -1)
 		return -1;
-	if (t->s->offer.chunking && !t->s->target->no_chunking)
+	if (t->s->offer.chunking)
 		return by_bdat(t);
 	return by_data(t);
 }

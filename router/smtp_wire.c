@@ -93,12 +93,6 @@ smtp_wire_why(const struct smtp_wire *w)
 	return w->why;
 }
 
-bool
-smtp_wire_write_failed(const struct smtp_wire *w)
-{
-	return w->write_failed;
-}
-
 SSL *
 smtp_wire_ssl(const struct smtp_wire *w)
 {

@@ -67,8 +67,6 @@ bool smtp_wire_is_quiet(struct smtp_wire *w);
 enum smtp_wire_end smtp_wire_end(const struct smtp_wire *w);
 /* A phrase for a reply: "timed out", "the connection was closed". */
 const char *smtp_wire_why(const struct smtp_wire *w);
-/* A write has failed: what was put has not left as a whole. */
-bool smtp_wire_write_failed(const struct smtp_wire *w);
 /* NULL in clear. */
 SSL *smtp_wire_ssl(const struct smtp_wire *w);
 
