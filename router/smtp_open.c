@@ -62,11 +62,12 @@ put_command(struct smtp_session *s, const char *mask, const char *format, va_lis
 	int n = vsnprintf(line, sizeof line, format, ap), rv = -1;
 
 	/* A line end within would be another command, and a command that is cut too. */
-	if (n < 0 || (size_t)n >= sizeof line || strpbrk(line, "\r\n") != NULL) {
+	if (n < 0 || (size_t)n + sizeof "\r\n" > sizeof line || strpbrk(line, "\r\n") != NULL) {
 		smtp_fail_session(s, "4.3.5", "a command cannot be sent");
 	} else {
 		trace(s, SMTP_TRACE_OUT, mask ? span_of(mask) : (struct span){line, n});
-		rv = smtp_wire_printf(s->wire, "%s\r\n", line);
+		memcpy(line + n, "\r\n", 2);
+		rv = smtp_wire_put(s->wire, (struct span){line, n + 2});
 	}
 	explicit_bzero(line, sizeof line);
 	return rv;

@@ -8,7 +8,6 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -468,22 +467,4 @@ smtp_wire_put(struct smtp_wire *w, struct span bytes)
 		bytes = (struct span){bytes.at + n, bytes.len - n};
 	}
 	return 0;
-}
-
-int
-smtp_wire_printf(struct smtp_wire *w, const char *format, ...)
-{
-	char text[4096];
-	va_list ap;
-	int n, rv;
-
-	va_start(ap, format);
-	n = vsnprintf(text, sizeof text, format, ap);
-	va_end(ap);
-	/* A command that is cut would be another one. */
-	if (n < 0 || (size_t)n >= sizeof text)
-		return fail(w, WIRE_GARBAGE, "a command would be too long");
-	rv = smtp_wire_put(w, (struct span){text, n});
-	explicit_bzero(text, n);
-	return rv;
 }

@@ -48,8 +48,6 @@ int smtp_wire_start_tls(struct smtp_wire *w, SSL *ssl);
 
 /* Appends; sends what is there when there is no more room. */
 int smtp_wire_put(struct smtp_wire *w, struct span bytes);
-int smtp_wire_printf(struct smtp_wire *w, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 /* Room for bytes that the caller writes itself, and how many it did. */
 size_t smtp_wire_room(const struct smtp_wire *w);
 char *smtp_wire_reserve(struct smtp_wire *w);
