@@ -8,6 +8,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "common/socket_address.h"
+
 enum { PORT_MAX = 65535 };
 
 /* ---- one address ---- */
@@ -43,7 +45,6 @@ parse_v6(const char *host, struct span scope, struct sockaddr_in6 *v6)
 	char name[IF_NAMESIZE];
 	uint64_t number;
 
-	v6->sin6_family = AF_INET6;
 	if (inet_pton(AF_INET6, host, &v6->sin6_addr) != 1)
 		return false;
 	if (scope.len == 0)
@@ -73,11 +74,12 @@ nameserver_parse(struct span text, struct sockaddr_storage *address)
 	if (!span_copy(host_text, host, sizeof host))
 		return false;
 	if (strchr(host, ':') != NULL) {
-		v6->sin6_port = htons(port);
+		address->ss_family = AF_INET6;
+		socket_address_set_port(address, port);
 		return parse_v6(host, scope, v6);
 	}
-	v4->sin_family = AF_INET;
-	v4->sin_port = htons(port);
+	address->ss_family = AF_INET;
+	socket_address_set_port(address, port);
 	return scope.len == 0 && inet_pton(AF_INET, host, &v4->sin_addr) == 1;
 }
 

@@ -1,5 +1,5 @@
 /*
- * Text and nature of a peer's address. Pure.
+ * Text and nature of an address. Pure.
  */
 #include "common/socket_address.h"
 
@@ -39,6 +39,41 @@ socket_address_parse(const char *text, struct sockaddr_storage *out)
 	else
 		return false;
 	return true;
+}
+
+socklen_t
+socket_address_length(const struct sockaddr *address)
+{
+	switch (address->sa_family) {
+	case AF_INET:
+		return sizeof(struct sockaddr_in);
+	case AF_INET6:
+		return sizeof(struct sockaddr_in6);
+	default:
+		return sizeof address->sa_family;
+	}
+}
+
+uint16_t
+socket_address_port(const struct sockaddr *address)
+{
+	switch (address->sa_family) {
+	case AF_INET:
+		return ntohs(((const struct sockaddr_in *)address)->sin_port);
+	case AF_INET6:
+		return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
+	default:
+		return 0;
+	}
+}
+
+void
+socket_address_set_port(struct sockaddr_storage *address, uint16_t port)
+{
+	if (address->ss_family == AF_INET)
+		((struct sockaddr_in *)address)->sin_port = htons(port);
+	else if (address->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)address)->sin6_port = htons(port);
 }
 
 bool

@@ -1,9 +1,10 @@
-/* What is to be said of a peer's address, whatever family it is of. Pure. */
+/* What is to be said of an address, whatever family it is of. Pure. */
 #ifndef COMMON_SOCKET_ADDRESS_H
 #define COMMON_SOCKET_ADDRESS_H
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 enum { SOCKET_ADDRESS_TEXT_SIZE = INET6_ADDRSTRLEN };
@@ -14,6 +15,14 @@ void socket_address_text(const struct sockaddr *address, char out[SOCKET_ADDRESS
 
 /* The same the other way round, without "unknown". False when it is none. */
 bool socket_address_parse(const char *text, struct sockaddr_storage *out);
+
+/* How many of its bytes the kernel wants; those of the family alone for a UNIX socket,
+ * whose name says nothing, and for what is unknown. */
+socklen_t socket_address_length(const struct sockaddr *address);
+
+/* 0 where there is none; nothing is set then. */
+uint16_t socket_address_port(const struct sockaddr *address);
+void socket_address_set_port(struct sockaddr_storage *address, uint16_t port);
 
 /* True for 127/8, ::1 (also mapped) and UNIX sockets. */
 bool socket_address_is_loopback(const struct sockaddr *address);

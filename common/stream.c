@@ -17,6 +17,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/socket_address.h"
 #include "common/stream_private.h"
 
 enum {
@@ -675,19 +676,6 @@ stream_deadline(struct stream *s, unsigned seconds)
 
 /* ---- the other side ---- */
 
-static size_t
-address_size(const struct sockaddr *address)
-{
-	switch (address->sa_family) {
-	case AF_INET:
-		return sizeof(struct sockaddr_in);
-	case AF_INET6:
-		return sizeof(struct sockaddr_in6);
-	default:
-		return sizeof address->sa_family; /* its name says nothing */
-	}
-}
-
 static void
 learn_peer(struct stream *s, const struct sockaddr *peer)
 {
@@ -699,7 +687,7 @@ learn_peer(struct stream *s, const struct sockaddr *peer)
 		(void)getpeername(s->fd, (struct sockaddr *)&asked, &len);
 		peer = (struct sockaddr *)&asked;
 	}
-	memcpy(&s->peer, peer, address_size(peer));
+	memcpy(&s->peer, peer, socket_address_length(peer));
 	socket_address_text(&s->peer.any, s->peer_text);
 }
 

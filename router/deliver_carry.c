@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "common/address.h"
+#include "common/host_port.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/queue_id.h"
@@ -26,8 +27,7 @@ enum {
 	ADDRESSES_TRIED_MAX = 10, /* in one job */
 	CONVERSATIONS_MAX = 4,	  /* that were long enough to send something */
 	TLS_NAMES_MAX = 32,
-	SMTP_DEFAULT_PORT = 25,
-	ADDRESS_PORT_SIZE = SOCKET_ADDRESS_TEXT_SIZE + 10
+	SMTP_DEFAULT_PORT = 25
 };
 
 /* A session, and all that it borrows. */
@@ -49,7 +49,7 @@ struct carrier {
 	struct dns *dns;
 	struct talk *talk;	/* that the next job may use, or NULL */
 	struct carriage *ahead; /* of the next job, or NULL */
-	char trace_who[DNS_HOST_SIZE + ADDRESS_PORT_SIZE + 8];
+	char trace_who[DNS_HOST_SIZE + HOST_PORT_SIZE + sizeof "[]"];
 	char text[SMTP_REPLY_TEXT_SIZE]; /* deliver_done's */
 	bool told_of_roots;
 };
@@ -87,14 +87,12 @@ seconds_since(uint64_t us)
 static const char *
 address_text(const struct smtp_info *info)
 {
-	static char text[ADDRESS_PORT_SIZE];
+	static char text[HOST_PORT_SIZE];
 
 	if (info->port == SMTP_DEFAULT_PORT || info->address[0] == '\0')
 		strlcpy(text, info->address, sizeof text);
-	else if (strchr(info->address, ':') != NULL)
-		snprintf(text, sizeof text, "[%s]:%u", info->address, info->port);
 	else
-		snprintf(text, sizeof text, "%s:%u", info->address, info->port);
+		host_port_print(info->address, info->port, text);
 	return text;
 }
 

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/nameserver.h"
+#include "common/socket_address.h"
 #include "router/deliver_private.h"
 
 /* ---- addresses of ours ---- */
@@ -46,14 +47,6 @@ addresses_of_interfaces(void)
 		}
 	freeifaddrs(all);
 	return list;
-}
-
-static uint16_t
-port_of(const struct sockaddr_storage *address)
-{
-	return ntohs(address->ss_family == AF_INET
-			 ? ((const struct sockaddr_in *)address)->sin_port
-			 : ((const struct sockaddr_in6 *)address)->sin6_port);
 }
 
 static bool
@@ -91,7 +84,8 @@ deliver_own_addresses(const struct deliver_config *c, uint16_t port)
 
 	do {
 		more = span_take(&rest, ' ', &one);
-		if (!nameserver_parse(one, &address) || port_of(&address) != port)
+		if (!nameserver_parse(one, &address) ||
+		    socket_address_port((const struct sockaddr *)&address) != port)
 			continue;
 		if (is_wildcard(&address)) {
 			append_interfaces(&list, c->interfaces, address.ss_family);
@@ -119,8 +113,7 @@ has_route(const char *somewhere)
 		return false;
 	fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	routed = fd != -1 && connect(fd, (const struct sockaddr *)&address,
-				 address.ss_family == AF_INET ? sizeof(struct sockaddr_in)
-							      : sizeof(struct sockaddr_in6)) == 0;
+				 socket_address_length((const struct sockaddr *)&address)) == 0;
 	closefd(&fd);
 	return routed;
 }

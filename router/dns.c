@@ -58,21 +58,14 @@ monotonic_s(void)
 
 /* ---- sockets ---- */
 
-static socklen_t
-length_of(const struct sockaddr_storage *address)
-{
-	return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-					      : sizeof(struct sockaddr_in);
-}
-
 /* Connected, so that the kernel takes bytes from nobody else and tells of a closed port. */
 static int
 open_socket(const struct server *s, int type)
 {
-	int fd = socket(s->address.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct sockaddr *address = (const struct sockaddr *)&s->address;
+	int fd = socket(address->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (fd != -1 &&
-	    connect(fd, (const struct sockaddr *)&s->address, length_of(&s->address)) == -1 &&
+	if (fd != -1 && connect(fd, address, socket_address_length(address)) == -1 &&
 	    errno != EINPROGRESS)
 		closefd(&fd);
 	return fd;

@@ -14,6 +14,7 @@
 #include "common/address.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/socket_address.h"
 #include "router/dns.h"
 
 enum { IP_TEXT_SIZE = 64 };
@@ -95,13 +96,11 @@ set_address(struct sockaddr_storage *out, int family, const void *binary, uint16
 
 	memset(out, 0, sizeof *out);
 	out->ss_family = family;
-	if (family == AF_INET) {
-		v4->sin_port = htons(port);
+	if (family == AF_INET)
 		memcpy(&v4->sin_addr, binary, sizeof v4->sin_addr);
-	} else {
-		v6->sin6_port = htons(port);
+	else
 		memcpy(&v6->sin6_addr, binary, sizeof v6->sin6_addr);
-	}
+	socket_address_set_port(out, port);
 }
 
 /* ---- the addresses of one host ---- */

@@ -186,10 +186,7 @@ smtp_session_new(const struct smtp_target *target)
 	s->target = target;
 	s->over = true;
 	socket_address_text((const struct sockaddr *)&target->address, s->info.address);
-	if (target->address.ss_family == AF_INET)
-		s->info.port = ntohs(((const struct sockaddr_in *)&target->address)->sin_port);
-	else if (target->address.ss_family == AF_INET6)
-		s->info.port = ntohs(((const struct sockaddr_in6 *)&target->address)->sin6_port);
+	s->info.port = socket_address_port((const struct sockaddr *)&target->address);
 	return s;
 }
 
@@ -239,8 +236,7 @@ static int
 connect_to(struct smtp_session *s)
 {
 	const struct smtp_target *t = s->target;
-	socklen_t length = t->address.ss_family == AF_INET ? sizeof(struct sockaddr_in)
-							   : sizeof(struct sockaddr_in6);
+	const struct sockaddr *address = (const struct sockaddr *)&t->address;
 
 	smtp_wire_free(&s->wire);
 	s->wire = smtp_wire_new();
@@ -250,7 +246,7 @@ connect_to(struct smtp_session *s)
 	smtp_note(s, "connect to %s[%s]:%u", t->host, s->info.address, s->info.port);
 	smtp_wire_limit(s->wire, t->timeouts.open_s);
 	smtp_wire_deadline(s->wire, t->timeouts.connect_s);
-	if (smtp_wire_connect(s->wire, (const struct sockaddr *)&t->address, length) == 0)
+	if (smtp_wire_connect(s->wire, address, socket_address_length(address)) == 0)
 		return 0;
 	smtp_fail_session(s, "4.4.1", "cannot be reached: %s", smtp_wire_why(s->wire));
 	return -1;

@@ -48,6 +48,35 @@ there_and_back(void **state)
 }
 
 static void
+lengths_and_ports(void **state)
+{
+	static const struct {
+		const char *text;
+		socklen_t length;
+		bool has_port;
+	} rows[] = {
+	    {"192.0.2.1", sizeof(struct sockaddr_in), true},
+	    {"2001:db8::1", sizeof(struct sockaddr_in6), true},
+	    {"local", sizeof(sa_family_t), false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		struct sockaddr_storage address, before;
+		const struct sockaddr *any = (struct sockaddr *)&address;
+
+		assert_true(socket_address_parse(rows[i].text, &address));
+		before = address;
+		assert_int_equal(socket_address_length(any), rows[i].length);
+		assert_int_equal(socket_address_port(any), 0);
+		socket_address_set_port(&address, 65534);
+		assert_int_equal(socket_address_port(any), rows[i].has_port ? 65534 : 0);
+		socket_address_set_port(&address, 0);
+		assert_memory_equal(&address, &before, sizeof before);
+	}
+}
+
+static void
 no_addresses(void **state)
 {
 	static const char *const texts[] = {"", "1", "1.2.3", "1.2.3.4.5", "256.0.0.1", "1.2.3.4 ",
@@ -65,6 +94,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(there_and_back),
+	    cmocka_unit_test(lengths_and_ports),
 	    cmocka_unit_test(no_addresses),
 	};
 
