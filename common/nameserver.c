@@ -85,20 +85,6 @@ nameserver_parse(struct span text, struct sockaddr_storage *address)
 
 /* ---- resolv.conf ---- */
 
-/* The next word of a line; empty at its end. */
-static struct span
-next_word(struct span *line)
-{
-	struct span word;
-
-	*line = span_trim(*line);
-	word = (struct span){line->at, 0};
-	while (word.len < line->len && word.at[word.len] != ' ' && word.at[word.len] != '\t')
-		word.len++;
-	*line = (struct span){line->at + word.len, line->len - word.len};
-	return word;
-}
-
 static void
 add_server(struct resolv_conf *conf, struct span word)
 {
@@ -118,11 +104,12 @@ resolv_conf_parse(struct span text, struct resolv_conf *conf)
 	*conf = (struct resolv_conf){.n = 0};
 	do {
 		more = span_take(&text, '\n', &line);
-		word = next_word(&line);
+		line = span_trim(line);
+		word = span_take_word(&line);
 		if (span_is(word, "nameserver"))
-			add_server(conf, next_word(&line));
+			add_server(conf, span_take_word(&line));
 		else if (span_is(word, "options"))
-			while ((word = next_word(&line)).len > 0)
+			while ((word = span_take_word(&line)).len > 0)
 				conf->trust_ad |= span_is(word, "trust-ad");
 	} while (more);
 	if (conf->n == 0)
