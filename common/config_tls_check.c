@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/tls.h"
+
 static void __attribute__((format(printf, 2, 3)))
 tell(struct tls_check *out, const char *format, ...)
 {
@@ -21,13 +23,6 @@ tell(struct tls_check *out, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(out->text, sizeof out->text, format, ap);
 	va_end(ap);
-}
-
-static int
-no_password(char *buf, int size, int writing, void *arg)
-{
-	(void)buf, (void)size, (void)writing, (void)arg;
-	return -1;
 }
 
 static X509 *
@@ -40,7 +35,7 @@ read_certificate(struct tls_check *out, const char *path)
 		tell(out, "%s: %s", path, strerror(errno));
 		return NULL;
 	}
-	if ((x = PEM_read_X509(f, NULL, no_password, NULL)) == NULL)
+	if ((x = PEM_read_X509(f, NULL, tls_no_password, NULL)) == NULL)
 		tell(out, "%s: is no certificate in PEM", path);
 	fclose(f);
 	return x;
@@ -56,7 +51,7 @@ read_key(struct tls_check *out, const char *path)
 		tell(out, "%s: %s", path, strerror(errno));
 		return NULL;
 	}
-	if ((key = PEM_read_PrivateKey(f, NULL, no_password, NULL)) == NULL)
+	if ((key = PEM_read_PrivateKey(f, NULL, tls_no_password, NULL)) == NULL)
 		tell(out, "%s: is no private key in PEM without a password", path);
 	fclose(f);
 	return key;
@@ -86,7 +81,7 @@ can_be_served(struct tls_check *out, const char *path)
 	bool can = false;
 
 	if (ctx != NULL) {
-		SSL_CTX_set_default_passwd_cb(ctx, no_password);
+		SSL_CTX_set_default_passwd_cb(ctx, tls_no_password);
 		can = SSL_CTX_use_certificate_chain_file(ctx, path) == 1;
 	}
 	if (!can) {

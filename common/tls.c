@@ -10,8 +10,8 @@
 
 #include "common/log.h"
 
-static const char *
-reason(void)
+const char *
+tls_reason(void)
 {
 	const char *text = ERR_reason_error_string(ERR_peek_last_error());
 
@@ -19,9 +19,8 @@ reason(void)
 	return text != NULL ? text : "unknown reason";
 }
 
-/* A key with a pass phrase is of no use: there is nobody to ask. */
-static int
-no_password(char *buf, int size, int writing, void *arg)
+int
+tls_no_password(char *buf, int size, int writing, void *arg)
 {
 	(void)buf, (void)size, (void)writing, (void)arg;
 	return -1;
@@ -37,13 +36,13 @@ open_pem(const char *text)
 static int
 use_chain(SSL_CTX *ctx, BIO *pem)
 {
-	X509 *certificate = PEM_read_bio_X509_AUX(pem, NULL, no_password, NULL);
+	X509 *certificate = PEM_read_bio_X509_AUX(pem, NULL, tls_no_password, NULL);
 	int ok = certificate != NULL && SSL_CTX_use_certificate(ctx, certificate) == 1;
 
 	X509_free(certificate);
 	if (!ok)
 		return -1;
-	while ((certificate = PEM_read_bio_X509(pem, NULL, no_password, NULL)) != NULL)
+	while ((certificate = PEM_read_bio_X509(pem, NULL, tls_no_password, NULL)) != NULL)
 		if (SSL_CTX_add0_chain_cert(ctx, certificate) != 1) {
 			X509_free(certificate);
 			return -1;
@@ -57,7 +56,7 @@ use_chain(SSL_CTX *ctx, BIO *pem)
 static int
 use_key(SSL_CTX *ctx, BIO *pem)
 {
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_password, NULL);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, tls_no_password, NULL);
 	int ok = key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
 		 SSL_CTX_check_private_key(ctx) == 1;
 
@@ -75,7 +74,7 @@ tls_use_certificate(SSL_CTX *ctx, const char *chain_pem, const char *key_pem, co
 	if (chain == NULL || key == NULL)
 		*why = "one of them is missing";
 	else if (use_chain(ctx, chain) == -1 || use_key(ctx, key) == -1)
-		*why = reason();
+		*why = tls_reason();
 	else
 		rv = 0;
 	BIO_free(chain);
@@ -116,7 +115,7 @@ tls_server_context(const struct settings *s)
 	const char *why;
 
 	if (ctx == NULL) {
-		log_warn("- tls-off reason=\"%s\"", reason());
+		log_warn("- tls-off reason=\"%s\"", tls_reason());
 		return NULL;
 	}
 	if (tls_use_certificate(ctx, settings_find(s, "tls", "Certificate PEM"),

@@ -23,4 +23,11 @@ SSL_CTX *tls_server_context(const struct settings *s);
  */
 int tls_use_certificate(SSL_CTX *ctx, const char *chain_pem, const char *key_pem, const char **why);
 
+/* OpenSSL's last error as a phrase, and forgets all errors of this thread. */
+const char *tls_reason(void);
+
+/* For OpenSSL's pem_password_cb: a key with a pass phrase is of no use, for there is nobody to ask.
+ */
+int tls_no_password(char *buf, int size, int writing, void *arg);
+
 #endif

@@ -13,15 +13,6 @@
 
 enum { USAGE_DANE_TA = 2, USAGE_DANE_EE = 3 };
 
-static const char *
-reason(void)
-{
-	const char *text = ERR_reason_error_string(ERR_peek_last_error());
-
-	ERR_clear_error();
-	return text != NULL ? text : "unknown reason";
-}
-
 /* ---- contexts ---- */
 
 X509_STORE *
@@ -32,7 +23,7 @@ smtp_tls_roots(const char *path, const char **why)
 	ERR_clear_error();
 	if (roots != NULL && X509_STORE_load_file(roots, path) == 1)
 		return roots;
-	*why = reason();
+	*why = tls_reason();
 	X509_STORE_free(roots);
 	return NULL;
 }
@@ -45,7 +36,7 @@ smtp_tls_context(X509_STORE *roots, const char *certificate_pem, const char *key
 
 	ERR_clear_error();
 	if (ctx == NULL || SSL_CTX_dane_enable(ctx) != 1) {
-		*why = reason();
+		*why = tls_reason();
 		goto fail;
 	}
 	if (certificate_pem != NULL &&
@@ -221,14 +212,14 @@ smtp_tls_new(const struct smtp_tls *t, const char **why)
 	}
 	ERR_clear_error();
 	if ((ssl = SSL_new(t->context)) == NULL) {
-		*why = reason();
+		*why = tls_reason();
 		return NULL;
 	}
 	SSL_set_app_data(ssl, (void *)(uintptr_t)t);
 	if (demand(ssl, t, why) == -1)
 		goto fail;
 	if (!is_address(t->host) && SSL_set_tlsext_host_name(ssl, t->host) != 1) {
-		*why = reason();
+		*why = tls_reason();
 		goto fail;
 	}
 	ERR_clear_error();
