@@ -274,6 +274,17 @@ ipc_connect_nonblocking(const char *path)
 	return connect_with(path, SOCK_NONBLOCK);
 }
 
+uid_t
+ipc_peer_uid(int sock)
+{
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1)
+		return (uid_t)-1;
+	return peer.uid;
+}
+
 /* ---- channel ---- */
 
 /* In the outgoing buffer, before each message's bytes. */
@@ -592,10 +603,5 @@ ipc_channel_new(
 uid_t
 ipc_channel_peer_uid(const struct ipc_channel *ch)
 {
-	struct ucred peer;
-	socklen_t len = sizeof peer;
-
-	if (getsockopt(ch->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1)
-		return (uid_t)-1;
-	return peer.uid;
+	return ipc_peer_uid(ch->fd);
 }

@@ -72,6 +72,8 @@ int ipc_receive_now(int sock, unsigned char *buf, uint32_t *type, uint64_t *tag,
 int ipc_connect(const char *path);
 /* The same; the descriptor does not block. */
 int ipc_connect_nonblocking(const char *path);
+/* The other side's account, from SO_PEERCRED. (uid_t)-1: nobody's. */
+uid_t ipc_peer_uid(int sock);
 
 /* ---- event-driven: one connection ---- */
 
@@ -92,7 +94,7 @@ void ipc_channel_free(struct ipc_channel **ch);
  * done. Owns pass_fd (or -1) from now on: closed when sent or when the channel is freed.
  */
 void ipc_channel_send(struct ipc_channel *ch, struct writer *w, int pass_fd);
-/* The other side's account, from SO_PEERCRED. */
+/* The same as ipc_peer_uid(). */
 uid_t ipc_channel_peer_uid(const struct ipc_channel *ch);
 
 /* ---- event-driven: the side that answers ---- */

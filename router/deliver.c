@@ -276,17 +276,14 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 static bool
 is_router(int fd)
 {
-	uid_t router = role_uid(ROLE_ROUTER);
-	struct ucred peer;
-	socklen_t length = sizeof peer;
+	uid_t router = role_uid(ROLE_ROUTER), peer;
 
 	if (router == (uid_t)-1)
 		return true;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == -1)
-		return false;
-	if (peer.uid != router)
-		log_warn("- refused: account %u is not router", peer.uid);
-	return peer.uid == router;
+	peer = ipc_peer_uid(fd);
+	if (peer != router)
+		log_warn("- refused: account %u is not router", peer);
+	return peer == router;
 }
 
 /* -1: nobody is there. */
