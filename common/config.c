@@ -221,9 +221,7 @@ set_value(struct loader *l, const struct config_key *key, struct span value)
 	}
 	free(v->text);
 	v->text = text;
-	v->written = strndup(value.at, value.len);
-	if (v->written == NULL)
-		fatalx("out of memory");
+	v->written = span_text(value);
 }
 
 static void

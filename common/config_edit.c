@@ -223,11 +223,7 @@ check_one_line(const char *value, char **why)
 static char *
 trimmed(const char *value)
 {
-	struct span s = span_trim(span_of(value));
-	char *copy = xmalloc(s.len + 1);
-
-	span_copy(s, copy, s.len + 1);
-	return copy;
+	return span_text(span_trim(span_of(value)));
 }
 
 static bool

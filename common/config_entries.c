@@ -187,15 +187,6 @@ config_entry_name(enum config_entries section, struct span text, char *out, cons
 
 /* ---- all of them ---- */
 
-static char *
-copy_of(struct span s)
-{
-	char *copy = xmalloc(s.len + 1);
-
-	span_copy(s, copy, s.len + 1);
-	return copy;
-}
-
 void
 config_entry_add(struct config *c, enum config_entries section, unsigned line, struct span name,
     struct span value)
@@ -221,8 +212,8 @@ config_entry_add(struct config *c, enum config_entries section, unsigned line, s
 	if ((c->n_entries & (c->n_entries - 1)) == 0)
 		c->entries = xrealloc(
 		    c->entries, (c->n_entries ? c->n_entries * 2 : 1) * sizeof *c->entries);
-	c->entries[c->n_entries++] = (struct config_entry){.name = copy_of(name),
-	    .value = copy_of(value),
+	c->entries[c->n_entries++] = (struct config_entry){.name = span_text(name),
+	    .value = span_text(value),
 	    .key = xstrdup(key),
 	    .canonical = canonical,
 	    .section = section,

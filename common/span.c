@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/memory.h"
+
 struct span
 span_of(const char *text)
 {
@@ -118,4 +120,21 @@ span_copy(struct span s, char *out, size_t size)
 		memcpy(out, s.at, s.len);
 	out[s.len] = '\0';
 	return true;
+}
+
+char *
+span_text(struct span s)
+{
+	char *copy = xmalloc(s.len + 1);
+
+	if (s.len > 0)
+		memcpy(copy, s.at, s.len);
+	copy[s.len] = '\0';
+	return copy;
+}
+
+struct span
+span_dup(struct span s)
+{
+	return (struct span){span_text(s), s.len};
 }

@@ -130,10 +130,8 @@ log_line_id(struct span line, uint64_t *id)
 void
 log_lines_add(struct log_lines *lines, struct span line, const char *stamp)
 {
-	struct log_kept kept = {.text = xmalloc(line.len + 1), .n = lines->n};
+	struct log_kept kept = {.text = span_text(line), .n = lines->n};
 
-	memcpy(kept.text, line.at, line.len);
-	kept.text[line.len] = '\0';
 	strlcpy(kept.stamp, stamp, sizeof kept.stamp);
 	if ((lines->n & (lines->n - 1)) == 0)
 		lines->items =

@@ -142,17 +142,6 @@ settle(struct carriage *g, enum delivery_end end)
 
 /* ---- sessions ---- */
 
-static struct span
-copy_of(struct span text)
-{
-	char *copy = xmalloc(text.len + 1);
-
-	if (text.len > 0)
-		memcpy(copy, text.at, text.len);
-	copy[text.len] = '\0';
-	return (struct span){copy, text.len};
-}
-
 static void
 free_copy(struct span *text)
 {
@@ -229,7 +218,7 @@ add_given_names(struct talk *t, struct span list)
 {
 	char *rest, *one;
 
-	t->names_text = (char *)(uintptr_t)copy_of(list).at;
+	t->names_text = span_text(list);
 	rest = t->names_text;
 	while ((one = strsep(&rest, " ")) != NULL)
 		if (one[0] != '\0')
@@ -441,10 +430,10 @@ talk_new(struct carriage *g, const struct mx_host *host)
 
 	t->carrier = g->c;
 	t->to = *to;
-	t->to.name = copy_of(to->name);
-	t->to.tls_names = copy_of(to->tls_names);
-	t->to.user = copy_of(to->user);
-	t->to.password = copy_of(to->password);
+	t->to.name = span_dup(to->name);
+	t->to.tls_names = span_dup(to->tls_names);
+	t->to.user = span_dup(to->user);
+	t->to.password = span_dup(to->password);
 	strlcpy(t->host, host->name, sizeof t->host);
 	t->target = (struct smtp_target){.host = t->host,
 	    .helo = config->helo,

@@ -54,14 +54,11 @@ struct destination *
 destinations_get(struct destinations *all, struct span name)
 {
 	struct destination *d = destinations_find(all, name);
-	char *copy;
 
 	if (d != NULL)
 		return d;
 	d = xcalloc(1, sizeof *d);
-	copy = xmalloc(name.len + 1);
-	span_copy(name, copy, name.len + 1);
-	d->name = (struct span){copy, name.len};
+	d->name = span_dup(name);
 	d->limit = all->limit_max < FIRST_LIMIT ? all->limit_max : FIRST_LIMIT;
 	TAILQ_INIT(&d->waiting);
 	RB_INSERT(destination_tree, &all->tree, d);
@@ -104,8 +101,7 @@ void
 destination_dies(struct destination *d, uint64_t until_us, struct span reply)
 {
 	free(d->dead_reply);
-	d->dead_reply = xmalloc(reply.len + 1);
-	span_copy(reply, d->dead_reply, reply.len + 1);
+	d->dead_reply = span_text(reply);
 	d->dead_until_us = until_us;
 	d->limit = 1;
 }

@@ -5,7 +5,6 @@
 #include "router/name_set.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/memory.h"
 
@@ -94,17 +93,6 @@ find(const struct name_set *set, struct span name)
 	return SIZE_MAX;
 }
 
-static struct span
-copy_of(struct span name)
-{
-	char *copy = xmalloc(name.len + 1);
-
-	if (name.len)
-		memcpy(copy, name.at, name.len);
-	copy[name.len] = '\0';
-	return (struct span){copy, name.len};
-}
-
 size_t
 name_set_add(struct name_set *set, struct span name)
 {
@@ -114,7 +102,7 @@ name_set_add(struct name_set *set, struct span name)
 		return index;
 	if ((set->n & (set->n - 1)) == 0)
 		set->names = xrealloc(set->names, (set->n ? set->n * 2 : 1) * sizeof *set->names);
-	set->names[set->n++] = set->copies ? copy_of(name) : name;
+	set->names[set->n++] = set->copies ? span_dup(name) : name;
 	if (set->n > SHORT && set->n * 2 > set->n_slots)
 		rehash(set);
 	else if (set->slots != NULL)

@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/address.h"
 #include "common/memory.h"
@@ -23,23 +22,6 @@ struct sorting {
 	struct route first_route; /* of the first of them, which mostly is the only one */
 };
 
-static char *
-copy_of(struct span text)
-{
-	char *copy = xmalloc(text.len + 1);
-
-	if (text.len > 0)
-		memcpy(copy, text.at, text.len);
-	copy[text.len] = '\0';
-	return copy;
-}
-
-static struct span
-span_dup(struct span text)
-{
-	return (struct span){copy_of(text), text.len};
-}
-
 /* ---- ends ---- */
 
 static void
@@ -52,8 +34,8 @@ set_end(struct attempt *a, uint32_t i, const struct deliver_result *r, bool logg
 	*e = (struct remote_end){.logged = logged,
 	    .end = r->end,
 	    .flags = r->flags,
-	    .reply = copy_of(r->reply),
-	    .route = copy_of(r->route)};
+	    .reply = span_text(r->reply),
+	    .route = span_text(r->route)};
 }
 
 static void

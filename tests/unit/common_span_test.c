@@ -125,6 +125,23 @@ safe_text(void **state)
 	free(much);
 }
 
+static void
+owning(void **state)
+{
+	struct span bytes = {"a\0bc", 3}, copy = span_dup(bytes);
+	char *text = span_text(bytes), *none = span_text((struct span){NULL, 0});
+
+	(void)state;
+	assert_ptr_not_equal(copy.at, bytes.at);
+	assert_true(span_equal(copy, bytes));
+	assert_int_equal(copy.at[copy.len], '\0');
+	assert_memory_equal(text, "a\0b", 4);
+	assert_string_equal(none, "");
+	free((char *)(uintptr_t)copy.at);
+	free(text);
+	free(none);
+}
+
 int
 main(void)
 {
@@ -133,6 +150,7 @@ main(void)
 	    cmocka_unit_test(cutting),
 	    cmocka_unit_test(comparing),
 	    cmocka_unit_test(copying),
+	    cmocka_unit_test(owning),
 	    cmocka_unit_test(safe_text),
 	};
 
