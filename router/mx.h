@@ -37,10 +37,6 @@ enum {
 	MX_TEXT_SIZE = 512
 };
 
-/* For ip_list_new(): addresses that no MX of a stranger's can mean; the default of Unusable
- * Addresses. */
-#define MX_UNUSABLE_ADDRESSES "0.0.0.0/8 127.0.0.0/8 224.0.0.0/3 ::/128 ::1/128 fe80::/10 ff00::/8"
-
 struct mx_settings {
 	struct span own_names; /* blank-separated, with *: address_match_list() */
 	const struct ip_list *own_addresses, *unusable; /* may be NULL: none */

@@ -4,6 +4,7 @@
  */
 #include "tests/unit/router_dns_support.h"
 
+#include "common/config.h"
 #include "common/socket_address.h"
 #include "router/mx.h"
 #include "router/tlsa.h"
@@ -221,15 +222,18 @@ static struct mx_list list;
 static int
 set_up(void **state)
 {
+	char *why = NULL;
+	const struct config_key *key = config_find("outgoing", "Unusable Addresses", &why);
 	struct dns_settings s;
 
 	(void)state;
+	assert_non_null(key);
 	dns_server_start(&server, rules, nitems(rules));
 	server.secure_absence = true;
 	s = settings_for(&server);
 	dns = dns_new(&s);
 	own = ip_list_new(span_of("192.0.2.250 2001:db8::250"));
-	unusable = ip_list_new(span_of(MX_UNUSABLE_ADDRESSES));
+	unusable = ip_list_new(span_of(key->preset));
 	settings = (struct mx_settings){
 	    span_of("us.example mx.us.example"), own, unusable, .ipv4 = true, .ipv6 = true};
 	return 0;
