@@ -125,9 +125,9 @@ struct deliver_ops {
 	void (*on_done)(void *arg, const struct deliver_done *done);
 	/*
 	 * There is no child any more: the handle is to be freed. left: recipients of the job in
-	 * hand that have had no result (n_left 0: there was no job); those that waited behind it
-	 * were not begun. Called once. Also when the child has asked to be let go, as soon as no
-	 * job is in hand.
+	 * hand that have had no result (n_left 0: there was no job, or DONE was all that it
+	 * lacked); those that waited behind it were not begun. Called once. Also when the child
+	 * has asked to be let go, as soon as no job is in hand.
 	 */
 	void (*on_close)(void *arg, const uint32_t *left, size_t n_left);
 };

@@ -315,6 +315,16 @@ tell_of_roots(struct carrier *c, const struct talk *t)
 	log_warn("- no-roots reason=%s", log_safe(span_of(c->config->roots_why)));
 }
 
+static void
+tell_of_clear_text(const struct carriage *g)
+{
+	const struct smtp_info *info = &g->last_info;
+
+	if (info->tls_failure[0] != '\0')
+		log_info("%s in-clear host=%s address=%s reason=%s", queue_id_text(g->job->id),
+		    g->last_host, address_text(info), log_safe(span_of(info->tls_failure)));
+}
+
 /* ---- what is to be sent ---- */
 
 static struct carriage *
@@ -552,6 +562,7 @@ talk_to(struct carriage *g, struct talk *t, const struct mx_host *host)
 	}
 	if (state == SMTP_USABLE) {
 		g->all_refuse = false;
+		tell_of_clear_text(g);
 		send_by(g, t);
 		return g->n == 0;
 	}

@@ -35,8 +35,9 @@ addresses_of_interfaces(void)
 	struct ifaddrs *all;
 
 	if (getifaddrs(&all) == -1) {
-		log_warn("cannot read the addresses of the interfaces: loops through them are not "
-			 "seen");
+		log_warn(
+		    "- cannot read the addresses of the interfaces: loops through them are not "
+		    "seen");
 		return list;
 	}
 	for (const struct ifaddrs *one = all; one != NULL; one = one->ifa_next)

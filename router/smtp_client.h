@@ -12,7 +12,8 @@
  * defers it. A message is failed by ourselves when this server can never take it: larger than its
  * SIZE (5.3.4), 8-bit text without 8BITMIME (5.6.3: nothing is converted, for that would break
  * signatures), UTF-8 in addresses or header without SMTPUTF8 (5.6.7), and lines that do not end
- * with CRLF only (5.6.0), which could end the message early at the next host.
+ * with CRLF only (5.6.0), which could end the message early at the next host, and NUL (5.6.0),
+ * which no text has (RFC 5322 3.5).
  */
 #ifndef ROUTER_SMTP_CLIENT_H
 #define ROUTER_SMTP_CLIENT_H
@@ -41,7 +42,7 @@ struct smtp_timeouts {
 	unsigned block_s; /* each piece of the message */
 	unsigned end_s;	  /* the reply to the end of the message */
 	unsigned quit_s;
-	unsigned open_s; /* smtp_open() in all */
+	unsigned open_s; /* smtp_open() in all; once more if it begins anew in clear */
 	/* smtp_send() in all: so long, and a second for each so many bytes of the message */
 	unsigned message_s, message_bytes_per_s;
 };
@@ -118,7 +119,7 @@ struct smtp_target {
 	void *next_arg;
 };
 
-/* For the log. */
+/* What is known of the other side, for the log and for whoever decides. */
 struct smtp_info {
 	char address[SOCKET_ADDRESS_TEXT_SIZE];
 	unsigned port;
@@ -126,7 +127,7 @@ struct smtp_info {
 	struct smtp_tls_result tls;
 	char tls_failure[SMTP_TLS_VERIFIED_SIZE]; /* MAY: why it is in clear though TLS was offered
 						   */
-	bool authenticated;
+	bool authenticated; /* it has taken our login; else no mail goes there, if one is wanted */
 };
 
 enum smtp_state {

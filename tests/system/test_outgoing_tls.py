@@ -182,6 +182,8 @@ def test_starttls_that_does_not_work(make_instance, internet, policy, reply):
         # What came behind the reply is seen at once, or breaks the handshake: both are an end of this connection.
         either = "(?:sent|deferred)" if reply and "more" in reply else "sent"
         sent(one, queue_id, either if goes else "deferred")
+        if either == "sent":
+            assert (f"{queue_id} in-clear host=" in one.log("deliver")) == goes
         assert goes or not any(line.startswith("MAIL") for line in host.lines)
         assert all(taken.tls is None for taken in host.taken)
         one.ctl("queue", "remove", "--all", check=False)
@@ -203,6 +205,8 @@ def test_tls_that_is_garbage(make_instance, internet):
         first, second = submit(one, "strict", "x@d76.test"), submit(one, "lax", "x@d77.test")
         assert "4.7" in sent(one, first, "deferred")["reply"]
         assert sent(one, second)["tls"] == "none" and tokens(lax) == ["lax"]
+        assert f"{second} in-clear host=h77.test address=" in one.log("deliver")
+        assert f"{first} in-clear " not in one.log("deliver")
         assert not strict.messages
         strict.script = {}
         assert strict.wait_taken(1)[0].tls

@@ -690,6 +690,29 @@ test_session_that_died(void **state)
 }
 
 static void
+test_tls_refused(void **state)
+{
+	static const struct rule rules[] = {{"STARTTLS", SAY, "454 4.7.0 not now\r\n", 0, 0}};
+	struct server like[] = {{.offer = "STARTTLS", .rules = rules, .n_rules = 1}, {0}};
+	struct lab *lab = lab_new(NULL, 0, like, 2);
+	struct deliver_destination to = mx(lab, "two.example");
+
+	(void)state;
+	do_job(lab, &to, 31);
+	expect(lab, 0, END_DONE, "250");
+	to.tls = DELIVER_TLS_NONE;
+	do_job(lab, &to, 32);
+	to.tls = DELIVER_TLS_ENCRYPT;
+	do_job(lab, &to, 33); /* the other host has no TLS either */
+	expect(lab, 0, END_DEFERRED, "451 4.7.4");
+	lab_join(lab);
+	expect_log(lab, " in-clear host=mx1.example address=127.0.0.1:");
+	expect_log(lab, " reason=454 4.7.0 not now");
+	assert_null(strstr(strstr(log_text(lab), " in-clear ") + 1, " in-clear "));
+	lab_free(&lab);
+}
+
+static void
 test_login_refused(void **state)
 {
 	static const struct rule rules[] = {{"AUTH", SAY, "535 5.7.8 wrong\r\n", 0, 0}};
@@ -1154,6 +1177,7 @@ main(void)
 	    cmocka_unit_test(test_no_host),
 	    cmocka_unit_test(test_many_hosts_refuse),
 	    cmocka_unit_test(test_session_that_died),
+	    cmocka_unit_test(test_tls_refused),
 	    cmocka_unit_test(test_login_refused),
 	    cmocka_unit_test(test_dane),
 	    cmocka_unit_test(test_dane_behind_a_slow_host),
