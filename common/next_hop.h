@@ -30,7 +30,7 @@ enum {
 };
 
 /* Each demands more than the one before; router/smtp_tls.h says what. */
-enum tls_mode { TLS_NEVER, TLS_MAY, TLS_ENCRYPT, TLS_VERIFY };
+enum tls_mode { TLS_NEVER, TLS_MAY, TLS_ENCRYPT, TLS_VERIFY, TLS_MODE_LAST = TLS_VERIFY };
 
 struct tls_rule {
 	enum tls_mode mode;

@@ -123,22 +123,25 @@ deliver_retire(struct deliver *d)
 static void
 read_destination(struct reader *r, struct deliver_destination *to)
 {
-	uint64_t kind = get_u64(r), port, tls, dane, in_clear;
+	uint64_t kind = get_u64(r), port, tls, implicit, dane, in_clear;
 
 	to->name = get_str(r, DELIVER_NAME_MAX_BYTES);
 	port = get_u64(r);
 	tls = get_u64(r);
+	implicit = get_u64(r);
 	dane = get_u64(r);
 	to->tls_names = get_str(r, DELIVER_TLS_NAMES_MAX_BYTES);
 	to->user = get_str(r, DELIVER_CREDENTIAL_MAX_BYTES);
 	to->password = get_str(r, DELIVER_CREDENTIAL_MAX_BYTES);
 	in_clear = get_u64(r);
-	if (kind > DELIVER_KIND_LAST || port == 0 || port > UINT16_MAX || tls > DELIVER_TLS_LAST ||
-	    dane > 1 || in_clear > 1 || to->name.len == 0)
+	if (kind > DELIVER_KIND_LAST || port == 0 || port > UINT16_MAX || tls > TLS_MODE_LAST ||
+	    implicit > 1 || (implicit && tls < TLS_ENCRYPT) || dane > 1 || in_clear > 1 ||
+	    to->name.len == 0)
 		r->bad = true;
 	to->kind = kind;
 	to->port = port;
 	to->tls = tls;
+	to->implicit_tls = implicit;
 	to->dane = dane;
 	to->auth_in_clear = in_clear;
 }

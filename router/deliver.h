@@ -6,8 +6,8 @@
  * there, and it ends when router closes it. Until there is a process, what is sent waits.
  *
  * message         fields, who sends it
- * JOB             id, kind, name, port, tls, dane (0/1), TLS names, user, password, in clear (0/1),
- *                 reverse-path, recipient*, with the spool file (router)
+ * JOB             id, kind, name, port, tls, implicit TLS (0/1), dane (0/1), TLS names, user,
+ *                 password, in clear (0/1), reverse-path, recipient*, with the spool file (router)
  * RESULT          { recipient, end, flags, reply, route }* (deliver)
  * DONE            id, session kept open (0/1), destination end, text (deliver)
  * RETIRE          - (deliver): no more jobs, close when none is in hand. A job that was on its way
@@ -29,6 +29,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/next_hop.h"
 #include "common/span.h"
 #include "queue/queue.h"
 
@@ -49,24 +50,15 @@ enum deliver_kind {
 	DELIVER_KIND_LAST = DELIVER_HOST
 };
 
-enum deliver_tls {
-	DELIVER_TLS_NONE,
-	DELIVER_TLS_MAY,
-	DELIVER_TLS_ENCRYPT,
-	DELIVER_TLS_VERIFY,
-	DELIVER_TLS_IMPLICIT,	     /* from the start, with any certificate */
-	DELIVER_TLS_IMPLICIT_VERIFY, /* from the start, with the right one */
-	DELIVER_TLS_LAST = DELIVER_TLS_IMPLICIT_VERIFY
-};
-
 /* Two jobs with equal ones can share a session. */
 struct deliver_destination {
 	enum deliver_kind kind;
 	struct span name;
 	uint16_t port;
-	enum deliver_tls tls;
-	bool dane; /* and MAY, ENCRYPT or VERIFY: TLSA records, where there are any, decide (RFC
-		      7672) */
+	enum tls_mode tls;
+	bool implicit_tls; /* from the start (RFC 8314); tls is at least TLS_ENCRYPT then */
+	bool dane; /* TLSA records, where there are any, decide (RFC 7672), unless tls is TLS_NEVER
+		      or there is TLS from the start */
 	/*
 	 * VERIFY: names of which one must be in the certificate, separated by blanks; with a period
 	 * in front any subdomain. Empty: HOST: the host; MX: the domain, its subdomains, and the

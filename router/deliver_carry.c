@@ -155,9 +155,9 @@ static bool
 is_same(const struct deliver_destination *a, const struct deliver_destination *b)
 {
 	return a->kind == b->kind && span_equal(a->name, b->name) && a->port == b->port &&
-	       a->tls == b->tls && a->dane == b->dane && span_equal(a->tls_names, b->tls_names) &&
-	       span_equal(a->user, b->user) && span_equal(a->password, b->password) &&
-	       a->auth_in_clear == b->auth_in_clear;
+	       a->tls == b->tls && a->implicit_tls == b->implicit_tls && a->dane == b->dane &&
+	       span_equal(a->tls_names, b->tls_names) && span_equal(a->user, b->user) &&
+	       span_equal(a->password, b->password) && a->auth_in_clear == b->auth_in_clear;
 }
 
 static void
@@ -256,26 +256,20 @@ choose_names(struct talk *t, bool secure)
 }
 
 static enum smtp_tls_policy
-policy_of(enum deliver_tls tls)
+policy_of(enum tls_mode mode)
 {
-	switch (tls) {
-	case DELIVER_TLS_NONE:
-		return SMTP_TLS_NONE;
-	case DELIVER_TLS_MAY:
-		return SMTP_TLS_MAY;
-	case DELIVER_TLS_ENCRYPT:
-	case DELIVER_TLS_IMPLICIT:
-		return SMTP_TLS_ENCRYPT;
-	default:
-		return SMTP_TLS_VERIFY;
-	}
+	static const enum smtp_tls_policy policies[] = {[TLS_NEVER] = SMTP_TLS_NONE,
+	    [TLS_MAY] = SMTP_TLS_MAY,
+	    [TLS_ENCRYPT] = SMTP_TLS_ENCRYPT,
+	    [TLS_VERIFY] = SMTP_TLS_VERIFY};
+
+	return policies[mode];
 }
 
 static bool
 wants_dane(const struct deliver_destination *to)
 {
-	return to->dane && (to->tls == DELIVER_TLS_MAY || to->tls == DELIVER_TLS_ENCRYPT ||
-			       to->tls == DELIVER_TLS_VERIFY);
+	return to->dane && !to->implicit_tls && to->tls != TLS_NEVER;
 }
 
 /* False: the host is not to be used now. */
@@ -447,7 +441,7 @@ talk_new(struct carriage *g, const struct mx_host *host)
 	strlcpy(t->host, host->name, sizeof t->host);
 	t->target = (struct smtp_target){.host = t->host,
 	    .helo = config->helo,
-	    .implicit_tls = to->tls >= DELIVER_TLS_IMPLICIT,
+	    .implicit_tls = to->implicit_tls,
 	    .tls = {.policy = policy_of(to->tls), .context = config->context, .host = t->host},
 	    .user = to->user.len > 0 ? t->to.user.at : NULL,
 	    .password = t->to.password.at,

@@ -248,6 +248,7 @@ put_job(struct writer *w, const struct deliver_job *job)
 	put_str(w, to->name);
 	put_u64(w, to->port);
 	put_u64(w, to->tls);
+	put_u64(w, to->implicit_tls);
 	put_u64(w, to->dane);
 	put_str(w, to->tls_names);
 	put_str(w, to->user);

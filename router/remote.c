@@ -129,19 +129,6 @@ sort_recipient(struct attempt *a, struct sorting *s, uint32_t i)
 
 /* ---- handing over ---- */
 
-static enum deliver_tls
-tls_of(const struct route *r)
-{
-	static const enum deliver_tls modes[] = {[TLS_NEVER] = DELIVER_TLS_NONE,
-	    [TLS_MAY] = DELIVER_TLS_MAY,
-	    [TLS_ENCRYPT] = DELIVER_TLS_ENCRYPT,
-	    [TLS_VERIFY] = DELIVER_TLS_VERIFY};
-
-	if (r->implicit_tls)
-		return r->tls == TLS_VERIFY ? DELIVER_TLS_IMPLICIT_VERIFY : DELIVER_TLS_IMPLICIT;
-	return modes[r->tls];
-}
-
 static void
 send_some(struct attempt *a, const struct route *route, const uint32_t *recipients, size_t n)
 {
@@ -150,8 +137,9 @@ send_some(struct attempt *a, const struct route *route, const uint32_t *recipien
 	    .to = {.kind = route->kind == ROUTE_MX ? DELIVER_MX : DELIVER_HOST,
 		.name = span_of(route->host),
 		.port = route->port,
-		.tls = tls_of(route),
-		.dane = route->dane && !route->implicit_tls && route->tls != TLS_NEVER,
+		.tls = route->tls,
+		.implicit_tls = route->implicit_tls,
+		.dane = route->dane,
 		.tls_names = span_of(route->names),
 		.user = span_of(route->user),
 		.password = span_of(route->password),

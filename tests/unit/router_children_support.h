@@ -58,8 +58,8 @@ fake_read_job(struct fake_child *c, struct reader *r)
 	c->id = get_u64(r);
 	c->kind = get_u64(r);
 	get_text(r, c->name, sizeof c->name);
-	for (size_t i = 0; i < 3; i++)
-		get_u64(r); /* port, tls, dane */
+	for (size_t i = 0; i < 4; i++)
+		get_u64(r); /* port, tls, implicit, dane */
 	for (size_t i = 0; i < 3; i++)
 		get_str(r, DELIVER_TLS_NAMES_MAX_BYTES); /* TLS names, user, password */
 	get_u64(r);

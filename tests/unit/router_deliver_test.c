@@ -405,7 +405,7 @@ static struct deliver_destination
 mx(const struct lab *lab, const char *domain)
 {
 	return (struct deliver_destination){
-	    .kind = DELIVER_MX, .name = span_of(domain), .port = lab->port, .tls = DELIVER_TLS_MAY};
+	    .kind = DELIVER_MX, .name = span_of(domain), .port = lab->port, .tls = TLS_MAY};
 }
 
 static void
@@ -472,7 +472,7 @@ test_sessions(void **state)
 	do_job(lab, &host, 1003); /* another one */
 	expect(lab, 0, END_DONE, "250 2.0.0 taken");
 	assert_string_equal(lab->results[0].route, "smtp:127.0.0.1");
-	host.tls = DELIVER_TLS_NONE; /* and a third */
+	host.tls = TLS_NEVER; /* and a third */
 	do_job(lab, &host, 1004);
 	lab_join(lab);
 	halt_server(lab, 0);
@@ -700,9 +700,9 @@ test_tls_refused(void **state)
 	(void)state;
 	do_job(lab, &to, 31);
 	expect(lab, 0, END_DONE, "250");
-	to.tls = DELIVER_TLS_NONE;
+	to.tls = TLS_NEVER;
 	do_job(lab, &to, 32);
-	to.tls = DELIVER_TLS_ENCRYPT;
+	to.tls = TLS_ENCRYPT;
 	do_job(lab, &to, 33); /* the other host has no TLS either */
 	expect(lab, 0, END_DEFERRED, "451 4.7.4");
 	lab_join(lab);
@@ -849,7 +849,7 @@ test_verify(void **state)
 		struct lab *lab = lab_new(roots, rows[i].roots ? 1 : 0, like, 1);
 		struct deliver_destination to = mx(lab, "one.example");
 
-		to.tls = DELIVER_TLS_VERIFY;
+		to.tls = TLS_VERIFY;
 		to.tls_names = span_of(rows[i].names);
 		do_job(lab, &to, 50);
 		if (lab->results[0].result.end != rows[i].end)
@@ -880,10 +880,11 @@ test_implicit(void **state)
 
 	(void)state;
 	to.kind = DELIVER_HOST;
-	to.tls = DELIVER_TLS_IMPLICIT;
+	to.tls = TLS_ENCRYPT;
+	to.implicit_tls = true;
 	do_job(lab, &to, 60);
 	expect(lab, 0, END_DONE, "250");
-	to.tls = DELIVER_TLS_IMPLICIT_VERIFY;
+	to.tls = TLS_VERIFY;
 	do_job(lab, &to, 61);
 	expect(lab, 0, END_DEFERRED, "451 4.7.5");
 	lab_free(&lab);
@@ -922,7 +923,8 @@ test_bad_spool_files(void **state)
 }
 
 static void
-put_fields(struct writer *w, uint64_t kind, uint64_t port, uint64_t tls, uint64_t flag, size_t n)
+put_fields(struct writer *w, uint64_t kind, uint64_t port, uint64_t tls, uint64_t implicit,
+    uint64_t flag, size_t n)
 {
 	ipc_write(w, DELIVER_JOB, 0);
 	put_u64(w, 80);
@@ -930,6 +932,7 @@ put_fields(struct writer *w, uint64_t kind, uint64_t port, uint64_t tls, uint64_
 	put_text(w, "one.example");
 	put_u64(w, port);
 	put_u64(w, tls);
+	put_u64(w, implicit);
 	put_u64(w, flag);
 	put_text(w, "");
 	put_text(w, "");
@@ -945,39 +948,45 @@ static void
 test_malformed_jobs(void **state)
 {
 	(void)state;
-	for (int row = 0; row < 9; row++) {
+	for (int row = 0; row < 11; row++) {
 		struct lab *lab = lab_start(NULL, 0, NULL, 0);
-		int sock = ipc_connect(lab->path), fd = row == 8 ? -1 : spool_file(80, bob, 1);
+		int sock = ipc_connect(lab->path), fd = row == 10 ? -1 : spool_file(80, bob, 1);
 		struct writer w;
 		char byte[10];
 
 		switch (row) {
 		case 0:
-			put_fields(&w, 2, 25, 0, 0, 1);
+			put_fields(&w, 2, 25, 0, 0, 0, 1);
 			break;
 		case 1:
-			put_fields(&w, 0, 0, 0, 0, 1);
+			put_fields(&w, 0, 0, 0, 0, 0, 1);
 			break;
 		case 2:
-			put_fields(&w, 0, 65536, 0, 0, 1);
+			put_fields(&w, 0, 65536, 0, 0, 0, 1);
 			break;
 		case 3:
-			put_fields(&w, 0, 25, 6, 0, 1);
+			put_fields(&w, 0, 25, 4, 0, 0, 1);
 			break;
 		case 4:
-			put_fields(&w, 0, 25, 0, 2, 1);
+			put_fields(&w, 0, 25, 0, 0, 2, 1);
 			break;
 		case 5:
-			put_fields(&w, 0, 25, 0, 0, 0);
+			put_fields(&w, 0, 25, 0, 0, 0, 0);
 			break;
 		case 6:
-			put_fields(&w, 0, 25, 0, 0, 1001);
+			put_fields(&w, 0, 25, 0, 0, 0, 1001);
 			break;
 		case 7:
+			put_fields(&w, 0, 25, 2, 2, 0, 1);
+			break;
+		case 8:
+			put_fields(&w, 0, 25, 1, 1, 0, 1); /* in clear, with TLS */
+			break;
+		case 9:
 			ipc_write(&w, 77, 0);
 			break;
 		default:
-			put_fields(&w, 0, 25, 0, 0, 1); /* without a file */
+			put_fields(&w, 0, 25, 0, 0, 0, 1); /* without a file */
 		}
 		assert_int_equal(ipc_send_now(sock, &w, fd), 0);
 		closefd(&fd);
