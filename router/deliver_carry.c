@@ -631,7 +631,9 @@ find_hosts(struct carriage *g)
 {
 	const struct deliver_config *config = g->c->config;
 	const struct deliver_destination *to = &g->job->to;
-	struct ip_list *own = deliver_own_addresses(config, to->port);
+	/* Of a host that is named any address is good. */
+	struct ip_list *own =
+	    to->kind == DELIVER_MX ? deliver_own_addresses(config, to->port) : NULL;
 	struct mx_settings settings = {.own_names = span_of(config->own_names),
 	    .own_addresses = own,
 	    .unusable = config->unusable,
