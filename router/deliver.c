@@ -23,7 +23,7 @@ enum { SEND_TIMEOUT_S = 60 };
 
 /* A job, and what its spans show. */
 struct order {
-	bool is_there;
+	bool is_there, ahead;
 	struct deliver_job job;
 	int fd;
 	size_t length; /* of the message */
@@ -37,7 +37,8 @@ struct deliver {
 	struct event *readable, *idle;
 	int fd; /* -1: it is over */
 	bool retires;
-	bool is_over; /* what came behind the job in hand is no job */
+	bool gives_back; /* what was sent ahead: the last session was not kept open */
+	bool is_over;	 /* what came behind the job in hand is no job */
 	void (*on_end)(void *arg);
 	void *arg;
 	struct order orders[2];
@@ -151,7 +152,13 @@ read_job(struct reader *r, struct order *o)
 {
 	struct deliver_job *job = &o->job;
 
+	uint64_t ahead;
+
 	job->id = get_u64(r);
+	ahead = get_u64(r);
+	if (ahead > 1)
+		r->bad = true;
+	o->ahead = ahead;
 	read_destination(r, &job->to);
 	job->reverse_path = get_str(r, ENVELOPE_FIELD_MAX_BYTES);
 	job->recipients = o->recipients;
@@ -240,6 +247,7 @@ run(struct deliver *d, struct order *o)
 		return -1;
 	}
 	say_done(d, &done);
+	d->gives_back = !done.kept_open;
 	return 0;
 }
 
@@ -256,7 +264,8 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		struct order *o = d->next;
 
 		d->next = o == &d->orders[0] ? &d->orders[1] : &d->orders[0];
-		rv = run(d, o);
+		if (!o->ahead || !d->gives_back)
+			rv = run(d, o);
 		order_clear(o);
 	}
 	if (rv == -1 || d->is_over)

@@ -6,8 +6,8 @@
  * there, and it ends when router closes it. Until there is a process, what is sent waits.
  *
  * message         fields, who sends it
- * JOB             id, kind, name, port, tls, implicit TLS (0/1), dane (0/1), TLS names, user,
- *                 password, in clear (0/1), reverse-path, recipient*, with the spool file (router)
+ * JOB             id, ahead (0/1), kind, name, port, tls, implicit TLS (0/1), dane (0/1), TLS
+ * names, user, password, in clear (0/1), reverse-path, recipient*, with the spool file (router)
  * RESULT          { recipient, end, flags, reply, route }* (deliver)
  * DONE            id, session kept open (0/1), destination end, text (deliver)
  * RETIRE          - (deliver): no more jobs, close when none is in hand. A job that was on its way
@@ -15,7 +15,9 @@
  *
  * One job at a time, but the next JOBs may be sent before DONE, so that the child need not wait for
  * them: each is begun after the DONE of the one before, but for its envelope, which may leave with
- * the message of that one. One is not enough for that: it comes too late. Each recipient of a job
+ * the message of that one. One is not enough for that: it comes too late. They are sent "ahead"
+ * then, and go back, without a word, with a DONE that says that the session is not kept open: what
+ * went wrong with one is not done again with all. Each recipient of a job
  * has had a RESULT before its DONE, also when no host was reached. A JOB for the same destination
  * as the last one uses the session that is still open; for another one the child says QUIT first.
  * An idle session is closed by the child after a while (Outgoing Idle), and the process stays.
@@ -113,7 +115,8 @@ struct deliver_child;
 /* In each of them the handle may be freed, and in on_done the next job sent. Spans are borrowed. */
 struct deliver_ops {
 	void (*on_result)(void *arg, const struct deliver_result *result);
-	/* Every recipient has had its result. */
+	/* Every recipient has had its result. Unless it is kept open, the child has given back the
+	 * jobs that were behind this one, and is free. */
 	void (*on_done)(void *arg, const struct deliver_done *done);
 	/*
 	 * There is no child any more: the handle is to be freed. left: recipients of the job in

@@ -714,6 +714,8 @@ finish(struct carriage *g, struct deliver_done *done)
 	    .kept_open = c->talk != NULL,
 	    .end = g->end,
 	    .text = span_of(c->text)};
+	if (c->talk == NULL)
+		carriage_free(&c->ahead); /* it goes back */
 	carriage_free(&g);
 }
 

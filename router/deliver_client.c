@@ -142,6 +142,8 @@ on_done(struct deliver_child *c, struct reader *r)
 	}
 	done.kept_open = open;
 	done.end = ended;
+	if (!open)
+		c->n_jobs = 1; /* the others go back */
 	next_job(c);
 	c->ops->on_done(c->arg, &done);
 	if (!c->freed && c->retires && c->n_jobs == 0)
@@ -238,12 +240,13 @@ deliver_child_takes_next(const struct deliver_child *c)
 }
 
 static void
-put_job(struct writer *w, const struct deliver_job *job)
+put_job(struct writer *w, const struct deliver_job *job, bool ahead)
 {
 	const struct deliver_destination *to = &job->to;
 
 	ipc_write(w, DELIVER_JOB, 0);
 	put_u64(w, job->id);
+	put_u64(w, ahead);
 	put_u64(w, to->kind);
 	put_str(w, to->name);
 	put_u64(w, to->port);
@@ -273,6 +276,6 @@ deliver_child_send(struct deliver_child *c, const struct deliver_job *job, int f
 	c->jobs[c->n_jobs].id = job->id;
 	c->jobs[c->n_jobs].left = left;
 	c->jobs[c->n_jobs++].n_left = job->n;
-	put_job(&w, job);
+	put_job(&w, job, c->n_jobs > 1);
 	ipc_channel_send(c->channel, &w, fd);
 }

@@ -46,7 +46,7 @@ struct carrier_ops {
 	/* False: nobody is there any more to hear results. What was not begun is left. */
 	bool (*is_wanted)(void *arg);
 	/* The job that comes next and its descriptor, if it is there already: the next
-	 * carrier_run() gets it. Or NULL. */
+	 * carrier_run() gets it, if there is a session then. Or NULL. */
 	const struct deliver_job *(*next)(void *arg, int *fd);
 };
 

@@ -26,6 +26,7 @@ enum {
 	WAITING_MAX = 100,   /* jobs of one destination before its mail is parked */
 	FETCH_MAX = 50,	     /* parked messages brought back at one time */
 	JOBS_MAX = 1000,     /* in all, with what was asked for */
+	QUICK_US = 1000000,  /* a job that takes less lets two wait behind the next one */
 	SWEEP_S = 60,
 	FLUSH_S = 60 /* after a flush nothing waits for its time: what it brings comes as due */
 };
@@ -49,6 +50,8 @@ struct child {
 	struct deliver_child *handle;
 	struct destination *last;  /* of its last job; NULL: of none that is known */
 	struct outgoing_jobs jobs; /* the first one is in hand, the others wait behind it */
+	uint64_t job_us;	   /* when the job in hand began */
+	bool is_quick;		   /* the last one took a moment */
 	bool is_warm;		   /* its session was left open by its last job */
 	unsigned in_turn;	   /* jobs for `last` in a row */
 	uint64_t turn_us;	   /* when the first of them began */
@@ -195,20 +198,23 @@ in_hand(const struct child *c)
 	return TAILQ_FIRST(&c->jobs);
 }
 
-/* Into the queue again, as if nobody had had them. */
+/* To those that wait, as if nobody had had it. */
 static void
-put_back_jobs(struct child *c)
+put_back(struct child *c, struct outgoing_job *job)
+{
+	TAILQ_REMOVE(&c->jobs, job, link);
+	job->child = NULL;
+	TAILQ_INSERT_HEAD(&job->destination->waiting, job, link);
+	job->destination->n_waiting++;
+}
+
+static void
+put_back_ahead(struct child *c)
 {
 	struct outgoing_job *job;
 
-	if (in_hand(c) != NULL)
-		c->last->n_active--;
-	while ((job = TAILQ_LAST(&c->jobs, outgoing_jobs)) != NULL) {
-		TAILQ_REMOVE(&c->jobs, job, link);
-		job->child = NULL;
-		TAILQ_INSERT_HEAD(&job->destination->waiting, job, link);
-		job->destination->n_waiting++;
-	}
+	while ((job = TAILQ_LAST(&c->jobs, outgoing_jobs)) != in_hand(c))
+		put_back(c, job);
 }
 
 static void
@@ -216,7 +222,11 @@ child_free(struct child *c)
 {
 	struct outgoing *o = c->outgoing;
 
-	put_back_jobs(c);
+	put_back_ahead(c);
+	if (in_hand(c) != NULL) {
+		c->last->n_active--;
+		put_back(c, in_hand(c));
+	}
 	TAILQ_REMOVE(&o->children, c, link);
 	o->n_children--;
 	event_del(&c->idle);
@@ -264,6 +274,7 @@ next_job(struct child *c)
 	const struct timeval wait = {IDLE_S, 0};
 
 	job_end(in_hand(c));
+	c->job_us = monotonic_us();
 	if (in_hand(c) == NULL) {
 		c->last->n_active--;
 		evtimer_add(&c->idle, &wait);
@@ -277,6 +288,9 @@ on_done(void *arg, const struct deliver_done *done)
 	struct outgoing *o = c->outgoing;
 	struct destination *d = c->last;
 
+	if (!done->kept_open)
+		put_back_ahead(c);
+	c->is_quick = monotonic_us() - c->job_us < QUICK_US;
 	c->is_warm = done->end == DELIVER_REACHED && done->kept_open;
 	learn(o, c, done);
 	next_job(c);
@@ -385,8 +399,10 @@ give(struct outgoing *o, struct child *c, struct destination *d)
 	}
 	TAILQ_REMOVE(&d->waiting, job, link);
 	d->n_waiting--;
-	if (in_hand(c) == NULL)
+	if (in_hand(c) == NULL) {
 		d->n_active++;
+		c->job_us = monotonic_us();
+	}
 	o->n_given++;
 	c->is_warm &= c->last == d;
 	c->in_turn = c->last == d ? c->in_turn + 1 : 1;
@@ -462,7 +478,9 @@ static bool
 takes_ahead(const struct outgoing *o, const struct child *c)
 {
 	return in_hand(c) != NULL && c->is_warm && c->last->n_waiting > 0 &&
+	       c->last->n_active <= (size_t)c->last->limit &&
 	       !destination_is_dead(c->last, monotonic_us()) && !turn_is_over(o, c) &&
+	       (c->is_quick || TAILQ_NEXT(in_hand(c), link) == NULL) &&
 	       deliver_child_takes_next(c->handle);
 }
 

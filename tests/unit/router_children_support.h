@@ -20,14 +20,15 @@
 struct fake_child {
 	TAILQ_ENTRY(fake_child) entry;
 	struct ipc_channel *channel;
-	bool busy;
+	bool busy, gives_back;
 	/* its job, or its last one */
 	uint64_t id;
+	bool ahead;
 	char name[256], reverse_path[256];
 	enum deliver_kind kind;
 	uint32_t recipients[DELIVER_RECIPIENTS_MAX];
 	size_t n, n_jobs;
-	struct fake_child *next; /* holds the job that waits behind it, or NULL */
+	struct fake_child *next; /* holds the job that waits behind this one, or NULL */
 };
 
 static struct {
@@ -40,13 +41,24 @@ static struct {
 } fake;
 
 static void
+fake_give_back(struct fake_child *c)
+{
+	while (c->next != NULL) {
+		struct fake_child *next = c->next;
+
+		c->next = next->next;
+		free(next);
+	}
+}
+
+static void
 fake_child_end(struct fake_child *c)
 {
 	TAILQ_REMOVE(&fake.children, c, entry);
 	fake.n--;
 	fake.n_busy -= c->busy;
 	ipc_channel_free(&c->channel);
-	free(c->next);
+	fake_give_back(c);
 	free(c);
 }
 
@@ -56,6 +68,7 @@ fake_read_job(struct fake_child *c, struct reader *r)
 	int fd;
 
 	c->id = get_u64(r);
+	c->ahead = get_u64(r);
 	c->kind = get_u64(r);
 	get_text(r, c->name, sizeof c->name);
 	for (size_t i = 0; i < 4; i++)
@@ -91,13 +104,20 @@ fake_on_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
 	(void)tag;
 	assert_int_equal(type, DELIVER_JOB);
 	if (c->busy) {
-		assert_null(c->next);
-		c->next = xcalloc(1, sizeof *c->next);
-		fake_read_job(c->next, r);
+		struct fake_child **last = &c->next;
+		size_t n = 1;
+
+		for (; *last != NULL; last = &(*last)->next)
+			n++;
+		assert_in_range(n, 1, DELIVER_JOBS_MAX - 1);
+		*last = xcalloc(1, sizeof **last);
+		fake_read_job(*last, r);
+		assert_true((*last)->ahead);
 		return;
 	}
 	fake_read_job(c, r);
-	fake_begin(c);
+	if (!c->ahead || !c->gives_back)
+		fake_begin(c);
 }
 
 static void
@@ -180,7 +200,7 @@ fake_go_on(struct fake_child *c)
 
 	if (next == NULL)
 		return;
-	c->next = NULL;
+	c->next = next->next;
 	c->id = next->id;
 	c->kind = next->kind;
 	c->n = next->n;
@@ -204,6 +224,9 @@ fake_done(struct fake_child *c, bool kept_open, enum deliver_end end, const char
 	ipc_channel_send(c->channel, &w, -1);
 	c->busy = false;
 	fake.n_busy--;
+	c->gives_back = !kept_open;
+	if (c->gives_back)
+		fake_give_back(c);
 	fake_go_on(c);
 }
 

@@ -484,6 +484,79 @@ test_sessions(void **state)
 	lab_free(&lab);
 }
 
+/* Three at once, in the child's hands before it begins. */
+static void
+send_three(struct lab *lab, const struct deliver_destination *to)
+{
+	struct deliver_job job = {.to = *to, .recipients = numbers, .n = 1};
+
+	lab->n_results = 0;
+	assert_int_equal(kill(lab->pid, SIGSTOP), 0);
+	for (job.id = 301; job.id <= 303; job.id++)
+		deliver_child_send(lab->child, &job, spool_file(job.id, bob, 1));
+	assert_false(deliver_child_takes_next(lab->child));
+	event_base_loop(lab->base, EVLOOP_NONBLOCK);
+	assert_int_equal(kill(lab->pid, SIGCONT), 0);
+}
+
+static unsigned
+count_of(const struct server *v, const char *text)
+{
+	unsigned n = 0;
+
+	for (const char *at = v->heard; (at = strstr(at, text)) != NULL; at++)
+		n++;
+	return n;
+}
+
+/* What is known in time leaves with the message before it. */
+static void
+test_jobs_ahead(void **state)
+{
+	struct lab *lab = lab_new(NULL, 0, (struct server[]){{0}}, 1);
+	struct deliver_destination to = mx(lab, "one.example");
+
+	(void)state;
+	send_three(lab, &to);
+	while (lab->done.id != 303 && !lab->closed)
+		event_base_loop(lab->base, EVLOOP_ONCE);
+	assert_true(lab->done.kept_open);
+	assert_int_equal(lab->n_results, 3);
+	for (size_t i = 0; i < 3; i++)
+		expect(lab, i, END_DONE, "250");
+	lab_join(lab);
+	halt_server(lab, 0);
+	assert_int_equal(lab->v[0]->n_connections, 1);
+	assert_int_equal(lab->v[0]->n_messages, 3);
+	assert_int_equal(count_of(lab->v[0], "\r\n.\r\nMAIL FROM:<ann@us.example>"), 2);
+	lab_free(&lab);
+}
+
+/* What was sent ahead goes back when the session is lost. */
+static void
+test_jobs_go_back(void **state)
+{
+	static const struct rule rules[] = {
+	    {"MAIL", DROP, "421 4.7.0 enough\r\n", .nth = 1, .connection = 1}};
+	struct lab *lab = lab_new(NULL, 0, (struct server[]){{.rules = rules, .n_rules = 1}}, 1);
+	struct deliver_destination to = mx(lab, "one.example");
+
+	(void)state;
+	send_three(lab, &to);
+	lab->is_done = false;
+	wait_done(lab);
+	assert_int_equal(lab->done.id, 301);
+	assert_false(lab->done.kept_open);
+	expect(lab, 0, END_DEFERRED, "421 4.7.0 enough");
+	do_job(lab, &to, 304);
+	expect(lab, 0, END_DONE, "250");
+	lab_join(lab);
+	halt_server(lab, 0);
+	assert_int_equal(lab->v[0]->n_connections, 2);
+	assert_int_equal(lab->v[0]->n_messages, 1);
+	lab_free(&lab);
+}
+
 static void
 test_reverse_path(void **state)
 {
@@ -923,11 +996,12 @@ test_bad_spool_files(void **state)
 }
 
 static void
-put_fields(struct writer *w, uint64_t kind, uint64_t port, uint64_t tls, uint64_t implicit,
-    uint64_t flag, size_t n)
+put_fields(struct writer *w, uint64_t ahead, uint64_t kind, uint64_t port, uint64_t tls,
+    uint64_t implicit, uint64_t flag, size_t n)
 {
 	ipc_write(w, DELIVER_JOB, 0);
 	put_u64(w, 80);
+	put_u64(w, ahead);
 	put_u64(w, kind);
 	put_text(w, "one.example");
 	put_u64(w, port);
@@ -948,45 +1022,48 @@ static void
 test_malformed_jobs(void **state)
 {
 	(void)state;
-	for (int row = 0; row < 11; row++) {
+	for (int row = 0; row < 12; row++) {
 		struct lab *lab = lab_start(NULL, 0, NULL, 0);
-		int sock = ipc_connect(lab->path), fd = row == 10 ? -1 : spool_file(80, bob, 1);
+		int sock = ipc_connect(lab->path), fd = row == 11 ? -1 : spool_file(80, bob, 1);
 		struct writer w;
 		char byte[10];
 
 		switch (row) {
 		case 0:
-			put_fields(&w, 2, 25, 0, 0, 0, 1);
+			put_fields(&w, 0, 2, 25, 0, 0, 0, 1);
 			break;
 		case 1:
-			put_fields(&w, 0, 0, 0, 0, 0, 1);
+			put_fields(&w, 0, 0, 0, 0, 0, 0, 1);
 			break;
 		case 2:
-			put_fields(&w, 0, 65536, 0, 0, 0, 1);
+			put_fields(&w, 0, 0, 65536, 0, 0, 0, 1);
 			break;
 		case 3:
-			put_fields(&w, 0, 25, 4, 0, 0, 1);
+			put_fields(&w, 0, 0, 25, 4, 0, 0, 1);
 			break;
 		case 4:
-			put_fields(&w, 0, 25, 0, 0, 2, 1);
+			put_fields(&w, 0, 0, 25, 0, 0, 2, 1);
 			break;
 		case 5:
-			put_fields(&w, 0, 25, 0, 0, 0, 0);
+			put_fields(&w, 0, 0, 25, 0, 0, 0, 0);
 			break;
 		case 6:
-			put_fields(&w, 0, 25, 0, 0, 0, 1001);
+			put_fields(&w, 0, 0, 25, 0, 0, 0, 1001);
 			break;
 		case 7:
-			put_fields(&w, 0, 25, 2, 2, 0, 1);
+			put_fields(&w, 0, 0, 25, 2, 2, 0, 1);
 			break;
 		case 8:
-			put_fields(&w, 0, 25, 1, 1, 0, 1); /* in clear, with TLS */
+			put_fields(&w, 0, 0, 25, 1, 1, 0, 1); /* in clear, with TLS */
 			break;
 		case 9:
 			ipc_write(&w, 77, 0);
 			break;
+		case 10:
+			put_fields(&w, 2, 0, 25, 0, 0, 0, 1);
+			break;
 		default:
-			put_fields(&w, 0, 25, 0, 0, 0, 1); /* without a file */
+			put_fields(&w, 0, 0, 25, 0, 0, 0, 1); /* without a file */
 		}
 		assert_int_equal(ipc_send_now(sock, &w, fd), 0);
 		closefd(&fd);
@@ -1179,6 +1256,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_sessions),
+	    cmocka_unit_test(test_jobs_ahead),
+	    cmocka_unit_test(test_jobs_go_back),
 	    cmocka_unit_test(test_reverse_path),
 	    cmocka_unit_test(test_idle_session_is_closed),
 	    cmocka_unit_test(test_recipients_end_apart),
