@@ -74,11 +74,16 @@ is_bracketed(struct span text)
 	return text.len > 2 && text.at[0] == '[' && text.at[text.len - 1] == ']';
 }
 
-/* Within brackets only an IPv6 address is one. */
+/* Within brackets only an IPv6 address is one, also as mail addresses write it (RFC 5321 4.1.3). */
 static bool
 read_bracketed(struct span text, char out[HOST_SIZE])
 {
+	static const char tag[] = "IPv6:";
+	size_t n = sizeof tag - 1;
+
 	text = (struct span){text.at + 1, text.len - 2};
+	if (text.len > n && span_is_nocase((struct span){text.at, n}, tag))
+		text = (struct span){text.at + n, text.len - n};
 	return host_port_is_address(text, out) && strchr(out, ':') != NULL;
 }
 

@@ -1,6 +1,6 @@
 /*
  * A host with a port, as the configuration names servers: "mail.example.org", "192.0.2.1:2525",
- * "2001:db8::1", "[2001:db8::1]:587". Pure.
+ * "2001:db8::1", "[2001:db8::1]:587", "[IPv6:2001:db8::1]:587". Pure.
  */
 #ifndef COMMON_HOST_PORT_H
 #define COMMON_HOST_PORT_H

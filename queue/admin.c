@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "common/address.h"
 #include "common/memory.h"
+#include "common/next_hop.h"
 #include "common/queue_id.h"
 #include "queue/admin_doc.h"
 #include "queue/admin_filter.h"
@@ -443,23 +443,16 @@ take_word(struct sweep *w, struct options *o, const char *word)
 	return why;
 }
 
-/* "host", "host:port" or "[address]:port"; empty for none. */
+/* What router will heed as a message's way (router/route.h); empty for none. */
 static bool
 is_route(const char *text)
 {
-	struct span host = span_of(text), port = {"", 0};
-	const char *colon = memrchr(host.at, ':', host.len);
-	uint64_t number;
+	struct next_hop hop;
+	struct span bad;
+	const char *why;
 
-	if (host.len == 0)
-		return true;
-	if (colon != NULL && (host.at[0] != '[' || colon[-1] == ']')) {
-		port = (struct span){colon + 1, host.at + host.len - colon - 1};
-		host.len = colon - host.at;
-		if (!span_u64(port, 65535, &number) || number == 0)
-			return false;
-	}
-	return address_is_domain(host) || address_is_literal(host);
+	return text[0] == '\0' ||
+	       (next_hop_parse(span_of(text), &hop, &bad, &why) && hop.kind == NEXT_HOP_HOST);
 }
 
 static char *
@@ -474,7 +467,7 @@ prepare_order(struct sweep *w, const struct options *o, int kind)
 	if (!admin_filter_is_set(&w->filter) && kind != ORDER_FLUSH)
 		return "it must be said which messages: ids, filters, or all";
 	if (kind == ORDER_REROUTE && (o->to == NULL || !is_route(o->to)))
-		return "a route is a host, host:port or [address]:port";
+		return "a route is host or host:port, as in [routes]";
 	w->order = order_new((enum order_kind)kind, copy_of(o->who), copy_of(o->why),
 	    kind == ORDER_REROUTE ? xstrdup(o->to) : NULL);
 	return NULL;

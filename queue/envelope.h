@@ -80,8 +80,8 @@ struct envelope {
 	size_t n_recipients;
 	/* from the journal: */
 	struct span hold; /* "who: why"; empty: it is not held */
-	/* An administrator's: the host, "host:port" or "[address]:port", that takes it for all
-	 * recipients that are not local; empty: none */
+	/* An administrator's: the host that takes it for all recipients that are not local, written
+	 * as in [routes] (common/next_hop.h); empty: none */
 	struct span route_override;
 	bool delay_told;
 	uint64_t attempts, next_attempt_s;

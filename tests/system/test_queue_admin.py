@@ -127,12 +127,14 @@ def test_bounce_tells_the_sender(one):
 
 def test_reroute(one):
     queue_id = put(one, "rerouted")
-    for host in ("relay.example", "relay.example:2525", "192.0.2.7:25", "[IPv6:2001:db8::1]:25"):
+    for host in ("relay.example", "relay.example:2525", "192.0.2.7:25", "[IPv6:2001:db8::1]:25",
+                 "[2001:db8::1]:25", "2001:db8::1"):
         assert one.json("queue", "reroute", host, queue_id)["done"] == 1
         assert shown(one, queue_id)["reroute"] == host
     assert one.json("queue", "reroute", "none", queue_id)["done"] == 1
     assert shown(one, queue_id)["reroute"] == ""
-    for wrong in ("relay example", "relay.example:0", "relay.example:99999", ":25", "a b"):
+    for wrong in ("relay example", "relay.example:0", "relay.example:99999", ":25", "a b",
+                  "[192.0.2.1]:25", "300.1.1.1", "mx", "smart host"):  # what router would not heed
         assert one.ctl("queue", "reroute", wrong, queue_id, check=False).returncode == EX_DATAERR
 
 
