@@ -160,31 +160,56 @@ take(void)
 	return t.slot;
 }
 
-/* Writes and hands in one message with n recipients. */
+/* A slot, and the envelope of a message with n recipients that is to go into it. */
+static inline struct queue_slot
+draft(struct envelope *e, size_t n)
+{
+	struct queue_slot slot = take();
+
+	support_envelope(e, slot.id, n, message);
+	return slot;
+}
+
+/* Writes the message and hands it in; frees the envelope. */
+static inline uint64_t
+submit_draft(struct queue_slot slot, struct envelope *e)
+{
+	assert_int_equal(
+	    pwrite(slot.fd, message, strlen(message), envelope_size(e)), (ssize_t)strlen(message));
+	queue_commit(t.client, &slot, e, on_durable, NULL);
+	assert_int_equal(slot.fd, -1);
+	support_free_envelope(e);
+	return slot.id;
+}
+
+static inline uint64_t
+accepted_draft(struct queue_slot slot, struct envelope *e)
+{
+	size_t before = t.n_durable;
+	uint64_t id = submit_draft(slot, e);
+
+	until(t.n_durable > before);
+	assert_int_equal(t.last_id, id);
+	return id;
+}
+
+/* The same for one with n recipients, as it is. */
 static inline uint64_t
 submit(size_t n)
 {
-	struct queue_slot slot = take();
 	struct envelope e;
+	struct queue_slot slot = draft(&e, n);
 
-	support_envelope(&e, slot.id, n, message);
-	assert_int_equal(
-	    pwrite(slot.fd, message, strlen(message), envelope_size(&e)), (ssize_t)strlen(message));
-	queue_commit(t.client, &slot, &e, on_durable, NULL);
-	assert_int_equal(slot.fd, -1);
-	support_free_envelope(&e);
-	return slot.id;
+	return submit_draft(slot, &e);
 }
 
 static inline uint64_t
 accepted(size_t n)
 {
-	size_t before = t.n_durable;
-	uint64_t id = submit(n);
+	struct envelope e;
+	struct queue_slot slot = draft(&e, n);
 
-	until(t.n_durable > before);
-	assert_int_equal(t.last_id, id);
-	return id;
+	return accepted_draft(slot, &e);
 }
 
 static inline void

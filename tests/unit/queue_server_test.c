@@ -193,17 +193,14 @@ earlier_message_leaves_nothing(void **state)
 static void
 removed_file_takes_no_message(void **state)
 {
-	struct queue_slot slot = take();
-	char *path = xasprintf("%s/incoming/%s", t.f.spool, queue_id_text(slot.id));
 	struct envelope e;
+	struct queue_slot slot = draft(&e, 1);
+	char *path = xasprintf("%s/incoming/%s", t.f.spool, queue_id_text(slot.id));
 
 	(void)state;
 	assert_int_equal(unlink(path), 0);
 	free(path);
-	support_envelope(&e, slot.id, 1, message);
-	assert_true(pwrite(slot.fd, message, strlen(message), envelope_size(&e)) > 0);
-	queue_commit(t.client, &slot, &e, on_durable, NULL);
-	support_free_envelope(&e);
+	submit_draft(slot, &e);
 	until(t.n_refused == 1);
 	assert_int_equal(t.last_error, ENOENT);
 	assert_int_equal(t.f.q.messages.n, 0);
@@ -991,20 +988,17 @@ held_stays(void **state)
 static void
 release_waits(void **state)
 {
-	struct queue_slot slot = take();
+	uint64_t release_s = wall_clock_now() / 1000000 + 3600;
 	struct envelope e;
+	struct queue_slot slot = draft(&e, 1);
 	char name[256];
 
 	(void)state;
-	support_envelope(&e, slot.id, 1, message);
-	e.release_s = wall_clock_now() / 1000000 + 3600;
-	assert_true(pwrite(slot.fd, message, strlen(message), envelope_size(&e)) > 0);
-	queue_commit(t.client, &slot, &e, on_durable, NULL);
-	until(t.n_durable == 1);
+	e.release_s = release_s;
+	accepted_draft(slot, &e);
 	support_only(t.f.spool, "cur", name);
 	assert_non_null(strstr(name, ",A=0,N=0,R="));
-	assert_int_equal(schedule_first(&t.f.q.schedule)->due_us, e.release_s * 1000000);
-	support_free_envelope(&e);
+	assert_int_equal(schedule_first(&t.f.q.schedule)->due_us, release_s * 1000000);
 }
 
 /* ---- the client ---- */
