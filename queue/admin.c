@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/log.h"
 #include "common/memory.h"
 #include "common/next_hop.h"
 #include "common/queue_id.h"
@@ -42,10 +43,11 @@ struct sweep {
 	struct admin_filter filter;
 	struct order *order; /* NULL for a list */
 	uint64_t after, limit, now_us;
-	uint64_t *ids; /* a heap, the largest first, until it is sorted */
+	uint64_t *ids; /* in no order (or a heap, the largest first) until they are sorted */
 	size_t n_ids, at, most;
 	bool sorted;
 	size_t room, unknown;
+	int error;		    /* an errno: what was changed may not survive */
 	struct message some[SLICE]; /* copies */
 	enum look looks[SLICE];
 	size_t n_some;
@@ -108,16 +110,11 @@ choose(struct sweep *w)
 static void
 choose_named(struct sweep *w)
 {
-	size_t first = 0;
-
-	while (first < w->filter.n_ids && w->filter.ids[first] <= w->after)
-		first++;
-	w->n_ids = w->filter.n_ids - first;
 	w->most = SIZE_MAX;
-	w->ids = xmalloc((w->n_ids + 1) * sizeof *w->ids);
-	if (w->n_ids > 0)
-		memcpy(w->ids, w->filter.ids + first, w->n_ids * sizeof *w->ids);
-	w->sorted = true;
+	w->ids = xmalloc((w->filter.n_ids + 1) * sizeof *w->ids);
+	for (size_t i = 0; i < w->filter.n_ids; i++)
+		if (w->filter.ids[i] > w->after)
+			w->ids[w->n_ids++] = w->filter.ids[i];
 }
 
 /* ---- in the helper thread ---- */
@@ -152,16 +149,27 @@ look(struct sweep *w, size_t i)
 	closefd(&fd);
 }
 
+/* missed: so many may still come into the list. */
 static bool
-is_full(const struct sweep *w)
+is_full(const struct sweep *w, size_t missed)
 {
-	return w->is_list && json_array_size(w->messages) >= w->limit;
+	return w->is_list && json_array_size(w->messages) + missed >= w->limit;
+}
+
+/* What was chosen behind this one is not looked at now. */
+static void
+cut_some(struct sweep *w, size_t n)
+{
+	w->n_some = n;
+	while (w->at > 0 && w->ids[w->at - 1] > w->last)
+		w->at--;
 }
 
 static void
 work(struct job *job)
 {
 	struct sweep *w = (struct sweep *)job;
+	size_t missed = 0;
 
 	if (!w->sorted && w->n_ids > 0)
 		qsort(w->ids, w->n_ids, sizeof *w->ids, compare_ids);
@@ -170,11 +178,11 @@ work(struct job *job)
 		w->looks[i] = MATCH;
 		if (w->is_list || admin_filter_needs_envelope(&w->filter))
 			look(w, i);
-		w->last = w->some[i].node.id;
-		if (is_full(w)) {
-			w->n_some = i + 1;
-			break;
-		}
+		missed += w->looks[i] == MISSED;
+		if (w->some[i].node.id > w->last) /* else it was missed before */
+			w->last = w->some[i].node.id;
+		if (is_full(w, missed))
+			cut_some(w, i + 1);
 	}
 }
 
@@ -184,7 +192,7 @@ sync_work(struct job *job)
 {
 	struct sweep *w = (struct sweep *)job;
 
-	(void)spool_sync_all(&w->queue->spool); /* a failure is seen by the next commit */
+	w->error = spool_sync_changes(&w->queue->spool) == -1 ? errno : 0;
 }
 
 /* ---- answers ---- */
@@ -212,8 +220,7 @@ id_doc(uint64_t id)
 static json_t *
 next_doc(const struct sweep *w)
 {
-	bool more = w->n_ids > 0 &&
-		    (w->at < w->n_ids || w->n_ids == w->most || w->last < w->ids[w->n_ids - 1]);
+	bool more = w->at < w->n_ids || w->n_ids == w->most;
 
 	return more && w->last != 0 ? id_doc(w->last) : json_null();
 }
@@ -290,7 +297,17 @@ reply(struct sweep *w)
 static void
 on_synced(struct job *job)
 {
-	reply((struct sweep *)job);
+	struct sweep *w = (struct sweep *)job;
+
+	if (w->error == 0) {
+		reply(w);
+		return;
+	}
+	log_warn("orders could not be synced messages=%zu: %s", w->order->done, strerror(w->error));
+	role_admin_error(w->queue->role, w->tag, EX_IOERR,
+	    "it was done to %zu message(s), but the spool cannot be synced: %s", w->order->done,
+	    strerror(w->error));
+	free_sweep(w);
 }
 
 static void
@@ -300,7 +317,8 @@ finish(struct sweep *w)
 		reply(w);
 		return;
 	}
-	/* Behind the changes, so that they are counted. */
+	/* Behind the changes and removals, so that they are counted, and synced. */
+	chores_push(w->queue->chores);
 	w->job = (struct job){.work = sync_work, .done = on_synced};
 	worker_push(chores_worker(w->queue->chores), &w->job, false);
 }
@@ -336,7 +354,7 @@ choose_next(struct sweep *w)
 {
 	struct message *m;
 
-	for (; w->at < w->n_ids && w->n_some < SLICE && !is_full(w); w->at++) {
+	for (; w->at < w->n_ids && w->n_some < SLICE && !is_full(w, 0); w->at++) {
 		m = server_message(w->queue, w->ids[w->at]);
 		w->unknown += m == NULL && w->filter.ids != NULL;
 		if (m != NULL && admin_filter_may_match(&w->filter, m, w->now_us))

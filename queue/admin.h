@@ -1,4 +1,5 @@
-/* Answers sambarctl: queue list, queue show ID. The documents are described in master/control.h. */
+/* Answers sambarctl queue VERB: lists, and orders about messages. The documents are described in
+ * master/control.h. */
 #ifndef QUEUE_ADMIN_H
 #define QUEUE_ADMIN_H
 

@@ -11,14 +11,6 @@
 /* ---- reading ---- */
 
 static int
-compare_ids(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-static int
 take_ids(struct admin_filter *f, struct span list, const char **why)
 {
 	struct span word;
@@ -34,8 +26,6 @@ take_ids(struct admin_filter *f, struct span list, const char **why)
 		}
 		f->n_ids++;
 	}
-	if (f->n_ids > 0)
-		qsort(f->ids, f->n_ids, sizeof *f->ids, compare_ids);
 	return 1;
 }
 

@@ -85,8 +85,8 @@ done(struct job *job)
 	free(r);
 }
 
-static void
-push(struct chores *c)
+void
+chores_push(struct chores *c)
 {
 	struct removals *r = c->gathered;
 
@@ -99,7 +99,7 @@ static void
 on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	push(arg);
+	chores_push(arg);
 }
 
 static struct removal *
@@ -120,7 +120,7 @@ add(struct chores *c, struct removal item)
 {
 	*next_item(c) = item;
 	if (c->gathered->n == REMOVALS_EACH)
-		push(c);
+		chores_push(c);
 }
 
 void
@@ -171,7 +171,7 @@ chores_free(struct chores **cp)
 	if (c == NULL)
 		return;
 	*cp = NULL;
-	push(c);
+	chores_push(c);
 	worker_free(&c->worker);
 	event_del(&c->turn);
 	free(c);

@@ -27,6 +27,9 @@ void chores_remove(struct chores *c, struct message *m, struct slot *kept, bool 
 /* Owns the slot: its file is removed, its descriptor closed. */
 void chores_discard(struct chores *c, struct slot *s);
 
+/* What was gathered goes to the helper thread now, not when this turn of the loop ends. */
+void chores_push(struct chores *c);
+
 struct worker *chores_worker(struct chores *c);
 /* True when nothing is gathered or under way, of anyone's jobs. */
 bool chores_is_idle(const struct chores *c);

@@ -273,6 +273,12 @@ spool_sync_all(struct spool *sp)
 }
 
 int
+spool_sync_changes(struct spool *sp)
+{
+	return syncfs(sp->cur);
+}
+
+int
 spool_sync_incoming(struct spool *sp)
 {
 	return fsync(sp->incoming);

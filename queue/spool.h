@@ -170,6 +170,9 @@ int spool_place(struct spool *sp, struct slot *s);
 /* Removes the slot's file, whether it was placed or not. */
 int spool_unplace(struct spool *sp, struct slot *s);
 int spool_sync_all(struct spool *sp);
+/* The same for those who have changed messages. The kernel tells a write error once to each open
+ * directory: what is told here spool_sync_all() still hears. */
+int spool_sync_changes(struct spool *sp);
 int spool_sync_incoming(struct spool *sp);
 
 int spool_message_open(struct spool *sp, uint64_t id, const struct spool_name *name, int flags);
