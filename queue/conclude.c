@@ -69,6 +69,7 @@ read_file(struct conclusion *c)
 
 	if (fd == -1)
 		return -1;
+	c->why = NULL;
 	if (c->hand == NULL) {
 		c->hand = hand_from_envelope(c->message, &c->envelope);
 		c->hand->interrupted = true; /* no attempt */
@@ -84,10 +85,16 @@ read_file(struct conclusion *c)
 static int
 read_again(struct conclusion *c, int fd)
 {
+	const char *why;
+
 	envelope_clear(&c->envelope);
 	free(c->storage);
 	c->storage = NULL;
-	return envelope_read(&c->envelope, fd, &c->storage, &c->why);
+	if (envelope_read(&c->envelope, fd, &c->storage, &why) == 0)
+		return 0;
+	if (errno == EPROTO)
+		c->why = why;
+	return -1;
 }
 
 /* ---- writing ---- */

@@ -33,8 +33,8 @@ struct conclusion {
 	struct spool_name at;	/* where the file is */
 	struct spool_name name; /* and where it is to be, and is at the end */
 	uint64_t due_s;
-	int error; /* an errno: it could not all be written; or why it is bad */
-	const char *why;
+	int error;	      /* an errno: it could not all be written; or why it is bad */
+	const char *why;      /* what is wrong with the file, or NULL */
 	bool aside;	      /* CONCLUDE_BAD: it is in bad/ now */
 	unsigned char *fates; /* enum dsn_fate of each recipient; NULL: none was decided */
 	size_t n_keep;

@@ -10,9 +10,11 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "common/log.h"
 #include "queue/conclude.h"
 #include "queue/order.h"
 
@@ -21,7 +23,7 @@ enum fault { NO_FAULT, FAIL_ENOSPC, FAIL_EIO, WRITE_SHORT, DIE };
 /* Of three recipients; the number of the message. */
 enum { NULL_SENDER = 5 };
 
-enum call { ANY_CALL, SYNC_FILE, SYNC_DIRECTORY, SYNC_ALL };
+enum call { ANY_CALL, WRITE_FILE, SYNC_FILE, SYNC_DIRECTORY, SYNC_ALL };
 
 static struct {
 	enum fault fault;
@@ -50,9 +52,9 @@ struck_call(enum call call, bool is_write)
 }
 
 static bool
-struck(bool is_write)
+struck(void)
 {
-	return struck_call(ANY_CALL, is_write);
+	return struck_call(ANY_CALL, false);
 }
 
 int
@@ -69,13 +71,13 @@ openat(int dir, const char *path, int flags, ...)
 	/* One spare is like another. */
 	if (is_spare && atomic_fetch_add(&plan.spares, 1) >= 5)
 		return (int)syscall(SYS_openat, dir, path, flags, mode);
-	return struck(false) ? -1 : (int)syscall(SYS_openat, dir, path, flags, mode);
+	return struck() ? -1 : (int)syscall(SYS_openat, dir, path, flags, mode);
 }
 
 ssize_t
 pwrite(int fd, const void *bytes, size_t n, off_t at)
 {
-	if (!struck(true))
+	if (!struck_call(WRITE_FILE, true))
 		return syscall(SYS_pwrite64, fd, bytes, n, at);
 	return plan.fault == WRITE_SHORT ? syscall(SYS_pwrite64, fd, bytes, (n + 1) / 2, at) : -1;
 }
@@ -83,25 +85,25 @@ pwrite(int fd, const void *bytes, size_t n, off_t at)
 ssize_t
 pread(int fd, void *bytes, size_t n, off_t at)
 {
-	return struck(false) ? -1 : syscall(SYS_pread64, fd, bytes, n, at);
+	return struck() ? -1 : syscall(SYS_pread64, fd, bytes, n, at);
 }
 
 int
 fstat(int fd, struct stat *st)
 {
-	return struck(false) ? -1 : (int)syscall(SYS_fstat, fd, st);
+	return struck() ? -1 : (int)syscall(SYS_fstat, fd, st);
 }
 
 int
 renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
-	return struck(false) ? -1 : (int)syscall(SYS_renameat, from_dir, from, to_dir, to);
+	return struck() ? -1 : (int)syscall(SYS_renameat, from_dir, from, to_dir, to);
 }
 
 int
 unlinkat(int dir, const char *path, int flags)
 {
-	return struck(false) ? -1 : (int)syscall(SYS_unlinkat, dir, path, flags);
+	return struck() ? -1 : (int)syscall(SYS_unlinkat, dir, path, flags);
 }
 
 int
@@ -128,13 +130,13 @@ syncfs(int fd)
 int
 ftruncate(int fd, off_t len)
 {
-	return struck(false) ? -1 : (int)syscall(SYS_ftruncate, fd, len);
+	return struck() ? -1 : (int)syscall(SYS_ftruncate, fd, len);
 }
 
 ssize_t
 copy_file_range(int in, off_t *in_at, int out, off_t *out_at, size_t n, unsigned flags)
 {
-	return struck(false) ? -1 : syscall(SYS_copy_file_range, in, in_at, out, out_at, n, flags);
+	return struck() ? -1 : syscall(SYS_copy_file_range, in, in_at, out, out_at, n, flags);
 }
 
 /* ---- a day's work, in a process of its own ---- */
@@ -585,11 +587,78 @@ sync_fails(void **state)
 	close(notes[1]);
 }
 
+/* What log lines the function writes. Allocated. */
+static char *
+logged(void (*function)(void))
+{
+	int before = dup(STDERR_FILENO), log = memfd_create("log", MFD_CLOEXEC);
+	char *lines;
+	off_t size;
+
+	log_flush();
+	dup2(log, STDERR_FILENO);
+	function();
+	log_flush();
+	dup2(before, STDERR_FILENO);
+	close(before);
+	size = lseek(log, 0, SEEK_END);
+	lines = xcalloc(1, size + 1);
+	assert_int_equal(syscall(SYS_pread64, log, lines, size, 0), size);
+	close(log);
+	return lines;
+}
+
+static void
+give_up_in_vain(void)
+{
+	struct order *o = order_new(ORDER_BOUNCE, NULL, NULL, NULL);
+
+	atomic_store(&plan.calls, 0);
+	plan.at = 1;
+	plan.only = WRITE_FILE;
+	plan.fault = FAIL_ENOSPC;
+	order_give(&work.f.q, schedule_first(&work.f.q.schedule), o);
+	order_release(&o);
+	while (!is_quiet())
+		event_base_loop(work.f.base, EVLOOP_ONCE);
+	plan.fault = NO_FAULT;
+	plan.only = ANY_CALL;
+}
+
+/* The log says what failed, and that it was not the file's fault. */
+static void
+failed_write_is_told(void **state)
+{
+	int notes[2];
+	char *log;
+
+	(void)state;
+	memset(&work, 0, sizeof work);
+	support_make(&work.f);
+	assert_int_equal(pipe(notes), 0);
+	work.notes = notes[1];
+	support_start(&work.f, "300", "12");
+	work.client = queue_client_new(work.f.base, work.f.socket, "smtpd", 0);
+	submit(0, 1);
+	log = logged(give_up_in_vain);
+	assert_int_equal(atomic_load(&plan.calls), 1);
+	if (strstr(log, " cannot be written: No space left on device\n") == NULL)
+		fail_msg("%s", log);
+	free(log);
+	assert_int_equal(work.f.q.messages.n, 1);
+	queue_client_free(&work.client);
+	support_stop(&work.f);
+	support_clear(work.f.root);
+	close(notes[0]);
+	close(notes[1]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(sync_fails),
+	    cmocka_unit_test(failed_write_is_told),
 	    cmocka_unit_test(disk_full),
 	    cmocka_unit_test(input_output_error),
 	    cmocka_unit_test(short_write),
