@@ -75,8 +75,7 @@ enum delivery_end { END_DONE, END_DEFERRED, END_FAILED, END_LAST = END_FAILED };
 
 enum result_flags {
 	DSN_PASSED_ON = 1, /* the peer tells the sender what becomes of it (RFC 3461 5.2.2) */
-	MAYBE_SENT = 2,	   /* the reply to the message's end was never heard */
-	RESULT_FLAGS_ALL = DSN_PASSED_ON | MAYBE_SENT
+	RESULT_FLAGS_ALL = DSN_PASSED_ON
 };
 
 /* ---- the submitter's side ---- */

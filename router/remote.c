@@ -33,7 +33,7 @@ set_end(struct attempt *a, uint32_t i, const struct deliver_result *r, bool logg
 	free(e->route);
 	*e = (struct remote_end){.logged = logged,
 	    .end = r->end,
-	    .flags = r->flags,
+	    .flags = r->flags & DELIVER_DSN_PASSED_ON ? DSN_PASSED_ON : 0,
 	    .reply = span_text(r->reply),
 	    .route = span_text(r->route)};
 }

@@ -285,7 +285,8 @@ carry(struct fake_child *c)
 		fake_is_dead(c);
 	else if (starts(name, "some")) {
 		for (size_t i = 0; i < c->n; i++)
-			fake_result(c, i, i % 2 ? END_FAILED : END_DONE, i % 2 ? 0 : DSN_PASSED_ON,
+			fake_result(c, i, i % 2 ? END_FAILED : END_DONE,
+			    i % 2 ? 0 : DELIVER_DSN_PASSED_ON,
 			    i % 2 ? "550 5.7.1 no" : "250 2.1.5 yes");
 		fake_done(c, true, DELIVER_REACHED, "");
 	} else
