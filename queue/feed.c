@@ -51,14 +51,6 @@ struct load {
 
 /* ---- what is wrong with a file ---- */
 
-static void
-retry_later(struct queue *q, struct message *m)
-{
-	m->n_recipients = 0;
-	server_unkeep(q, m);
-	server_wait(q, m, wall_clock_now() + q->retry.intervals_s[0] * 1000000);
-}
-
 /* Set aside or vanished; what could not be moved is looked at again later, and not lost. */
 static void
 drop_bad(struct queue *q, struct message *m, const char *why, int error, bool aside)
@@ -73,7 +65,7 @@ drop_bad(struct queue *q, struct message *m, const char *why, int error, bool as
 	if (gone)
 		server_forget(q, m);
 	else
-		retry_later(q, m);
+		server_retry_later(q, m);
 }
 
 /* ---- destinations ---- */
@@ -264,7 +256,7 @@ on_covered(struct covered *item, bool ok)
 	/* What was delivered may be lost: as if it had not been. */
 	log_warn(
 	    "%s deferred: its delivery could not be synced", queue_id_text(h->message->node.id));
-	retry_later(q, h->message);
+	server_retry_later(q, h->message);
 	lot_done(q->feed, h);
 	hand_free(&h);
 }
@@ -337,7 +329,7 @@ load_failed(struct queue *q, struct load *l)
 		return;
 	}
 	log_warn("%s cannot be read: %s", queue_id_text(m->node.id), strerror(l->error));
-	retry_later(q, m);
+	server_retry_later(q, m);
 }
 
 static void

@@ -151,6 +151,14 @@ server_wait(struct queue *q, struct message *m, uint64_t due_us)
 		m->state = MESSAGE_HELD;
 }
 
+void
+server_retry_later(struct queue *q, struct message *m)
+{
+	m->n_recipients = 0;
+	server_unkeep(q, m);
+	server_wait(q, m, wall_clock_now() + q->retry.intervals_s[0] * 1000000);
+}
+
 static struct message *
 add_message(struct queue *q, uint64_t id, const struct spool_name *name)
 {
@@ -195,7 +203,8 @@ keep_recycled(struct queue *q, uint32_t origin, struct slot *slot)
 	sub->recycled_bytes += slot->name.size;
 }
 
-/* A file that cannot be removed is tried again: store knows what it has. */
+/* A file that cannot be removed is a message that is tried again. Of one that was delivered, store
+ * knows what it has; one that an administrator wanted removed is still there to be removed. */
 static void
 on_removed(void *arg, struct message *m, int error, struct slot *slot, bool was_kept)
 {
@@ -210,9 +219,7 @@ on_removed(void *arg, struct message *m, int error, struct slot *slot, bool was_
 		return;
 	}
 	log_warn("%s cannot be removed: %s", queue_id_text(m->node.id), strerror(error));
-	m->n_recipients = 0;
-	server_unkeep(q, m);
-	server_wait(q, m, wall_clock_now() + q->retry.intervals_s[0] * 1000000);
+	server_retry_later(q, m);
 }
 
 /* ---- a start ---- */

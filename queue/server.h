@@ -85,7 +85,10 @@ void server_forget(struct queue *q, struct message *m);
 void server_remove(struct queue *q, struct message *m);
 /* Makes it wait until then, if an order does not take it over; a held one for its release. */
 void server_wait(struct queue *q, struct message *m, uint64_t due_us);
-/* The same for one that is not held. */
+/* The same for the first retry interval, because something went wrong with its file, which is read
+ * anew then. */
+void server_retry_later(struct queue *q, struct message *m);
+/* The same as server_wait() for one that is not held. */
 void server_schedule(struct queue *q, struct message *m, uint64_t due_us);
 
 #endif
