@@ -338,32 +338,12 @@ is_over(const struct conclusion *c)
 	       retry_is_over(&c->retry, c->now_s, c->envelope.arrival_us / 1000000);
 }
 
-static int
-move_to(struct conclusion *c, const struct spool_name *name)
-{
-	if (spool_message_rename(c->spool, c->message->node.id, &c->at, name) == -1)
-		return -1;
-	c->at = *name;
-	return 0;
-}
-
-/* Nothing is written into a file of incoming/. */
-static int
-leave_incoming(struct conclusion *c)
-{
-	struct spool_name name = c->at;
-
-	if (name.in_cur)
-		return 0;
-	name.in_cur = true;
-	return move_to(c, &name);
-}
-
 static void
 move(struct conclusion *c)
 {
 	c->name.in_cur = true;
-	if (!c->hand->interrupted && move_to(c, &c->name) == -1)
+	if (!c->hand->interrupted &&
+	    spool_message_move(c->spool, c->message->node.id, &c->at, &c->name) == -1)
 		c->error = errno;
 	c->name = c->at;
 }
@@ -395,7 +375,8 @@ settle(struct conclusion *c, int fd)
 	const struct hand *h = c->hand;
 	bool over = is_over(c), gather = h->interrupted || h->has_expanded, ends;
 
-	if (leave_incoming(c) == -1 || record(c, fd) == -1)
+	if (spool_message_leave_incoming(c->spool, c->message->node.id, &c->at) == -1 ||
+	    record(c, fd) == -1)
 		return -1;
 	/* What else is to be told soon goes into the same notification. */
 	if (!over && h->n_pending > 0 && (gather || !has_news(c)))

@@ -127,29 +127,19 @@ add_records(const struct change *c, struct journal *j)
 }
 
 static int
-move_to(struct change *c, const struct spool_name *name)
-{
-	if (spool_message_rename(&c->queue->spool, c->message->node.id, &c->at, name) == -1)
-		return -1;
-	c->at = *name;
-	return 0;
-}
-
-/* Nothing is written into a file of incoming/. */
-static int
 write_change(struct change *c, int fd, const struct envelope *e)
 {
-	struct spool_name in_cur = c->at;
+	struct spool *sp = &c->queue->spool;
+	uint64_t id = c->message->node.id;
 	struct journal j = {0};
-	int rv = 0;
+	int rv;
 
-	in_cur.in_cur = true;
-	if (!c->at.in_cur && move_to(c, &in_cur) == -1)
+	if (spool_message_leave_incoming(sp, id, &c->at) == -1)
 		return -1;
 	add_records(c, &j);
 	rv = conclude_append(fd, e, &j);
 	journal_clear(&j);
-	return rv == 0 ? move_to(c, &c->name) : -1;
+	return rv == 0 ? spool_message_move(sp, id, &c->at, &c->name) : -1;
 }
 
 static void

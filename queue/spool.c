@@ -297,14 +297,26 @@ spool_message_open(struct spool *sp, uint64_t id, const struct spool_name *name,
 }
 
 int
-spool_message_rename(
-    struct spool *sp, uint64_t id, const struct spool_name *from, const struct spool_name *to)
+spool_message_move(
+    struct spool *sp, uint64_t id, struct spool_name *at, const struct spool_name *to)
 {
 	char old[SPOOL_NAME_SIZE], new[SPOOL_NAME_SIZE];
 
-	spool_name_print(id, from, old);
+	spool_name_print(id, at, old);
 	spool_name_print(id, to, new);
-	return renameat(directory_of(sp, from), old, directory_of(sp, to), new);
+	if (renameat(directory_of(sp, at), old, directory_of(sp, to), new) == -1)
+		return -1;
+	*at = *to;
+	return 0;
+}
+
+int
+spool_message_leave_incoming(struct spool *sp, uint64_t id, struct spool_name *at)
+{
+	struct spool_name in_cur = *at;
+
+	in_cur.in_cur = true;
+	return at->in_cur ? 0 : spool_message_move(sp, id, at, &in_cur);
 }
 
 int

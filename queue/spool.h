@@ -176,8 +176,11 @@ int spool_sync_changes(struct spool *sp);
 int spool_sync_incoming(struct spool *sp);
 
 int spool_message_open(struct spool *sp, uint64_t id, const struct spool_name *name, int flags);
-int spool_message_rename(
-    struct spool *sp, uint64_t id, const struct spool_name *from, const struct spool_name *to);
+/* Gives the file another name; *at says where it is, before and after. -1 with errno. */
+int spool_message_move(
+    struct spool *sp, uint64_t id, struct spool_name *at, const struct spool_name *to);
+/* The same, into cur/ with the name as it is: nothing is written into a file of incoming/. */
+int spool_message_leave_incoming(struct spool *sp, uint64_t id, struct spool_name *at);
 int spool_message_remove(struct spool *sp, uint64_t id, const struct spool_name *name);
 int spool_message_set_aside(struct spool *sp, uint64_t id, const struct spool_name *name);
 
