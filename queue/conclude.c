@@ -9,34 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/memory.h"
 #include "queue/failures.h"
+#include "queue/journal.h"
 
 /* Replies are kept while the journal is below this; what adds recipients or counts attempts always.
  */
 enum { REPLIES_JOURNAL_BYTES = 8 * 1024 * 1024, GIVEN_UP_BYTES = REPLY_MAX_BYTES };
 
 /* ---- reading ---- */
-
-bool
-conclude_is_bad(int error)
-{
-	switch (error) {
-	case EPROTO:
-	case ELOOP: /* a symbolic link */
-	case ENXIO: /* a FIFO, a socket */
-	case EISDIR:
-	case ENOTDIR:
-	case ENOENT:
-	case EACCES:
-	case EPERM:
-		return true;
-	}
-	return false;
-}
 
 int
 conclude_open(struct spool *sp, const struct message *m, int flags, struct envelope *e,
@@ -130,32 +113,6 @@ write_status(struct conclusion *c, int fd, const unsigned char *status)
 	return changed ? spool_pwrite(fd, first, n_first, ENVELOPE_HEADER_BYTES) : 0;
 }
 
-int
-conclude_append(int fd, const struct envelope *e, const struct journal *j)
-{
-	uint64_t at = e->message_offset + e->message_size + e->journal_len;
-	struct stat st;
-	int saved;
-
-	if (j->len == 0)
-		return 0;
-	if (fstat(fd, &st) == -1)
-		return -1;
-	if ((uint64_t)st.st_size > at && ftruncate(fd, at) == -1)
-		return -1;
-	if (e->journal_len + j->len > ENVELOPE_JOURNAL_MAX_BYTES) {
-		errno = EFBIG;
-		return -1;
-	}
-	if (spool_pwrite(fd, j->at, j->len, at) == 0)
-		return 0;
-	saved = errno;
-	if (ftruncate(fd, at) == -1)
-		saved = errno; /* what stays is torn, and ignored */
-	errno = saved;
-	return -1;
-}
-
 static void
 add_replies(struct conclusion *c, struct journal *j)
 {
@@ -216,7 +173,7 @@ record(struct conclusion *c, int fd)
 	if (!c->hand->interrupted)
 		journal_attempt(&j, c->name.attempts, c->name.next_s,
 		    roomy ? hand_last_reply(c->hand) : span_of(""));
-	rv = conclude_append(fd, &c->envelope, &j);
+	rv = spool_append(fd, &c->envelope, &j);
 	if (write_status(c, fd, c->hand->status) == -1)
 		rv = -1;
 	if (rv == 0 && c->hand->has_expanded && fdatasync(fd) == -1)
@@ -264,7 +221,7 @@ give_up(struct conclusion *c, int fd)
 	/* Without room for the reasons they fail all the same. */
 	rv = write_status(c, fd, status);
 	if (rv == 0)
-		(void)conclude_append(fd, &c->envelope, &j);
+		(void)spool_append(fd, &c->envelope, &j);
 	journal_clear(&j);
 	free(status);
 	return rv == 0 ? read_again(c, fd) : -1;
@@ -282,23 +239,9 @@ count(const struct envelope *e, enum recipient_status status)
 	return n;
 }
 
-struct recording {
-	struct conclusion *conclusion;
-	int fd;
-};
-
-static int
-record_told(void *arg, const struct journal *j)
-{
-	struct recording *r = arg;
-
-	return conclude_append(r->fd, &r->conclusion->envelope, j);
-}
-
 static int
 tell(struct conclusion *c, int fd)
 {
-	struct recording recording = {c, fd};
 	struct notify n = {.spool = c->spool,
 	    .limit = c->limit,
 	    .rules = &c->rules,
@@ -306,7 +249,7 @@ tell(struct conclusion *c, int fd)
 	    .envelope = &c->envelope,
 	    .fd = fd,
 	    .now_s = c->now_s};
-	int rv = notify(&n, record_told, &recording);
+	int rv = notify(&n);
 
 	c->fates = n.fates;
 	c->n_keep = n.n_keep;
@@ -400,7 +343,7 @@ refuse(struct conclusion *c)
 	c->error = errno;
 	c->name = m->name;
 	c->due_s = c->now_s + c->retry.intervals_s[0];
-	if (!conclude_is_bad(c->error))
+	if (!spool_is_bad(c->error))
 		return;
 	c->outcome = CONCLUDE_BAD;
 	c->aside = spool_message_set_aside(c->spool, m->node.id, &m->name) == 0;

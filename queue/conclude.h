@@ -54,10 +54,5 @@ void conclude_clear(struct conclusion *c);
  */
 int conclude_open(struct spool *sp, const struct message *m, int flags, struct envelope *e,
     unsigned char **storage, const char **why);
-/* Appends records behind the sound ones of e's file, in cur/; a torn one goes. -1 with errno: then
- * nothing of them stays. */
-int conclude_append(int fd, const struct envelope *e, const struct journal *j);
-/* True when an error of conclude_open() says that the file is not sound, and not only: not now. */
-bool conclude_is_bad(int error);
 
 #endif

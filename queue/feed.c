@@ -324,7 +324,7 @@ load_failed(struct queue *q, struct load *l)
 {
 	struct message *m = l->message;
 
-	if (conclude_is_bad(l->error)) {
+	if (spool_is_bad(l->error)) {
 		drop_bad(q, m, l->why, l->error, l->aside);
 		return;
 	}
@@ -374,7 +374,7 @@ load_work(struct job *job)
 
 	if ((l->fd = conclude_open(sp, m, O_RDONLY, &e, &storage, &l->why)) == -1) {
 		l->error = errno;
-		if (conclude_is_bad(l->error))
+		if (spool_is_bad(l->error))
 			l->aside = spool_message_set_aside(sp, m->node.id, &m->name) == 0;
 		return;
 	}

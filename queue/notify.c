@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/memory.h"
+#include "queue/journal.h"
 #include "queue/queue.h"
 
 void
@@ -206,8 +207,7 @@ tell(struct notify *n, struct original *o, const unsigned char *events)
 }
 
 static int
-tell_and_record(struct notify *n, struct original *o, bool late, const unsigned char *events,
-    int (*record)(void *arg, const struct journal *j), void *arg)
+tell_and_record(struct notify *n, struct original *o, bool late, const unsigned char *events)
 {
 	struct journal j = {0};
 	int rv, saved;
@@ -215,7 +215,7 @@ tell_and_record(struct notify *n, struct original *o, bool late, const unsigned 
 	if (tell(n, o, events) == -1)
 		return -1;
 	note_told(n, late, events, &j);
-	rv = record(arg, &j);
+	rv = spool_append(n->fd, n->envelope, &j);
 	saved = errno;
 	if (rv == 0)
 		count_told(n, events);
@@ -227,7 +227,7 @@ tell_and_record(struct notify *n, struct original *o, bool late, const unsigned 
 }
 
 int
-notify(struct notify *n, int (*record)(void *arg, const struct journal *j), void *arg)
+notify(struct notify *n)
 {
 	const struct envelope *e = n->envelope;
 	bool late = notify_is_late(e, n->retry, n->now_s);
@@ -239,7 +239,7 @@ notify(struct notify *n, int (*record)(void *arg, const struct journal *j), void
 	if (find_events(n, late, events)) {
 		rv = original_open(&o, n->fd, e->message_offset, e->message_size);
 		if (rv == 0) {
-			rv = tell_and_record(n, &o, late, events, record, arg);
+			rv = tell_and_record(n, &o, late, events);
 			saved = errno;
 			original_close(&o);
 			errno = saved;

@@ -9,7 +9,6 @@
 #include "common/settings.h"
 #include "queue/bounce_limit.h"
 #include "queue/dsn.h"
-#include "queue/journal.h"
 #include "queue/retry.h"
 #include "queue/spool.h"
 
@@ -36,7 +35,7 @@ struct notify {
 	const struct notify_rules *rules;
 	const struct retry *retry;
 	const struct envelope *envelope;
-	int fd; /* the original's spool file */
+	int fd; /* the original's spool file, in cur/ */
 	uint64_t now_s;
 	/* what came of it */
 	unsigned char *fates; /* enum dsn_fate of each recipient, allocated; NULL: nobody's */
@@ -50,9 +49,10 @@ bool notify_is_late(const struct envelope *e, const struct retry *retry, uint64_
 bool notify_wants_success(const struct envelope *e);
 
 /*
- * Tells what was not told yet. The notice is durable when it returns 0, or there is none. record()
- * is to append a journal to the original; when that fails the notice is taken back. -1 with errno.
+ * Tells what was not told yet, and appends to the original's journal that it is told; when that
+ * fails the notice is taken back. The notice is durable when it returns 0, or there is none. -1
+ * with errno.
  */
-int notify(struct notify *n, int (*record)(void *arg, const struct journal *j), void *arg);
+int notify(struct notify *n);
 
 #endif

@@ -14,6 +14,7 @@
 #include "common/queue_id.h"
 #include "queue/conclude.h"
 #include "queue/feed.h"
+#include "queue/journal.h"
 
 /* One that waits for a message. */
 struct waiting_order {
@@ -137,7 +138,7 @@ write_change(struct change *c, int fd, const struct envelope *e)
 	if (spool_message_leave_incoming(sp, id, &c->at) == -1)
 		return -1;
 	add_records(c, &j);
-	rv = conclude_append(fd, e, &j);
+	rv = spool_append(fd, e, &j);
 	journal_clear(&j);
 	return rv == 0 ? spool_message_move(sp, id, &c->at, &c->name) : -1;
 }

@@ -20,6 +20,7 @@
 #include "common/queue_id.h"
 #include "common/wall_clock.h"
 #include "queue/envelope.h"
+#include "queue/journal.h"
 
 /* So many ids are promised at a time in the lock file: ten minutes. */
 #define IDS_STRIDE 600000000ULL
@@ -286,6 +287,23 @@ spool_sync_incoming(struct spool *sp)
 
 /* ---- committed messages ---- */
 
+bool
+spool_is_bad(int error)
+{
+	switch (error) {
+	case EPROTO:
+	case ELOOP: /* a symbolic link */
+	case ENXIO: /* a FIFO, a socket */
+	case EISDIR:
+	case ENOTDIR:
+	case ENOENT:
+	case EACCES:
+	case EPERM:
+		return true;
+	}
+	return false;
+}
+
 int
 spool_message_open(struct spool *sp, uint64_t id, const struct spool_name *name, int flags)
 {
@@ -317,6 +335,32 @@ spool_message_leave_incoming(struct spool *sp, uint64_t id, struct spool_name *a
 
 	in_cur.in_cur = true;
 	return at->in_cur ? 0 : spool_message_move(sp, id, at, &in_cur);
+}
+
+int
+spool_append(int fd, const struct envelope *e, const struct journal *j)
+{
+	uint64_t at = e->message_offset + e->message_size + e->journal_len;
+	struct stat st;
+	int saved;
+
+	if (j->len == 0)
+		return 0;
+	if (fstat(fd, &st) == -1)
+		return -1;
+	if ((uint64_t)st.st_size > at && ftruncate(fd, at) == -1)
+		return -1;
+	if (e->journal_len + j->len > ENVELOPE_JOURNAL_MAX_BYTES) {
+		errno = EFBIG;
+		return -1;
+	}
+	if (spool_pwrite(fd, j->at, j->len, at) == 0)
+		return 0;
+	saved = errno;
+	if (ftruncate(fd, at) == -1)
+		saved = errno; /* what stays is torn, and ignored */
+	errno = saved;
+	return -1;
 }
 
 int

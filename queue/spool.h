@@ -56,7 +56,9 @@
 #include "queue/id_map.h"
 #include "queue/spool_name.h"
 
+struct envelope;
 struct ipc_peer;
+struct journal;
 struct hand;
 
 struct spool {
@@ -175,12 +177,18 @@ int spool_sync_all(struct spool *sp);
 int spool_sync_changes(struct spool *sp);
 int spool_sync_incoming(struct spool *sp);
 
+/* True when an error of opening or reading a message says that the file is not sound, and not only:
+ * not now. */
+bool spool_is_bad(int error);
 int spool_message_open(struct spool *sp, uint64_t id, const struct spool_name *name, int flags);
 /* Gives the file another name; *at says where it is, before and after. -1 with errno. */
 int spool_message_move(
     struct spool *sp, uint64_t id, struct spool_name *at, const struct spool_name *to);
 /* The same, into cur/ with the name as it is: nothing is written into a file of incoming/. */
 int spool_message_leave_incoming(struct spool *sp, uint64_t id, struct spool_name *at);
+/* Appends records behind the sound ones of the file, which is in cur/ and has this envelope; a torn
+ * one goes. -1 with errno: then nothing of them stays. */
+int spool_append(int fd, const struct envelope *e, const struct journal *j);
 int spool_message_remove(struct spool *sp, uint64_t id, const struct spool_name *name);
 int spool_message_set_aside(struct spool *sp, uint64_t id, const struct spool_name *name);
 

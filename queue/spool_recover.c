@@ -14,7 +14,6 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/queue_id.h"
-#include "queue/conclude.h"
 #include "queue/envelope.h"
 #include "queue/spool.h"
 
@@ -99,7 +98,7 @@ is_wiped(const unsigned char *head, size_t n)
 static enum content
 trouble(void)
 {
-	return conclude_is_bad(errno) ? CONTENT_UNSOUND : CONTENT_UNREADABLE;
+	return spool_is_bad(errno) ? CONTENT_UNSOUND : CONTENT_UNREADABLE;
 }
 
 static enum content
@@ -161,7 +160,7 @@ content_of(int fd, uint64_t *id, struct spool_name *name, const char **why)
 static void
 set_trouble_aside(struct scan *s, const char *name, const char *why)
 {
-	if (errno != EIO && !conclude_is_bad(errno))
+	if (errno != EIO && !spool_is_bad(errno))
 		fatal("cannot read the spool's file %s/%s", s->directory_name,
 		    log_safe(span_of(name)));
 	if (errno != ENOENT)
