@@ -19,10 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include "common/memory.h"
+#include "common/pread_all.h"
 #include "queue/journal.h"
 
 static const char magic[8] = "SambarQ1";
@@ -512,28 +512,6 @@ envelope_apply_journal(struct envelope *e, struct span journal)
 }
 
 /* ---- reading a file ---- */
-
-/* All of n bytes; -1 with errno, EPROTO when the file ends before. */
-static int
-pread_all(int fd, unsigned char *out, size_t n, uint64_t at)
-{
-	while (n) {
-		ssize_t got = pread(fd, out, n, at);
-
-		if (got == -1 && errno == EINTR)
-			continue;
-		if (got == -1)
-			return -1;
-		if (got == 0) {
-			errno = EPROTO;
-			return -1;
-		}
-		out += got;
-		n -= got;
-		at += got;
-	}
-	return 0;
-}
 
 static int
 read_rest(struct envelope *e, int fd, unsigned char *bytes, size_t have,

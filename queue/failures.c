@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/memory.h"
+#include "common/pread_all.h"
 #include "common/queue_id.h"
 
 enum { NAME_BYTES = 24, DATE_BYTES = 40, COPY_BYTES = 65536 };
@@ -148,13 +149,9 @@ copy_slowly(int from, int to, off_t at, uint64_t left)
 	if (buf == NULL)
 		return -1;
 	while (left > 0) {
-		ssize_t n = pread(from, buf, left < COPY_BYTES ? left : COPY_BYTES, at);
+		size_t n = left < COPY_BYTES ? left : COPY_BYTES;
 
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == 0)
-			errno = EPROTO;
-		if (n <= 0 || spool_pwrite(to, buf, n, done) == -1)
+		if (pread_all(from, buf, n, at) == -1 || spool_pwrite(to, buf, n, done) == -1)
 			goto out;
 		at += n;
 		done += n;

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/memory.h"
+#include "common/pread_all.h"
 #include "queue/dsn_out.h"
 #include "queue/encoded_word.h"
 
@@ -14,20 +14,15 @@ enum { PIECE_BYTES = 32768, LINE_MAX_BYTES = 998, SUBJECT_CUT_BYTES = 300 };
 
 /* ---- reading ---- */
 
-/* Some bytes; 0 never. */
-static ssize_t
+/* n bytes at an offset of the message. */
+static int
 read_piece(const struct original *o, char *out, size_t n, uint64_t at)
 {
-	for (;;) {
-		ssize_t got = pread(o->fd, out, n, o->at + at);
+	int rv = pread_all(o->fd, out, n, o->at + at);
 
-		if (got > 0)
-			return got;
-		if (got == 0)
-			errno = EIO; /* the envelope promised more */
-		if (got == 0 || errno != EINTR)
-			return -1;
-	}
+	if (rv == -1 && errno == EPROTO)
+		errno = EIO; /* the envelope promised more */
+	return rv;
 }
 
 int
@@ -41,10 +36,9 @@ original_read(
 	if (piece == NULL)
 		return -1;
 	while (at < end) {
-		uint64_t left = end - at;
-		ssize_t n = read_piece(o, piece, left < PIECE_BYTES ? left : PIECE_BYTES, at);
+		size_t n = end - at < PIECE_BYTES ? end - at : PIECE_BYTES;
 
-		if (n == -1)
+		if (read_piece(o, piece, n, at) == -1)
 			goto out;
 		each(arg, (struct span){piece, n});
 		at += n;
@@ -106,16 +100,10 @@ header_of(struct span text, bool *ended)
 static int
 read_head(struct original *o, size_t n)
 {
-	size_t have = 0;
 	bool ended;
 
-	while (have < n) {
-		ssize_t got = read_piece(o, o->head + have, n - have, have);
-
-		if (got == -1)
-			return -1;
-		have += got;
-	}
+	if (read_piece(o, o->head, n, 0) == -1)
+		return -1;
 	o->header = header_of((struct span){o->head, n}, &ended);
 	o->header_cut = !ended && n < o->size;
 	return 0;

@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/pread_all.h"
 #include "common/queue_id.h"
 #include "queue/envelope.h"
 #include "queue/spool.h"
@@ -67,13 +68,9 @@ checksum(int fd, uint64_t at, uint64_t left, uint32_t *crc)
 
 	*crc = crc32_z(0, NULL, 0);
 	while (left > 0) {
-		ssize_t n = pread(fd, bytes, left < READ_BYTES ? left : READ_BYTES, at);
+		size_t n = left < READ_BYTES ? left : READ_BYTES;
 
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == 0)
-			errno = EPROTO;
-		if (n <= 0)
+		if (pread_all(fd, bytes, n, at) == -1)
 			goto out;
 		*crc = crc32_z(*crc, bytes, n);
 		at += n;

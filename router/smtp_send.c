@@ -1,22 +1,21 @@
 /*
  * One message over a session of the SMTP client: its envelope in as few writes as the server
  * allows (RFC 2920), the message by BDAT (RFC 3030) or DATA, and what each reply means for each
- * recipient. Reads the message with pread(), talks to the network.
+ * recipient. Reads the message, talks to the network.
  *
  * A message that fits into one piece goes by BDAT in the same write as MAIL and RCPT: one round
  * trip. DATA takes two, for its 354 must be waited for; but when the next message is known by then,
  * its envelope goes in the same write as this one's end, so that each takes one again. A larger one
  * is not sent before a recipient is accepted.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/address.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/pread_all.h"
 #include "router/smtp_body.h"
 #include "router/smtp_private.h"
 
@@ -428,19 +427,7 @@ ask_for_data(struct transaction *t)
 static int
 read_piece(struct transaction *t, uint64_t at, size_t len)
 {
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t n =
-		    pread(t->m->fd, t->s->piece + done, len - done, t->m->offset + at + done);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		done += n;
-	}
-	return 0;
+	return pread_all(t->m->fd, t->s->piece, len, t->m->offset + at);
 }
 
 static size_t

@@ -16,6 +16,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/pread_all.h"
 #include "common/queue_id.h"
 #include "store/server.h"
 
@@ -104,26 +105,6 @@ set_done(struct delivery *d, struct target *t, struct maildir *m, bool repeated)
 
 /* ---- writing the file ---- */
 
-/* Fills n bytes; EPROTO when the spool file ends before. */
-static int
-read_spool(const struct delivery *d, char *out, size_t n, uint64_t at)
-{
-	while (n > 0) {
-		ssize_t got = pread(d->fd, out, n, at);
-
-		if (got == -1 && errno == EINTR)
-			continue;
-		if (got <= 0) {
-			errno = got == 0 ? EPROTO : errno;
-			return -1;
-		}
-		out += got;
-		n -= got;
-		at += got;
-	}
-	return 0;
-}
-
 static int
 write_all(int fd, const char *at, size_t n)
 {
@@ -153,7 +134,8 @@ copy_message(const struct delivery *d, int out)
 	do {
 		size_t n = left < sizeof buf - head ? left : sizeof buf - head;
 
-		if (read_spool(d, buf + head, n, at) == -1 || write_all(out, buf, head + n) == -1)
+		if (pread_all(d->fd, buf + head, n, at) == -1 ||
+		    write_all(out, buf, head + n) == -1)
 			return -1;
 		at += n;
 		left -= n;
