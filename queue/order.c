@@ -221,7 +221,13 @@ retry(struct queue *q, struct message *m, struct order *o)
 		start_change(q, m, o);
 		return;
 	}
-	*(m->name.held || waits_for_release ? &o->skipped : &o->done) += 1;
+	if (m->name.held || waits_for_release) {
+		o->skipped++;
+	} else {
+		o->done++;
+		if (o->kind == ORDER_RETRY) /* a flush may be of all there is */
+			log_order(m, o);
+	}
 	server_wait(q, m, now_us);
 }
 

@@ -92,6 +92,7 @@ def test_retry_and_flush(one):
     first, second = put(one, "first"), put(one, "second")
     make_room(one)
     assert one.json("queue", "retry", first)["done"] == 1
+    one.wait_log("queue", rf"{first} retried by=\S+")
     one.wait_mailbox("carl", 1)
     wait_until(lambda: len(one.spool()) == 1, one.path("spool", "cur"))
     assert listed(one) == [second]
