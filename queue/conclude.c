@@ -229,14 +229,13 @@ give_up(struct conclusion *c, int fd)
 
 /* ---- the end ---- */
 
-static size_t
-count(const struct envelope *e, enum recipient_status status)
+static bool
+has_pending(const struct envelope *e)
 {
-	size_t n = 0;
-
 	for (size_t i = 0; i < e->n_recipients; i++)
-		n += e->recipients[i].status == status;
-	return n;
+		if (e->recipients[i].status == RECIPIENT_PENDING)
+			return true;
+	return false;
 }
 
 static int
@@ -327,7 +326,7 @@ settle(struct conclusion *c, int fd)
 	/* From here on the file tells all: a restart would come to the same end. */
 	if (read_again(c, fd) == -1 || (over && give_up(c, fd) == -1))
 		return -1;
-	ends = count(&c->envelope, RECIPIENT_PENDING) == 0;
+	ends = !has_pending(&c->envelope);
 	if (!ends && gather)
 		return 0;
 	if (tell(c, fd) == -1)

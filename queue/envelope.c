@@ -153,6 +153,12 @@ envelope_encode(struct envelope *e, unsigned char *out)
 
 /* ---- parsing ---- */
 
+/* At the front of a spool file. */
+struct sizes {
+	uint64_t id, message_offset, message_size;
+	uint32_t n_recipients;
+};
+
 static int
 refuse(const char **why, const char *phrase)
 {
@@ -161,8 +167,8 @@ refuse(const char **why, const char *phrase)
 	return -1;
 }
 
-int
-envelope_peek(struct span head, struct envelope_sizes *sizes, const char **why)
+static int
+read_sizes(struct span head, struct sizes *sizes, const char **why)
 {
 	const unsigned char *at = (const unsigned char *)head.at;
 	uint64_t least;
@@ -285,11 +291,11 @@ int
 envelope_parse(struct envelope *e, struct span head, const char **why)
 {
 	const unsigned char *at = (const unsigned char *)head.at;
-	struct envelope_sizes sizes;
+	struct sizes sizes;
 	size_t fields;
 
 	*e = (struct envelope){.hold = {"", 0}, .route_override = {"", 0}, .last_reply = {"", 0}};
-	if (envelope_peek(head, &sizes, why) == -1)
+	if (read_sizes(head, &sizes, why) == -1)
 		return -1;
 	if (head.len < sizes.message_offset)
 		return refuse(why, "the envelope is cut short");
@@ -514,8 +520,8 @@ envelope_apply_journal(struct envelope *e, struct span journal)
 /* ---- reading a file ---- */
 
 static int
-read_rest(struct envelope *e, int fd, unsigned char *bytes, size_t have,
-    const struct envelope_sizes *s, size_t journal, const char **why)
+read_rest(struct envelope *e, int fd, unsigned char *bytes, size_t have, const struct sizes *s,
+    size_t journal, const char **why)
 {
 	if (s->message_offset > have &&
 	    pread_all(fd, bytes + have, s->message_offset - have, have) == -1)
@@ -539,11 +545,11 @@ static int
 read_sized(struct envelope *e, int fd, uint64_t file_size, const unsigned char *first, size_t have,
     unsigned char **storage, const char **why)
 {
-	struct envelope_sizes s;
+	struct sizes s;
 	uint64_t journal;
 	unsigned char *bytes;
 
-	if (envelope_peek((struct span){(const char *)first, have}, &s, why) == -1)
+	if (read_sizes((struct span){(const char *)first, have}, &s, why) == -1)
 		return -1;
 	if (file_size < s.message_offset + s.message_size)
 		return refuse(why, "the file is cut short");

@@ -97,14 +97,6 @@ size_t envelope_size(const struct envelope *e);
  * bytes; e->message_offset is set to it. */
 void envelope_encode(struct envelope *e, unsigned char *out);
 
-/* The three lengths at the front of a spool file, without the rest. -1 with *why when it is no
- * spool file. */
-struct envelope_sizes {
-	uint64_t id, message_offset, message_size;
-	uint32_t n_recipients;
-};
-int envelope_peek(struct span head, struct envelope_sizes *sizes, const char **why);
-
 /*
  * Parses what envelope_encode() wrote, with the current status bytes. Spans borrow from head;
  * recipients is allocated (envelope_clear). -1 with *why; nothing is left allocated.

@@ -297,7 +297,6 @@ send_due(struct feed *f, struct message *m, struct hand *h, const struct lot *lo
 	h->queue = f->queue;
 	h->fetched = lot != NULL;
 	h->failed_syncs = commit_counters(f->queue->commit)->failed_syncs;
-	h->fetched = lot != NULL;
 	m->hand = h;
 	m->state = MESSAGE_IN_HAND;
 	TAILQ_INSERT_TAIL(&f->in_hand, h, entry);

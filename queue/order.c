@@ -29,7 +29,6 @@ struct change {
 	struct message *message;
 	struct order *order;
 	struct spool_name at, name; /* where the file is, and where it is to be */
-	uint64_t now_s;
 	int error;
 	const char *why;
 };
@@ -198,14 +197,13 @@ start_change(struct queue *q, struct message *m, struct order *o)
 	    .message = m,
 	    .order = hold_reference(o),
 	    .at = m->name,
-	    .name = m->name,
-	    .now_s = wall_clock_now() / 1000000};
+	    .name = m->name};
 	c->name.in_cur = true;
 	c->name.held = o->kind == ORDER_HOLD || (o->kind == ORDER_REROUTE && m->name.held);
 	if (o->kind == ORDER_RETRY)
 		c->name.release_s = 0;
 	if (o->kind != ORDER_HOLD)
-		c->name.next_s = c->now_s;
+		c->name.next_s = wall_clock_now() / 1000000;
 	server_unkeep(q, m);
 	m->state = MESSAGE_CONCLUDING;
 	worker_push(chores_worker(q->chores), &c->job, false);

@@ -160,8 +160,9 @@ field_length(struct span header)
 	return at;
 }
 
-bool
-original_field(const struct original *o, const char *name, struct span *value)
+/* The value of the first field of that name, folded as it is; false without one. */
+static bool
+find_field(const struct original *o, const char *name, struct span *value)
 {
 	struct span header = o->header, ignored;
 	size_t n = strlen(name);
@@ -198,7 +199,7 @@ original_message_id(const struct original *o)
 	struct span id;
 	size_t ats = 0;
 
-	if (!original_field(o, "Message-ID", &id))
+	if (!find_field(o, "Message-ID", &id))
 		return none;
 	id = trim(id);
 	if (id.len < 5 || id.len > ORIGINAL_MESSAGE_ID_MAX_BYTES || id.at[0] != '<' ||
@@ -253,7 +254,7 @@ original_subject(const struct original *o, char out[ORIGINAL_SUBJECT_SIZE])
 	struct span value;
 	size_t len;
 
-	if (!original_field(o, "Subject", &value))
+	if (!find_field(o, "Subject", &value))
 		return 0;
 	len = encoded_word_decode(trim(value), text, sizeof text);
 	if (len == sizeof text)
@@ -288,9 +289,9 @@ original_is_automatic(const struct original *o)
 {
 	struct span value;
 
-	if (original_field(o, "Auto-Submitted", &value) && starts_with(trim(value), "auto-replied"))
+	if (find_field(o, "Auto-Submitted", &value) && starts_with(trim(value), "auto-replied"))
 		return true;
-	if (!original_field(o, "Content-Type", &value))
+	if (!find_field(o, "Content-Type", &value))
 		return false;
 	return starts_with(trim(value), "multipart/report") &&
 	       (has_inside(value, "delivery-status") ||

@@ -40,9 +40,6 @@ int original_scan(struct original *o, uint64_t limit, const char *boundary);
 int original_read(const struct original *o, uint64_t limit,
     void (*each)(void *arg, struct span bytes), void *arg);
 
-/* The value of the first field of that name, folded as it is; false without one. */
-bool original_field(const struct original *o, const char *name, struct span *value);
-
 /* With its < and >, only printable ASCII; empty unless it is a sound one (RFC 5322 3.6.4). */
 struct span original_message_id(const struct original *o);
 

@@ -487,6 +487,7 @@ commit_slot(struct ipc_peer *p, uint64_t tag, struct slot *s, uint64_t size, uin
 	if (why == NULL && s->error == 0) {
 		s->tag = tag;
 		s->committing = true;
+		s->origin = ((struct submitter *)p->state)->origin;
 		s->kept = q->n_kept < KEPT_MAX && may_keep_open(q) && !s->name.in_cur;
 		q->n_kept += s->kept;
 		commit_add(q->commit, s);
@@ -509,7 +510,6 @@ adopt_slot(struct ipc_peer *p, uint64_t tag, uint64_t id)
 	if (s == NULL || !s->committing || s->peer != NULL)
 		return false;
 	hold_slot(p, s);
-	s->adopted = true;
 	sub->n_slots++;
 	sub->envelopes_bytes += s->envelope_room;
 	s->tag = tag;
@@ -541,7 +541,6 @@ on_committed(void *arg, struct slot *s)
 {
 	struct queue *q = arg;
 	struct ipc_peer *p = s->peer;
-	uint32_t origin = p != NULL && !s->adopted ? ((struct submitter *)p->state)->origin : 0;
 	struct message *m;
 
 	release_slot(s);
@@ -552,7 +551,7 @@ on_committed(void *arg, struct slot *s)
 	}
 	if (s->error == 0) {
 		m = server_add(q, s->node.id, &s->name, s->n_recipients);
-		m->origin = origin;
+		m->origin = s->origin;
 		m->wants_success = s->wants_success;
 	}
 	if (p != NULL && s->error == 0)

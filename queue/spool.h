@@ -91,7 +91,7 @@ struct slot {
 	uint32_t n_recipients;
 	bool committing;
 	bool wants_success;
-	bool adopted; /* by a peer that did not write the message */
+	uint32_t origin; /* the connection that has written the message; see struct message */
 };
 STAILQ_HEAD(slot_list, slot);
 TAILQ_HEAD(peer_slots, slot);
