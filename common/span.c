@@ -21,6 +21,31 @@ span_equal(struct span a, struct span b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
+int
+span_compare(struct span a, struct span b)
+{
+	size_t n = a.len < b.len ? a.len : b.len;
+	int order = n > 0 ? memcmp(a.at, b.at, n) : 0;
+
+	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+/* Eight bytes at a time: whole messages pass here. */
+bool
+span_is_ascii(struct span s)
+{
+	const unsigned char *p = (const unsigned char *)s.at, *end = p + s.len;
+	uint64_t word, all = 0;
+
+	for (; end - p >= (ptrdiff_t)sizeof word; p += sizeof word) {
+		memcpy(&word, p, sizeof word);
+		all |= word;
+	}
+	while (p < end)
+		all |= *p++;
+	return (all & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool
 span_is(struct span s, const char *text)
 {

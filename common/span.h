@@ -23,6 +23,12 @@ bool span_is(struct span s, const char *text);
 bool span_is_nocase(struct span s, const char *text);
 bool span_equal(struct span a, struct span b);
 
+/* Below 0, 0 or above 0, byte by byte as memcmp() and then by length. */
+int span_compare(struct span a, struct span b);
+
+/* No byte above 127. */
+bool span_is_ascii(struct span s);
+
 /* Cuts *token from the front of *s up to the separator, which is dropped. False, and all of *s
  * taken, without one. */
 bool span_take(struct span *s, char separator, struct span *token);

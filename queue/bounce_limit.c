@@ -2,7 +2,6 @@
 #include "queue/bounce_limit.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/queue.h>
 #include <sys/tree.h>
 
@@ -29,9 +28,7 @@ struct bounce_limit {
 static int
 compare(struct told *a, struct told *b)
 {
-	int order = memcmp(a->address, b->address, a->len < b->len ? a->len : b->len);
-
-	return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
+	return span_compare((struct span){a->address, a->len}, (struct span){b->address, b->len});
 }
 
 RB_GENERATE_INTERNAL(told_tree, told, node, compare, static __attribute__((unused)))

@@ -13,17 +13,12 @@
 
 #include "common/mail_date.h"
 #include "common/queue_id.h"
+#include "common/xtext.h"
 #include "queue/dsn_private.h"
 
 enum { BOUNDARIES_MAX = 16, XTEXT_MAX_BYTES = 512, TYPE_MAX_BYTES = 64 };
 
 /* ---- xtext (RFC 3461 4) ---- */
-
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 /* Decodes into out; what is not well formed stays as it is. The result may hold any byte. */
 static struct span
@@ -32,14 +27,11 @@ xtext_decode(struct span text, char out[XTEXT_MAX_BYTES])
 	size_t len = 0;
 
 	for (size_t i = 0; i < text.len && len < XTEXT_MAX_BYTES; i++) {
-		char c = text.at[i];
+		int byte = xtext_escape((struct span){text.at + i, text.len - i});
 
-		if (c == '+' && text.len - i >= 3 && hex_digit(text.at[i + 1]) != -1 &&
-		    hex_digit(text.at[i + 2]) != -1) {
-			c = hex_digit(text.at[i + 1]) * 16 + hex_digit(text.at[i + 2]);
-			i += 2;
-		}
-		out[len++] = c;
+		out[len++] = byte != -1 ? byte : text.at[i];
+		if (byte != -1)
+			i += XTEXT_ESCAPE_BYTES - 1;
 	}
 	return (struct span){out, len};
 }
@@ -64,8 +56,8 @@ look_at_recipients(struct dsn_job *j)
 		if (told == DSN_NONE)
 			continue;
 		j->count[told]++;
-		j->text_is_utf8 |= !dsn_is_ascii(r->address) || !dsn_is_ascii(r->reply) ||
-				   !dsn_is_ascii(e->recipients[dsn_root(e, i)].address);
+		j->text_is_utf8 |= !span_is_ascii(r->address) || !span_is_ascii(r->reply) ||
+				   !span_is_ascii(e->recipients[dsn_root(e, i)].address);
 		j->status_is_global |=
 		    dsn_is_utf8_only(r->address) || dsn_is_utf8_only(original_recipient(j->d, i));
 	}
@@ -96,7 +88,7 @@ look_at_original(struct dsn_job *j)
 	const struct dsn *d = j->d;
 
 	j->subject_len = original_subject(d->original, j->subject);
-	j->text_is_utf8 |= !dsn_is_ascii((struct span){j->subject, j->subject_len});
+	j->text_is_utf8 |= !span_is_ascii((struct span){j->subject, j->subject_len});
 	j->original_is_global =
 	    (d->envelope->flags & ENVELOPE_SMTPUTF8) != 0 && dsn_is_utf8_only(d->original->header);
 	j->whole = j->count[DSN_FAILED] > 0 && d->envelope->ret != RET_HDRS;

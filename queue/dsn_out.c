@@ -275,15 +275,6 @@ dsn_out_words(struct dsn_out *o, struct span text, const char *indent, bool utf8
 }
 
 bool
-dsn_is_ascii(struct span text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.at[i] >= 0x80)
-			return false;
-	return true;
-}
-
-bool
 dsn_is_utf8_only(struct span text)
 {
 	size_t at = 0;
@@ -295,5 +286,5 @@ dsn_is_utf8_only(struct span text)
 			return false;
 		at += n;
 	}
-	return !dsn_is_ascii(text);
+	return !span_is_ascii(text);
 }

@@ -60,6 +60,5 @@ size_t dsn_clean(struct span text, bool utf8, char *out, size_t size);
 
 /* True when it has a byte above 127, and is UTF-8. */
 bool dsn_is_utf8_only(struct span text);
-bool dsn_is_ascii(struct span text);
 
 #endif

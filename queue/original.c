@@ -260,7 +260,7 @@ original_subject(const struct original *o, char out[ORIGINAL_SUBJECT_SIZE])
 	if (len == sizeof text)
 		len = drop_torn(text, len);
 	value = span_trim((struct span){text, len});
-	if (has_encoded_word(value) || (!dsn_is_ascii(value) && !dsn_is_utf8_only(value)))
+	if (has_encoded_word(value) || (!span_is_ascii(value) && !dsn_is_utf8_only(value)))
 		return 0;
 	return cut_text(out, dsn_clean(value, true, out, ORIGINAL_SUBJECT_SIZE));
 }

@@ -9,9 +9,7 @@
 static int
 compare(struct lot *a, struct lot *b)
 {
-	int order = memcmp(a->name, b->name, a->len < b->len ? a->len : b->len);
-
-	return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
+	return span_compare(lot_name(a), lot_name(b));
 }
 
 RB_GENERATE_INTERNAL(lot_tree, lot, node, compare, static __attribute__((unused)))

@@ -4,7 +4,6 @@
 #include "router/destination.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/address.h"
 #include "common/memory.h"
@@ -14,10 +13,7 @@ enum { FIRST_LIMIT = 5 };
 static int
 compare(const struct destination *a, const struct destination *b)
 {
-	size_t n = a->name.len < b->name.len ? a->name.len : b->name.len;
-	int order = n > 0 ? memcmp(a->name.at, b->name.at, n) : 0;
-
-	return order != 0 ? order : a->name.len < b->name.len ? -1 : a->name.len > b->name.len;
+	return span_compare(a->name, b->name);
 }
 
 RB_GENERATE_INTERNAL(

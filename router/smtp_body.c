@@ -3,25 +3,9 @@
  */
 #include "router/smtp_body.h"
 
-#include <stdint.h>
 #include <string.h>
 
 /* ---- looking ---- */
-
-static bool
-has_eight_bit(struct span s)
-{
-	const unsigned char *p = (const unsigned char *)s.at, *end = p + s.len;
-	uint64_t word, all = 0;
-
-	for (; end - p >= (ptrdiff_t)sizeof word; p += sizeof word) {
-		memcpy(&word, p, sizeof word);
-		all |= word;
-	}
-	while (p < end)
-		all |= *p++;
-	return (all & UINT64_C(0x8080808080808080)) != 0;
-}
 
 static void
 blame(struct smtp_look *l, const char *fault)
@@ -46,7 +30,7 @@ look_at_text(struct smtp_look *l, struct span text)
 		blame(l, "a bare CR");
 	if (cr != text.at)
 		l->line_has_bytes = true;
-	if (!l->in_body && has_eight_bit(text))
+	if (!l->in_body && !span_is_ascii(text))
 		l->eight_bit_header = true;
 }
 
@@ -66,7 +50,7 @@ smtp_look_at(struct smtp_look *l, struct span piece)
 	if (piece.len == 0)
 		return;
 	if (!l->eight_bit)
-		l->eight_bit = has_eight_bit(piece);
+		l->eight_bit = !span_is_ascii(piece);
 	if (memchr(piece.at, '\0', piece.len) != NULL)
 		blame(l, "a NUL");
 	while (piece.len > 0 && l->fault == NULL) {

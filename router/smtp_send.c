@@ -293,15 +293,6 @@ begin_group(struct transaction *t)
 
 /* ---- MAIL and RCPT ---- */
 
-static bool
-is_ascii(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.at[i] > 127)
-			return false;
-	return true;
-}
-
 /* What may stand as a parameter's value: no blank, no control, 8-bit only with SMTPUTF8. */
 static bool
 is_value(const struct transaction *t, struct span s, size_t max)
@@ -311,7 +302,7 @@ is_value(const struct transaction *t, struct span s, size_t max)
 	for (size_t i = 0; i < s.len; i++)
 		if ((unsigned char)s.at[i] <= ' ' || s.at[i] == 0x7f)
 			return false;
-	return t->utf8 || is_ascii(s);
+	return t->utf8 || span_is_ascii(s);
 }
 
 static int
@@ -560,7 +551,7 @@ is_sender_sound(struct transaction *t)
 		return false;
 	}
 	/* RFC 6531 3.4: needed by what is there, not by what was said of it. */
-	t->utf8 = !is_ascii(t->m->reverse_path) ||
+	t->utf8 = !span_is_ascii(t->m->reverse_path) ||
 		  ((t->m->flags & ENVELOPE_SMTPUTF8) && t->look.eight_bit_header);
 	if (t->utf8 && !t->s->offer.utf8) {
 		refuse_utf8(t, "the sender's address or the header is");
@@ -580,7 +571,7 @@ check_recipients(struct transaction *t)
 		if (address_parse(t->to[i].address, ADDRESS_ALLOW_UTF8, address, &why) == -1) {
 			smtp_reply_local(&t->s->reply, 553, "5.1.3", "the address: %s", why);
 			settle(t, i, SETTLED, END_FAILED);
-		} else if (is_ascii(t->to[i].address)) {
+		} else if (span_is_ascii(t->to[i].address)) {
 			n++;
 		} else if (!t->s->offer.utf8) {
 			refuse_utf8(t, "the address is");

@@ -5,6 +5,7 @@
 
 #include "common/memory.h"
 #include "common/utf8.h"
+#include "common/xtext.h"
 #include "queue/envelope.h"
 
 enum { SIZE_MAX_DIGITS = 20 }; /* RFC 1870 4 */
@@ -16,12 +17,6 @@ struct parameter {
 };
 
 /* ---- xtext (RFC 3461 4) ---- */
-
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 /* The length of one character at the front, 0 when it is none. What it stands for must be printable
  * ASCII: it goes into the header of bounces. */
@@ -35,10 +30,8 @@ xtext_length(struct span text, bool utf8)
 		return utf8 ? utf8_length((const unsigned char *)text.at, text.len) : 0;
 	if (c != '+')
 		return c > ' ' && c <= '~' && c != '=';
-	if (text.len < 3 || hex_digit(text.at[1]) == -1 || hex_digit(text.at[2]) == -1)
-		return 0;
-	byte = hex_digit(text.at[1]) * 16 + hex_digit(text.at[2]);
-	return byte >= ' ' && byte <= '~' ? 3 : 0;
+	byte = xtext_escape(text);
+	return byte >= ' ' && byte <= '~' ? XTEXT_ESCAPE_BYTES : 0;
 }
 
 static bool

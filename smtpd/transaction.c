@@ -33,15 +33,6 @@ take_keyword(struct span *argument, const char *keyword)
 	return true;
 }
 
-static bool
-has_8bit(const char *text)
-{
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text >= 0x80)
-			return true;
-	return false;
-}
-
 static const char needs_utf8[] = "553 5.6.7 The address needs SMTPUTF8";
 
 /* ---- the policy ---- */
@@ -110,7 +101,7 @@ read_mail(const struct session *s, struct span argument, char path[ADDRESS_TEXT_
 		return -1;
 	if ((no = parameters_of_mail(argument, p)) != NULL)
 		return refuse(reply, no);
-	if (has_8bit(path) && !(p->flags & ENVELOPE_SMTPUTF8))
+	if (!span_is_ascii(span_of(path)) && !(p->flags & ENVELOPE_SMTPUTF8))
 		return refuse(reply, needs_utf8);
 	if (p->size > s->server->settings.message_max)
 		return refuse(reply, "552 5.3.4 Message too big");
@@ -350,7 +341,7 @@ read_recipient(const struct session *s, struct span argument, char address[ADDRE
 		return -1;
 	if ((no = parameters_of_recipient(argument, utf8, p)) != NULL)
 		return refuse(reply, no);
-	if (!utf8 && has_8bit(address))
+	if (!utf8 && !span_is_ascii(span_of(address)))
 		return refuse(reply, needs_utf8);
 	if (s->transaction->targets >= s->server->settings.policy.recipients_max ||
 	    s->transaction->envelope.n_recipients >= s->server->settings.policy.recipients_max)

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/span.h"
+#include "common/xtext.h"
 
 static void
 numbers(void **state)
@@ -73,6 +74,55 @@ comparing(void **state)
 	/* ASCII only: a dotless i or a Kelvin sign is no letter of ours. */
 	assert_false(span_is_nocase(span_of("\xe2\x84\xaa"), "k"));
 	assert_true(span_is((struct span){NULL, 0}, ""));
+}
+
+static void
+ordering(void **state)
+{
+	static const char *const sorted[] = {"", "A", "Aa", "B", "a", "aa", "ab", "b", "\xc3"};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(sorted); i++)
+		for (size_t j = 0; j < nitems(sorted); j++) {
+			int order = span_compare(span_of(sorted[i]), span_of(sorted[j]));
+
+			assert_int_equal((order > 0) - (order < 0), (i > j) - (i < j));
+		}
+	assert_int_equal(span_compare((struct span){NULL, 0}, span_of("")), 0);
+	assert_true(span_compare((struct span){"a\0b", 3}, span_of("a")) > 0);
+}
+
+/* Wherever the one byte is. */
+static void
+ascii(void **state)
+{
+	char text[20];
+
+	(void)state;
+	assert_true(span_is_ascii((struct span){NULL, 0}));
+	for (size_t len = 1; len <= sizeof text; len++)
+		for (size_t at = 0; at < len; at++) {
+			memset(text, 0x7f, sizeof text);
+			assert_true(span_is_ascii((struct span){text, len}));
+			text[at] = (char)0x80;
+			assert_false(span_is_ascii((struct span){text, len}));
+			assert_true(span_is_ascii((struct span){text, at}));
+		}
+}
+
+static void
+escapes(void **state)
+{
+	static const struct {
+		const char *text;
+		int byte;
+	} rows[] = {{"+00", 0}, {"+2B", '+'}, {"+FFx", 0xff}, {"+ff", -1}, {"+F", -1}, {"+", -1},
+	    {"", -1}, {"a+2B", -1}, {"+G0", -1}, {"+0G", -1}, {"+ 1", -1}, {"2B+", -1}};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++)
+		if (xtext_escape(span_of(rows[i].text)) != rows[i].byte)
+			fail_msg("row %zu", i);
 }
 
 static void
@@ -149,6 +199,9 @@ main(void)
 	    cmocka_unit_test(numbers),
 	    cmocka_unit_test(cutting),
 	    cmocka_unit_test(comparing),
+	    cmocka_unit_test(ordering),
+	    cmocka_unit_test(ascii),
+	    cmocka_unit_test(escapes),
 	    cmocka_unit_test(copying),
 	    cmocka_unit_test(owning),
 	    cmocka_unit_test(safe_text),
