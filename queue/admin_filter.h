@@ -12,7 +12,7 @@ struct admin_filter {
 	char *sender, *recipient, *domain, *reason; /* patterns with *; NULL: any */
 	uint64_t older_s, younger_s;		    /* than so many seconds; 0: any */
 	bool held, all;
-	uint64_t *ids; /* only these; NULL: any */
+	uint64_t *ids; /* only these, in the order given; NULL: any */
 	size_t n_ids;
 };
 
