@@ -31,6 +31,13 @@ struct order {
 	unsigned char message[IPC_MESSAGE_MAX_BYTES];
 };
 
+/* The last result, which goes with DONE if that comes next: router wakes up once. */
+struct last_result {
+	bool is_there;
+	struct deliver_result result;
+	char reply[REPLY_MAX_BYTES + 1], route[DELIVER_ROUTE_MAX_BYTES + 1];
+};
+
 struct deliver {
 	const struct deliver_config *config;
 	struct carrier *carrier;
@@ -41,6 +48,7 @@ struct deliver {
 	bool is_over;	 /* what came behind the job in hand is no job */
 	void (*on_end)(void *arg);
 	void *arg;
+	struct last_result last;
 	struct order orders[2];
 	struct order *next; /* the other one is in hand */
 };
@@ -70,18 +78,41 @@ say(struct deliver *d, struct writer *w)
 }
 
 static void
+put_result(struct writer *w, struct last_result *last)
+{
+	const struct deliver_result *result = &last->result;
+
+	put_u64(w, result->recipient);
+	put_u64(w, result->end);
+	put_u64(w, result->flags);
+	put_text(w, last->reply);
+	put_text(w, last->route);
+	last->is_there = false;
+}
+
+static void
+say_result(struct deliver *d)
+{
+	struct writer w;
+
+	if (!d->last.is_there)
+		return;
+	ipc_write(&w, DELIVER_RESULT, 0);
+	put_result(&w, &d->last);
+	say(d, &w);
+}
+
+static void
 on_result(void *arg, const struct deliver_result *result)
 {
 	struct deliver *d = arg;
-	struct writer w;
 
-	ipc_write(&w, DELIVER_RESULT, 0);
-	put_u64(&w, result->recipient);
-	put_u64(&w, result->end);
-	put_u64(&w, result->flags);
-	put_str(&w, result->reply);
-	put_str(&w, result->route);
-	say(d, &w);
+	say_result(d);
+	d->last.is_there = true;
+	d->last.result = *result;
+	if (!span_copy(result->reply, d->last.reply, sizeof d->last.reply) ||
+	    !span_copy(result->route, d->last.route, sizeof d->last.route))
+		fatalx("a reply or a route that router would not take");
 }
 
 static void
@@ -94,17 +125,28 @@ say_done(struct deliver *d, const struct deliver_done *done)
 	put_u64(&w, done->kept_open);
 	put_u64(&w, done->end);
 	put_str(&w, done->text);
+	if (d->last.is_there)
+		put_result(&w, &d->last);
 	say(d, &w);
 }
 
 /* Mail that is sent now, and that nobody hears of, would be sent again. */
 static bool
-is_wanted(void *arg)
+is_router_there(const struct deliver *d)
 {
-	const struct deliver *d = arg;
 	struct pollfd p = {d->fd, POLLRDHUP, 0};
 
 	return poll(&p, 1, 0) <= 0;
+}
+
+/* Who asks goes on to another conversation: what is known now is not kept back. */
+static bool
+is_wanted(void *arg)
+{
+	struct deliver *d = arg;
+
+	say_result(d);
+	return is_router_there(d);
 }
 
 void
@@ -241,7 +283,7 @@ run(struct deliver *d, struct order *o)
 	struct deliver_done done;
 
 	carrier_run(d->carrier, &o->job, o->fd, &done);
-	if (!is_wanted(d)) {
+	if (!is_router_there(d)) {
 		log_warn("%s router has gone: it will try again what it has not heard of",
 		    queue_id_text(o->job.id));
 		return -1;

@@ -8,7 +8,8 @@
  * message         fields, who sends it
  * JOB             id, ahead (0/1), destination, reverse-path, recipient*; the spool file (router)
  * RESULT          { recipient, end, flags, reply, route }* (deliver)
- * DONE            id, session kept open (0/1), destination end, text (deliver)
+ * DONE            id, session kept open (0/1), destination end, text, the last results, like RESULT
+ *                 (deliver)
  * RETIRE          - (deliver): no more jobs, close when none is in hand. A job that was on its way
  *                 is still done
  * A destination is kind, name, port, tls, implicit TLS (0/1), dane (0/1), TLS names, user,
@@ -18,10 +19,10 @@
  * them: each is begun after the DONE of the one before, but for its envelope, which may leave with
  * the message of that one. One is not enough for that: it comes too late. They are sent "ahead"
  * then, and go back, without a word, with a DONE that says that the session is not kept open: what
- * went wrong with one is not done again with all. Each recipient of a job has had a RESULT before
- * its DONE, also when no host was reached. A JOB for the same destination as the last one uses the
- * session that is still open; for another one the child says QUIT first. An idle session is closed
- * by the child after a while (Outgoing Idle), and the process stays.
+ * went wrong with one is not done again with all. Each recipient of a job has one result, in a
+ * RESULT before its DONE or in this, also when no host was reached. A JOB for the same destination
+ * as the last one uses the session that is still open; for another one the child says QUIT first.
+ * An idle session is closed by the child after a while (Outgoing Idle), and the process stays.
  *
  * When the connection is lost during a job, recipients without a RESULT may have their mail or not.
  */

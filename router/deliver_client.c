@@ -100,18 +100,22 @@ read_result(struct reader *r, struct deliver_result *result)
 	return true;
 }
 
-static void
-on_result(struct deliver_child *c, struct reader *r)
+/* -1: it is refused, or the handle was freed by who heard of a result. */
+static int
+read_results(struct deliver_child *c, struct reader *r, const char *what)
 {
-	while (!c->freed && get_more(r)) {
+	while (get_more(r)) {
 		struct deliver_result result;
 
 		if (!read_result(r, &result) || c->n_jobs == 0 || !take_out(c, result.recipient)) {
-			refuse(c, "RESULT");
-			return;
+			refuse(c, what);
+			return -1;
 		}
 		c->ops->on_result(c->arg, &result);
+		if (c->freed)
+			return -1;
 	}
+	return 0;
 }
 
 /* The one behind it is in hand now. */
@@ -135,8 +139,14 @@ on_done(struct deliver_child *c, struct reader *r)
 	open = get_u64(r);
 	ended = get_u64(r);
 	done.text = get_str(r, REPLY_MAX_BYTES);
-	if (get_end(r) == -1 || open > 1 || ended > DELIVER_END_LAST || c->n_jobs == 0 ||
-	    done.id != c->jobs[0].id || c->jobs[0].n_left > 0) {
+	if (r->bad || open > 1 || ended > DELIVER_END_LAST || c->n_jobs == 0 ||
+	    done.id != c->jobs[0].id) {
+		refuse(c, "DONE");
+		return;
+	}
+	if (read_results(c, r, "DONE") == -1)
+		return;
+	if (c->jobs[0].n_left > 0) {
 		refuse(c, "DONE");
 		return;
 	}
@@ -167,7 +177,7 @@ dispatch(struct deliver_child *c, uint32_t type, struct reader *r)
 {
 	switch (type) {
 	case DELIVER_RESULT:
-		on_result(c, r);
+		(void)read_results(c, r, "RESULT");
 		break;
 	case DELIVER_DONE:
 		on_done(c, r);

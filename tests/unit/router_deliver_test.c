@@ -1139,7 +1139,18 @@ test_router_goes(void **state)
 
 /* ---- a child that does not keep its promises ---- */
 
-enum said { RESULT_OF, DONE_OF, RETIRE_SAID, NONSENSE };
+/* DONE_WITH: of the job, with the result of a recipient */
+enum said { RESULT_OF, DONE_OF, DONE_WITH, RETIRE_SAID, NONSENSE };
+
+static void
+put_said_result(struct writer *w, uint64_t number, uint64_t end)
+{
+	put_u64(w, number);
+	put_u64(w, end);
+	put_u64(w, 0);
+	put_text(w, "250 ok");
+	put_text(w, "smtp:x");
+}
 
 static void
 say_as_child(int fd, enum said what, uint64_t number, uint64_t end)
@@ -1147,22 +1158,20 @@ say_as_child(int fd, enum said what, uint64_t number, uint64_t end)
 	struct writer w;
 
 	ipc_write(&w,
-	    what == RESULT_OF  ? DELIVER_RESULT
-	    : what == DONE_OF  ? DELIVER_DONE
-	    : what == NONSENSE ? 99
-			       : DELIVER_RETIRE,
+	    what == RESULT_OF			   ? DELIVER_RESULT
+	    : what == DONE_OF || what == DONE_WITH ? DELIVER_DONE
+	    : what == NONSENSE			   ? 99
+						   : DELIVER_RETIRE,
 	    0);
 	if (what == RESULT_OF) {
-		put_u64(&w, number);
-		put_u64(&w, end);
+		put_said_result(&w, number, end);
+	} else if (what == DONE_OF || what == DONE_WITH) {
+		put_u64(&w, what == DONE_OF ? number : 100);
 		put_u64(&w, 0);
-		put_text(&w, "250 ok");
-		put_text(&w, "smtp:x");
-	} else if (what == DONE_OF) {
-		put_u64(&w, number);
-		put_u64(&w, 0);
-		put_u64(&w, end);
+		put_u64(&w, what == DONE_OF ? end : 0);
 		put_text(&w, "");
+		if (what == DONE_WITH)
+			put_said_result(&w, number, end);
 	}
 	assert_int_equal(ipc_send_now(fd, &w, -1), 0);
 }
@@ -1186,6 +1195,10 @@ test_false_children(void **state)
 	    {{{RESULT_OF, 0, 0}, {RESULT_OF, 1, 0}, {DONE_OF, 100, 3}}, 3, 0, false},
 	    {{{RESULT_OF, 0, 0}, {RESULT_OF, 1, 0}, {DONE_OF, 100, 0}, {NONSENSE, 0, 0}}, 4, 0,
 		true},
+	    {{{RESULT_OF, 0, 0}, {DONE_WITH, 1, 0}, {NONSENSE, 0, 0}}, 3, 0, true},
+	    {{{DONE_WITH, 1, 0}}, 1, 1, false},			   /* too early */
+	    {{{RESULT_OF, 0, 0}, {DONE_WITH, 0, 0}}, 2, 1, false}, /* twice */
+	    {{{RESULT_OF, 0, 0}, {DONE_WITH, 1, 3}}, 2, 1, false}, /* no such end */
 	    {{{NONSENSE, 0, 0}}, 1, 2, false},
 	    {{{RETIRE_SAID, 0, 0}, {NONSENSE, 0, 0}}, 2, 2, false},
 	};
