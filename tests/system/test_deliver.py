@@ -73,7 +73,7 @@ class Child:
 
     def job(self, port, recipients=(0, 1), name="127.0.0.1", kind=HOST):
         with open(self.path, "rb") as f:
-            return send(self.sock, message(JOB, number(self.queue_id), kind, name, port, 0, 0, 0, "", "", "", 0, "", *recipients, tag=0),
+            return send(self.sock, message(JOB, number(self.queue_id), 0, kind, name, port, 0, 0, 0, "", "", "", 0, "", *recipients, tag=0),
                         [f.fileno()])
 
     def hear(self):
@@ -295,7 +295,7 @@ def test_strangers_are_refused(instance, spooled):
 
 
 @pytest.mark.parametrize("data", [
-    b"x", b"\0" * 12, b"\xff" * 12, b"\xff" * 65536, message(JOB), message(JOB, 1, 0, "x", 25, 0, 0, 0, "", "", "", 0, "", 0),
+    b"x", b"\0" * 12, b"\xff" * 12, b"\xff" * 65536, message(JOB), message(JOB, 1, 0, 0, "x", 25, 0, 0, 0, "", "", "", 0, "", 0),
     message(RESULT, 0, 0, 0, "x", "y"), message(0, "router", tag=0), message(2 ** 32 - 1)], ids=lambda d: f"{len(d)}-{d[:4].hex()}")
 def test_malformed_messages(instance, spooled, data):
     """Without a spool file, or no message at all: hung up on, and the next connection is served."""
