@@ -86,13 +86,19 @@ class Child:
         found = {}
         while True:
             kind, fields = self.hear()
+            assert kind in (RESULT, DONE)
+            done = None
             if kind == DONE:
-                queue_id, kept, end = struct.unpack("=QQQ", fields[:24])
+                queue_id, *done, length = struct.unpack("=QQQI", fields[:28])
                 assert queue_id == number(self.queue_id)
-                return found, (kept, end)
-            assert kind == RESULT
-            recipient, end, _, length = struct.unpack("=QQQI", fields[:28])
-            found[recipient] = (end, fields[28:28 + length].decode())
+                fields = fields[28 + length:]
+            while fields:
+                recipient, end, _, length = struct.unpack("=QQQI", fields[:28])
+                reply, fields = fields[28:28 + length], fields[28 + length:]
+                found[recipient] = (end, reply.decode())
+                fields = fields[4 + struct.unpack("=I", fields[:4])[0]:]
+            if done is not None:
+                return found, tuple(done)
 
 
 def deliver_state(instance):

@@ -52,7 +52,7 @@ def test_flush(make_instance, internet):
         one.ctl("queue", "flush", "d52.test")
         flushed.wait_taken(2)
         assert sorted(tokens(flushed)) == ["one", "three"] and other.connections == 0
-        assert [message["id"] for message in one.json("queue", "list")["messages"]] == [second]
+        wait_until(lambda: [message["id"] for message in one.json("queue", "list")["messages"]] == [second], one.path("spool", "cur"))
         one.ctl("queue", "flush")
         other.wait_taken(1)
         one.wait_spool_empty()
