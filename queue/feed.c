@@ -471,14 +471,14 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	if (f->router == NULL || f->queue->draining)
 		return;
-	while ((m = schedule_first(schedule)) != NULL && m->due_us <= now_us) {
-		if (f->n_in_hand + f->n_loading >= f->window)
+	while (f->n_in_hand + f->n_loading < f->window) {
+		if ((m = schedule_take(schedule, now_us)) == NULL) {
+			if ((m = schedule_first(schedule)) != NULL)
+				wall_clock_set(f->clock, m->due_us);
 			return;
-		schedule_remove(schedule, m);
+		}
 		hand_out(f, m, NULL);
 	}
-	if (m != NULL)
-		wall_clock_set(f->clock, m->due_us);
 }
 
 static void

@@ -289,6 +289,11 @@ def deferred():
     one.wait_settled()
     memory = pss_kb(one.pids("queue")[0]) / 1024
     after = statistics.median(accept_rate(one) for _ in range(RUNS))
+    one.ctl("queue", "flush")                   # all of them are due at once: who comes now?
+    start = time.monotonic()
+    send(one.port("SMTP"), 1, 1, 1, 4096, 1, False)
+    wait_until(lambda: one.delivered() > RUNS * 2 * (20000 * SCALE // 100), *one.mailbox_folders("u0"))
+    fresh = time.monotonic() - start
     one.stop()
     start = time.monotonic()
     one.start()
@@ -297,8 +302,8 @@ def deferred():
     start = time.monotonic()
     one.ctl("queue", "list")
     listed = time.monotonic() - start
-    table("Messages that wait", ("messages", "queue MB", "start s", "first page s", "accepted/s", "without them", "ratio"),
-          [(n, f"{memory:.1f}", f"{started:.2f}", f"{listed:.3f}", f"{after:.0f}", f"{before:.0f}", f"{after / before:.2f}")])
+    table("Messages that wait", ("messages", "queue MB", "start s", "first page s", "accepted/s", "without them", "ratio", "new one s"),
+          [(n, f"{memory:.1f}", f"{started:.2f}", f"{listed:.3f}", f"{after:.0f}", f"{before:.0f}", f"{after / before:.2f}", f"{fresh:.2f}")])
     one.end()
 
 

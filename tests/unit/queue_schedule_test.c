@@ -32,6 +32,7 @@ in_order(void **state)
 	size_t n = 0;
 
 	(void)state;
+	assert_null(schedule_take(&s, UINT64_MAX));
 	assert_null(schedule_first(&s));
 	for (size_t i = 0; i < N; i++) {
 		messages[i] = (struct message){.node.id = i + 1};
@@ -39,14 +40,14 @@ in_order(void **state)
 	}
 	for (size_t i = 0; i < N; i += 3)
 		schedule_remove(&s, &messages[i]);
-	assert_int_equal(schedule_due(&s, 500), s.n);
-	while ((m = schedule_first(&s)) != NULL) {
+	assert_int_equal(schedule_due(&s, 500), schedule_size(&s));
+	while ((m = schedule_take(&s, 500)) != NULL) {
 		assert_true(
 		    m->due_us > last_due || (m->due_us == last_due && m->node.id > last_id));
 		assert_int_equal((m->node.id - 1) % 3 != 0, true);
 		last_due = m->due_us;
 		last_id = m->node.id;
-		schedule_remove(&s, m);
+		assert_true(schedule_first(&s) == NULL || schedule_first(&s)->due_us >= last_due);
 		n++;
 	}
 	assert_int_equal(n, N - (N + 2) / 3);
@@ -66,11 +67,40 @@ clock_went_back(void **state)
 		schedule_put(&s, &messages[i], 5000000000 + pseudo_random());
 	}
 	schedule_clamp(&s, 1000);
-	for (struct message *m; (m = schedule_first(&s)) != NULL; schedule_remove(&s, m)) {
+	for (struct message *m; (m = schedule_take(&s, UINT64_MAX)) != NULL;) {
 		assert_int_equal(m->due_us, m->name.release_s ? m->name.release_s * 1000000 : 1000);
 		assert_true(m->due_us >= last);
 		last = m->due_us;
 	}
+	schedule_clear(&s);
+}
+
+/* New mail does not wait until all that was tried before has been tried again; nor does that wait
+ * for ever. */
+static void
+new_overtakes_old(void **state)
+{
+	struct schedule s = {0};
+	struct message *m;
+	size_t n_fresh = 0;
+
+	(void)state;
+	for (size_t i = 0; i < N; i++) {
+		messages[i] = (struct message){.node.id = i + 1, .name.attempts = i % 2};
+		schedule_put(&s, &messages[i], i % 2 ? 1000 : 2000);
+	}
+	assert_int_equal(schedule_first(&s)->due_us, 1000);
+	assert_int_equal(schedule_take(&s, 1500)->name.attempts, 1); /* none else is due */
+	for (size_t i = 1; i <= N / 2; i++) {
+		assert_non_null(m = schedule_take(&s, 2000));
+		assert_int_equal(m->name.attempts, i % SCHEDULE_RETRY_SHARE == 0);
+	}
+	assert_null(schedule_take(&s, 999));
+	assert_int_equal(schedule_size(&s), N / 2 - 1);
+	while ((m = schedule_take(&s, 2000)) != NULL)
+		n_fresh += m->name.attempts == 0;
+	assert_int_equal(n_fresh, N / 2 / SCHEDULE_RETRY_SHARE);
+	assert_int_equal(schedule_size(&s), 0);
 	schedule_clear(&s);
 }
 
@@ -136,6 +166,7 @@ main(void)
 	    cmocka_unit_test(is_small),
 	    cmocka_unit_test(in_order),
 	    cmocka_unit_test(clock_went_back),
+	    cmocka_unit_test(new_overtakes_old),
 	    cmocka_unit_test(finds_by_id),
 	    cmocka_unit_test(retry_times),
 	};
