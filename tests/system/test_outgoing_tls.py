@@ -1,5 +1,6 @@
 """Smart hosts with a login, TLS policies and DANE, against hosts with good, self-signed, expired and other people's certificates."""
 import base64
+import ssl
 
 import pytest
 
@@ -220,6 +221,61 @@ def test_a_tls_failure_at_one_host_tries_the_next(make_instance, internet):
     with internet.host(87) as best, internet.host(88, certificate=internet.certificate("h88.test")) as other:
         submit(one, "next", "x@pair.test")
         assert other.wait_taken(1)[0].tls and best.connections == 1 and not best.messages
+
+
+# ---- our own certificate ----
+
+VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda v: v.name)
+
+
+def demanding(internet, name, version):
+    """A host's TLS with clients of the test's authority only; with TLS 1.3 its refusal comes after the handshake."""
+    context = internet.context(internet.certificate(name))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(internet.path("ca.crt"))
+    context.minimum_version = context.maximum_version = version
+    return context
+
+
+@VERSIONS
+def test_a_host_that_demands_a_certificate(make_instance, internet, version):
+    """Without one, or with a stranger's, mail that must not go in clear waits."""
+    one = make_instance(config=settings(internet))
+    one.ctl("config", "set", "[tls policy] d89.test", "encrypt")
+    one.ctl("reload")
+    shown = []
+
+    def look(talk):
+        shown.append(talk.sock.getpeercert()["subject"])
+        return ...
+
+    def show(base):
+        one.configure("Client Certificate", internet.path(base + ".crt"))
+        one.configure("Client Key", internet.path(base + ".key"))
+
+    with internet.host(89, tls=demanding(internet, "h89.test", version), script={"MAIL": look}) as host:
+        queue_id = submit(one, "who-are-you", "x@d89.test")
+        assert sent(one, queue_id, "deferred")["host"] == "h89.test"
+        show(internet.certificate("example.test", signed=False))
+        tried = len(one.log("deliver"))
+        for _ in range(2):          # the first may have been under way
+            tried = one.wait_log("deliver", rf"{queue_id} deferred .*\n", tried).end()
+        assert not any(line.startswith("MAIL") for line in host.lines)
+        show(internet.certificate("example.test"))
+        assert host.wait_taken(1)[0].tls == version.name.replace("_", ".")
+        assert shown == [((("commonName", "example.test"),),)]
+        one.wait_spool_empty()
+    assert "client-certificate unusable" not in one.log("deliver")
+
+
+@VERSIONS
+def test_no_certificate_and_no_demand_of_ours(make_instance, internet, version):
+    """TLS that does not work is none: in clear where that is allowed."""
+    one = make_instance(config=settings(internet))
+    with internet.host(90, tls=demanding(internet, "h90.test", version)) as host:
+        submit(one, "anybody", "x@d90.test")
+        assert host.wait_taken(1)[0].tls is None
+        one.wait_spool_empty()
 
 
 # ---- DANE ----
