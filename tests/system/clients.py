@@ -130,11 +130,11 @@ class Smtp(Line):
         import base64
         return self.cmd("AUTH PLAIN " + base64.b64encode(f"\0{user}\0{password}".encode()).decode())
 
-    def envelope(self, *recipients, sender="s@client.test", options=""):
+    def envelope(self, *recipients, sender="s@client.test", options="", rcpt_options=""):
         reply = self.cmd(f"MAIL FROM:<{sender}>{options}")
         assert reply.code == 250, reply
         for recipient in recipients:
-            reply = self.cmd(f"RCPT TO:<{recipient}>")
+            reply = self.cmd(f"RCPT TO:<{recipient}>{rcpt_options}")
             assert reply.code == 250, (recipient, reply)
 
     def data(self, message):

@@ -1,5 +1,6 @@
 """Retries, orders of an administrator, and a crowd of messages to healthy, slow, refusing and dead hosts."""
 import collections
+import datetime
 import glob
 import threading
 
@@ -38,6 +39,34 @@ def test_gives_up(make_instance, internet):
         text = bounce_of(one)
         assert "450 4.2.2 mailbox full" in text and "Action: failed" in text
         one.wait_spool_empty()
+
+
+def moment(line):
+    return datetime.datetime.fromisoformat(line.split()[0])
+
+
+def test_delay_is_told_once(make_instance, internet):
+    """Who wants to hear of it does, when the time has come; the message goes when its host is there."""
+    one = make_instance(config={**relay.CONFIG, "Delay Notice": "3s"})
+    late = submit(one, "late", "x@d59.test")
+    silent = [submit(one, notify, "x@d59.test", sender="bob@example.test", rcpt_options=f" NOTIFY={notify}") for notify in ("NEVER", "FAILURE")]
+    text = bounce_of(one)
+    assert all(word in text for word in ("Action: delayed", "x@d59.test", "h59.test", "Status: 4.4.1", "X-Token: late")), text
+    accepted = one.wait_log("smtpd", rf".*{late} accepted.*").group(0)
+    notified = one.wait_log("queue", rf".*{late} notified .* delayed=1.*").group(0)
+    assert moment(notified) - moment(accepted) >= datetime.timedelta(seconds=2)     # of whole seconds
+    for _ in range(2):
+        logged = len(one.log("queue"))
+        for queue_id in (late, *silent):
+            after = one.wait_log("queue", rf"{queue_id} deferred .*\n", logged).end()
+            one.wait_log("queue", rf"{queue_id} deferred ", after)
+        one.ctl("restart", "queue")
+    with internet.host(59) as host:
+        host.wait_taken(3)
+        one.wait_spool_empty()
+        assert sorted(tokens(host)) == ["FAILURE", "NEVER", "late"]
+    assert len(one.messages("ann")) == 1 and one.messages("bob") == []
+    assert one.log("queue").count(" notified ") == 1
 
 
 def test_flush(make_instance, internet):
