@@ -389,7 +389,8 @@ load(struct carriage *g, int fd, const char **why)
 	    .reverse_path = g->job->reverse_path.len > 0 ? g->job->reverse_path : g->e.reverse_path,
 	    .flags = g->e.flags,
 	    .ret = g->e.ret,
-	    .envid = g->e.envid};
+	    .envid = g->e.envid,
+	    .after_replies = g->e.attempts > 0};
 	return true;
 }
 

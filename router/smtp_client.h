@@ -60,6 +60,9 @@ struct smtp_message {
 	unsigned flags;		  /* ENVELOPE_SMTPUTF8; whether it is 8-bit is looked at */
 	unsigned ret;		  /* RET_* */
 	struct span envid;	  /* xtext */
+	/* Nothing of it leaves before MAIL and RCPT are answered, so that a server which hangs up
+	 * there cannot have it. */
+	bool after_replies;
 };
 
 struct smtp_recipient {

@@ -5,8 +5,8 @@
  *
  * A message that fits into one piece goes by BDAT in the same write as MAIL and RCPT: one round
  * trip. DATA takes two, for its 354 must be waited for; but when the next message is known by then,
- * its envelope goes in the same write as this one's end, so that each takes one again. A larger one
- * is not sent before a recipient is accepted.
+ * its envelope goes in the same write as this one's end, so that each takes one again. A larger
+ * one, and one that was tried before, is not sent before a recipient is accepted.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +48,6 @@ struct transaction {
 	char reverse_path[ADDRESS_TEXT_SIZE];
 	bool in_piece;	   /* the whole message is in s->piece */
 	bool utf8;	   /* to be sent with SMTPUTF8 */
-	bool mail_taken;   /* it had its 250 */
 	bool mail_refused; /* all is settled; replies that still come are of no interest */
 	bool data_begun;   /* the server waits for the message */
 	bool end_put, end_sent;
@@ -87,11 +86,9 @@ settle_all(struct transaction *t, enum state which, enum delivery_end end)
 static int
 lose(struct transaction *t)
 {
-	/* A 421 says that the message was not taken, and so does an end before MAIL was answered:
-	 * all may have left us in one write, but replies come in order. One that is only slow may
-	 * still take it. */
-	bool in_doubt = t->end_sent && t->s->reply.code != 421 &&
-			(t->mail_taken || smtp_wire_end(t->s->wire) == WIRE_TIMEOUT);
+	/* A 421 says that the message was not taken. That MAIL has no reply does not: a server may
+	 * keep its replies until it wants to read again, and then take them with it. */
+	bool in_doubt = t->end_sent && t->s->reply.code != 421;
 
 	t->s->over = true;
 	for (size_t i = 0; i < t->n; i++) {
@@ -136,7 +133,6 @@ on_mail(struct transaction *t, size_t i)
 	t->s->unfinished = true;
 	switch (smtp_reply_class(&t->s->reply)) {
 	case 2:
-		t->mail_taken = true;
 		return 0;
 	case 4:
 		settle_all(t, OPEN, END_DEFERRED);
@@ -373,7 +369,7 @@ static int
 envelope(struct transaction *t)
 {
 	t->n_accepted = 0;
-	t->mail_taken = t->mail_refused = t->data_begun = t->end_put = t->end_sent = false;
+	t->mail_refused = t->data_begun = t->end_put = t->end_sent = false;
 	if (begin_group(t) == -1)
 		return -1;
 	if (t->s->unfinished && !t->ahead) {
@@ -678,7 +674,8 @@ look_ahead(const struct transaction *t)
 static bool
 is_one_group(const struct transaction *t)
 {
-	return t->s->offer.pipelining && t->in_piece && t->n + 4 < GROUP_MAX;
+	return t->s->offer.pipelining && t->in_piece && !t->m->after_replies &&
+	       t->n + 4 < GROUP_MAX;
 }
 
 /* RFC 3030 */
