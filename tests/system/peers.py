@@ -3,8 +3,13 @@
 unshare gives a peer its own mounts, in which its package lies over /usr and its accounts are in /etc/passwd, and its
 own processes, which end with it.
 """
+import collections
+import contextlib
 import glob
 import os
+import re
+import signal
+import stat
 import subprocess
 
 from events import wait_until
@@ -42,7 +47,7 @@ class Peer:
     package = None
     tls_works = True
 
-    def __init__(self, internet, n, name=None, smart=None):
+    def __init__(self, internet, n, name=None, smart=None, start=True):
         """smart: (host, port) that gets all mail for domains other than its own."""
         self.internet, self.n, self.address = internet, n, f"192.0.2.{n}"
         self.domain, self.name, self.smart = f"d{n}.test", name or f"h{n}.test", smart
@@ -60,8 +65,23 @@ class Peer:
         self.write("run.sh", f"""set -e
 mount -t overlay overlay -o lowerdir={self.folder}/etc:/etc /etc
 {over}{script}""")
-        self.process = subprocess.Popen(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", f"{self.folder}/run.sh"],
-                                        stdin=subprocess.DEVNULL, stdout=open(self.path("out"), "wb"), stderr=subprocess.STDOUT)
+        self.process = None
+        if start:
+            self.start()
+
+    def start(self):
+        with open(self.path("out"), "ab") as out:
+            self.process = subprocess.Popen(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", f"{self.folder}/run.sh"],
+                                            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+
+    def kill(self):
+        """All its processes at once: the first of its own takes the others with it, and is gone when they are. Its queue stays."""
+        child, = read(f"/proc/{self.process.pid}/task/{self.process.pid}/children").split()
+        os.kill(int(child), signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+        for path in glob.glob(self.path("mail", "tmp", "*")):
+            os.unlink(path)         # the next one's processes have the same ids, and would take the same names
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
@@ -73,6 +93,19 @@ mount -t overlay overlay -o lowerdir={self.folder}/etc:/etc /etc
     def mail(self):
         return [read(path) for path in glob.glob(self.path("mail", "new", "*"))]
 
+    def wait_idle(self):
+        """Until all that it has taken lies in its mailboxes."""
+        wait_until(lambda: not any(self.is_taken(path) for folder in self.queue() for path in glob.glob(os.path.join(folder, "*"))), *self.queue())
+
+    def copies(self):
+        """{token: how often it was taken}. What it has delivered twice itself has the same id of its own in both.
+
+        What was on its way into the mailbox when it was killed may lie there in part, and comes again.
+        """
+        taken = re.compile(rb"(?s)\nReceived: [^:]*?\bby %s\b.*?\bid ([\w-]+).*\nX-Token: (\w+)\r?\n.*\nend of \2\r?\n" % self.name.encode())
+        found = {match.groups() for match in (taken.search(b"\n" + mail) for mail in self.mail()) if match}
+        return collections.Counter(token.decode() for _, token in found)
+
     def wait_mail(self, count):
         wait_until(lambda: len(self.mail()) >= count, self.path("mail"), self.path("mail", "new"))
         return self.mail()
@@ -81,12 +114,21 @@ mount -t overlay overlay -o lowerdir={self.folder}/etc:/etc /etc
         return self
 
     def __exit__(self, *_):
-        self.process.kill()         # and with it the first process of its own, and so all
-        self.process.wait()
+        if self.process:
+            self.process.kill()     # and with it the first process of its own, and so all
+            self.process.wait()
 
 
 class Postfix(Peer):
     package = "postfix"
+
+    def queue(self):
+        return [self.path("spool", name) for name in ("incoming", "active", "deferred")]
+
+    def is_taken(self, path):
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(path).st_mode & stat.S_IXUSR     # what is not yet whole has not
+        return False
 
     def prepare(self):
         for name in ("spool", "data", "log"):
@@ -144,6 +186,12 @@ smtp_tls_security_level = encrypt
 class Exim(Peer):
     package = "exim4-daemon-light"
 
+    def queue(self):
+        return [self.path("spool", "input")]
+
+    def is_taken(self, path):
+        return path.endswith("-H") and os.path.exists(path[:-1] + "D")     # which is written first, and removed first
+
     def prepare(self):
         for name in ("spool", "log"):
             os.makedirs(self.path(name), exist_ok=True)
@@ -156,6 +204,7 @@ log_file_path = {self.path('log')}/%slog
 pid_file_path = {self.path('exim.pid')}
 local_interfaces = {self.address}
 daemon_smtp_ports = 25
+smtp_accept_queue_per_connection = 0
 primary_hostname = {self.name}
 qualify_domain = {self.domain}
 acl_smtp_rcpt = check_rcpt
@@ -212,6 +261,14 @@ class OpenSmtpd(Peer):
     package = "opensmtpd"
     tls_works = False           # of this version as a server: each handshake fails within it, and mail goes in clear
 
+    def queue(self):
+        return [self.path("spool", "smtpd", "queue", f"{i:02x}") for i in range(256)]
+
+    def is_taken(self, path):
+        with contextlib.suppress(FileNotFoundError):
+            return os.listdir(path) not in ([], ["message"])    # recipients are removed first
+        return False
+
     def prepare(self):
         away = f'action "away" relay host smtp+tls://{self.smart[0]}:{self.smart[1]} tls no-verify\nmatch from any for any action "away"\n' if self.smart else ""
         self.write("smtpd.conf", f"""pki p cert "{self.certificate}"
@@ -223,7 +280,7 @@ match from any for domain {self.domain} action "deliver"
 {away}""")
         os.chmod(self.path("smtpd.conf"), 0o600)
         self.write("etc/resolv.conf", "lookup file\n")
-        return (f"mount -t tmpfs tmpfs /var/spool\nmkdir -m 711 /var/spool/smtpd\nmount -t tmpfs tmpfs /var/lib\nmkdir -p /var/lib/opensmtpd/empty\n"
+        return (f"mkdir -p {self.path('spool')}\nmount --bind {self.path('spool')} /var/spool\nmkdir -p -m 711 /var/spool/smtpd\nmount -t tmpfs tmpfs /var/lib\nmkdir -p /var/lib/opensmtpd/empty\n"
                 f"chmod 755 /var/lib /var/lib/opensmtpd\n"
                 f"mount -t overlay overlay -o lowerdir={self.path('libexec')}:/usr/libexec /usr/libexec\n"
                 f"exec /usr/sbin/smtpd -d -f {self.path('smtpd.conf')}") if self._libexec() else ""

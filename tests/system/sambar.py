@@ -147,9 +147,9 @@ class Instance:
                 pids += [int(pid) for pid in f.read().split()]
         return pids
 
-    def kill(self, name, number=signal.SIGKILL):
-        """Kills every process of a program and waits until each has ended."""
-        for pid in self.pids(name):
+    def kill(self, name, number=signal.SIGKILL, choose=lambda pids: pids):
+        """Kills every process of a program, or those that are chosen, and waits until each has ended."""
+        for pid in choose(self.pids(name)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
             if number == signal.SIGKILL:
