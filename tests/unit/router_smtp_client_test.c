@@ -311,7 +311,8 @@ test_after_replies(void **state)
 		struct smtp_result r;
 
 		assert_int_equal(smtp_open(t->s), SMTP_USABLE);
-		assert_int_equal(smtp_send(t->s, &m, &to, &r, 1), SMTP_NEXT_HOST);
+		assert_int_equal(
+		    smtp_send(t->s, &(struct smtp_mail){&m, &to, &r, 1}), SMTP_NEXT_HOST);
 		assert_true(r.untried && !r.maybe_sent);
 		smtp_quit(&t->s);
 		server_stop(&t->v);
