@@ -4,9 +4,12 @@ import contextlib
 import os
 import socket
 import struct
+import time
+import zlib
 
 ACCOUNTS = ("auth", "store", "queue", "router", "smtpd", "pop3d", "deliver")      # in the order of --uid-base
 GREETING = 0
+TAKE, COMMIT, TAKEN, DURABLE = 1, 3, 100, 101               # of queue
 
 
 def u64(n):
@@ -68,3 +71,26 @@ def hung_up(sock):
     except OSError:
         pass
     return True
+
+
+def envelope(queue_id, body, recipient, sender, release_s):
+    """What stands before a message in its spool file, as sambar-spool(5) has it."""
+    fields = struct.pack("=II", 0, 0) + b"".join(text(t) for t in (sender, "", "smtpd", "127.0.0.1", "client.test", "ESMTP", "", recipient, ""))
+    fields += struct.pack("=I", 0)
+    head = b"SambarQ1" + struct.pack("=QQQIIQQI", queue_id, 64 + 1 + len(fields), len(body), 1, zlib.crc32(body), time.time_ns() // 1000, release_s,
+                                     zlib.crc32(fields))
+    return head + struct.pack("=I", zlib.crc32(head)) + b"p" + fields
+
+
+def hand_in_later(instance, body, recipient, sender, release_s):
+    """A message that is not to be sent before release_s, as a program of ours hands it in. Returns when it is in the spool."""
+    with connect(instance, "queue", "smtpd") as sock:
+        send(sock, message(TAKE))
+        data, (fd,), _, _ = socket.recv_fds(sock, 65536, 1)
+        kind, _, queue_id = struct.unpack("=IQQ", data[:20])
+        assert kind == TAKEN
+        before = envelope(queue_id, body, recipient, sender, release_s)
+        os.pwrite(fd, body, len(before))
+        os.close(fd)
+        send(sock, message(COMMIT, queue_id, len(body), zlib.crc32(body), before, tag=2))
+        assert struct.unpack("=IQ", sock.recv(65536)[:12]) == (DURABLE, 2)

@@ -3,11 +3,13 @@ import collections
 import datetime
 import glob
 import threading
+import time
 
+import ipc
 import relay
 from clients import text_message
 from events import wait_until
-from relay import bounce_of, sent, submit, tokens
+from relay import bounce_of, sent, submit, token_of, tokens
 from sambar import SANITIZED
 
 CONFIG = {**relay.CONFIG, "Retry Intervals": "1h", "Dead Destination": "1h"}
@@ -109,6 +111,54 @@ def test_bounce_by_order(make_instance, internet):
     text = bounce_of(one)
     assert "not with us" in text and "x@d56.test" in text
     one.wait_spool_empty()
+
+
+def test_held_mail_stays(make_instance, internet):
+    """Neither its time nor its host's coming sends it, only an administrator does; list and show say who held it, and why."""
+    one = make_instance(config=CONFIG)
+    held, other = submit(one, "held", "x@d62.test"), submit(one, "other", "x@d62.test")
+    for queue_id in (held, other):
+        one.wait_log("queue", f"{queue_id} deferred ")
+    one.ctl("queue", "hold", held, "--by", "carl", "--why", "looks odd")
+    with internet.host(62) as host:
+        one.ctl("queue", "flush")
+        host.wait_taken(1)
+        one.ctl("restart", "queue")
+        one.ctl("queue", "flush", "d62.test")
+        submit(one, "last", "x@d62.test")
+        host.wait_taken(2)
+        assert tokens(host) == ["other", "last"]
+        message, = one.json("queue", "list")["messages"]
+        assert (message["id"], message["state"], message["hold"]) == (held, "held", "carl: looks odd")
+        assert "held by carl: looks odd" in one.ctl("queue", "list").stdout and "carl: looks odd" in one.ctl("queue", "show", held).stdout
+        one.ctl("queue", "release", held)
+        host.wait_taken(3)
+        one.wait_spool_empty()
+        assert tokens(host) == ["other", "last", "held"]
+
+
+def test_not_before_its_time(make_instance, internet):
+    """What is to be sent later waits, whatever is flushed or restarted; a retry sends it at once."""
+    one = make_instance(config=CONFIG)
+    came = {}
+    with internet.host(63, script={"end": lambda talk: came.update({token_of(talk.message): time.time()}) or ...}) as host:
+        now = int(time.time())
+        times = {"soon": now + 3, "far": now + 3600}
+        for token, release_s in times.items():
+            ipc.hand_in_later(one, text_message(token), "x@d63.test", "ann@example.test", release_s)
+        submit(one, "now", "x@d63.test")
+        host.wait_taken(1)
+        one.ctl("restart", "queue")
+        one.ctl("queue", "flush")
+        waiting = {message["release"]: message["id"] for message in one.json("queue", "list")["messages"]}
+        far = waiting[times["far"]]
+        host.wait_taken(2)
+        assert tokens(host) == ["now", "soon"] and came["soon"] >= times["soon"]
+        assert one.json("queue", "show", far)["release"] == times["far"]
+        one.ctl("queue", "retry", far)
+        host.wait_taken(3)
+        one.wait_spool_empty()
+        assert tokens(host) == ["now", "soon", "far"]
 
 
 def test_hourly(make_instance, internet):
