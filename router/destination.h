@@ -19,8 +19,10 @@ TAILQ_HEAD(outgoing_jobs, outgoing_job);
 
 struct destination {
 	RB_ENTRY(destination) by_name;
-	TAILQ_ENTRY(destination) turn; /* of those that have mail for a child */
-	bool starves;		       /* and no conversation */
+	/* among those that have mail for a child: the one comes next that has had the least */
+	RB_ENTRY(destination) turn;
+	uint64_t turn_us, turn_number;
+	uint64_t used_us; /* time of conversations; from when it has work, not less than others */
 	TAILQ_ENTRY(destination) fetch;
 	bool has_turn, wants_fetch;
 	struct span name;
@@ -37,6 +39,7 @@ struct destination {
 };
 TAILQ_HEAD(destination_list, destination);
 RB_HEAD(destination_tree, destination);
+RB_HEAD(destination_turns, destination);
 
 struct destinations {
 	struct destination_tree tree;

@@ -18,15 +18,17 @@
 #include "router/relay_times.h"
 
 enum {
-	IDLE_S = 30,	     /* a child without work is let go after so long */
-	RETRY_S = 1,	     /* when no child can be had */
-	TURN_JOBS = 50,	     /* of one destination, while others wait */
-	TURN_S = 60,	     /* none is begun after that */
-	STARVING_TURN_S = 5, /* nor after that while others have no conversation at all */
-	WAITING_MAX = 100,   /* jobs of one destination before its mail is parked */
-	FETCH_MAX = 50,	     /* parked messages brought back at one time */
-	JOBS_MAX = 1000,     /* in all, with what was asked for */
-	QUICK_US = 1000000,  /* a job that takes less lets two wait behind the next one */
+	IDLE_S = 30,		   /* a child without work is let go after so long */
+	RETRY_S = 1,		   /* when no child can be had */
+	TURN_JOBS = 50,		   /* in a row, while another waits that has had no more */
+	TURN_US = 500000,	   /* one that has had less by so much comes at once */
+	GRAIN_US = 10000,	   /* less is no difference: who came first is first */
+	CONVERSATION_US = 1000000, /* each that is held counts like so much time used before */
+	CHARGE_US = 20000,	   /* what a job in hand has used is counted each so often */
+	WAITING_MAX = 100,	   /* jobs of one destination before its mail is parked */
+	FETCH_MAX = 50,		   /* parked messages brought back at one time */
+	JOBS_MAX = 1000,	   /* in all, with what was asked for */
+	QUICK_US = 1000000,	   /* a job that takes less lets two wait behind the next one */
 	SWEEP_S = 60,
 	FLUSH_S = 60 /* after a flush nothing waits for its time: what it brings comes as due */
 };
@@ -54,7 +56,7 @@ struct child {
 	bool is_quick;		   /* the last one took a moment */
 	bool is_warm;		   /* its session was left open by its last job */
 	unsigned in_turn;	   /* jobs for `last` in a row */
-	uint64_t turn_us;	   /* when the first of them began */
+	uint64_t charged_us;	   /* until then its destination has paid */
 	struct event idle;
 };
 
@@ -63,11 +65,13 @@ struct outgoing {
 	char *path;
 	struct queue_feed *feed;
 	struct destinations all;
-	struct destination_list turns, starving; /* with a conversation, and without one */
+	struct destination_turns turns;
+	uint64_t turn_number, virtual_us; /* the time that the last one to get a turn had used */
 	struct destination_list fetches;
 	TAILQ_HEAD(, child) children;
 	unsigned n_children, children_max;
 	bool draining;
+	size_t window; /* messages that queue hands out at one time, but for those fetched */
 	size_t n_jobs, n_asked;
 	uint64_t dead_us, flushed_until_us;
 	struct relay_times *times;
@@ -77,25 +81,45 @@ struct outgoing {
 
 /* ---- whose turn it is ---- */
 
-static struct destination_list *
-list_of(struct outgoing *o, const struct destination *d)
+/* ---- turns ---- */
+
+static int
+compare_turns(const struct destination *a, const struct destination *b)
 {
-	return d->starves ? &o->starving : &o->turns;
+	if (a->turn_us != b->turn_us)
+		return a->turn_us < b->turn_us ? -1 : 1;
+	return a->turn_number < b->turn_number ? -1 : a->turn_number > b->turn_number;
 }
 
+RB_GENERATE_INTERNAL(
+    destination_turns, destination, turn, compare_turns, static __attribute__((unused)))
+
+/* Conversations are shared by the time that they take: mail for hosts that are quick does not wait
+ * for as many messages to hosts that are slow. */
 static void
 look_at_turn(struct outgoing *o, struct destination *d)
 {
-	bool can = destination_can_send(d, monotonic_us()), starves = can && d->n_active == 0,
-	     moves;
+	bool can = destination_can_send(d, monotonic_us());
+	uint64_t turn_us;
 
-	if (d->has_turn && (!can || starves != d->starves))
-		TAILQ_REMOVE(list_of(o, d), d, turn);
-	moves = can && (!d->has_turn || starves != d->starves);
+	if (can && !d->has_turn && d->n_active == 0 && d->used_us < o->virtual_us)
+		d->used_us = o->virtual_us; /* what it did not use before is not saved */
+	turn_us = (d->used_us + d->n_active * CONVERSATION_US) / GRAIN_US * GRAIN_US;
+	if (can && d->has_turn && d->turn_us == turn_us)
+		return;
+	if (d->has_turn)
+		RB_REMOVE(destination_turns, &o->turns, d);
 	d->has_turn = can;
-	d->starves = starves;
-	if (moves)
-		TAILQ_INSERT_TAIL(list_of(o, d), d, turn);
+	d->turn_us = turn_us;
+	d->turn_number = ++o->turn_number;
+	if (can)
+		RB_INSERT(destination_turns, &o->turns, d);
+}
+
+static struct destination *
+next_turn(struct outgoing *o)
+{
+	return RB_MIN(destination_turns, &o->turns);
 }
 
 /* Parked mail is brought back when there is little left to send, or to be deferred. */
@@ -134,6 +158,20 @@ waiting_max(const struct outgoing *o, const struct destination *d)
 	if (o->n_jobs >= JOBS_MAX)
 		return 0;
 	return o->n_jobs < JOBS_MAX / 2 ? WAITING_MAX : (size_t)d->limit;
+}
+
+/* The same for mail that nobody has fetched: what waits here must not fill queue's window, or mail
+ * for others, and for mailboxes, would wait behind it. */
+static size_t
+unparked_max(const struct outgoing *o, const struct destination *d)
+{
+	size_t most = waiting_max(o, d), share = o->window / 4 + 1;
+
+	if (o->n_jobs >= o->window / 4 * 3)
+		share = d->n_active == 0;
+	else if (o->n_jobs >= o->window / 2)
+		share = d->limit;
+	return share < most ? share : most;
 }
 
 /* ---- jobs ---- */
@@ -246,6 +284,17 @@ on_result(void *arg, const struct deliver_result *r)
 	job->ops->on_result(job->arg, r, true);
 }
 
+/* What its job in hand has used since it was last looked at. */
+static void
+charge(struct outgoing *o, struct child *c, uint64_t now_us, uint64_t at_least_us)
+{
+	if (in_hand(c) == NULL || now_us - c->charged_us < at_least_us)
+		return;
+	c->last->used_us += now_us - c->charged_us;
+	c->charged_us = now_us;
+	look_at_turn(o, c->last);
+}
+
 /* What a conversation teaches about its destination. */
 static void
 learn(struct outgoing *o, struct child *c, const struct deliver_done *done)
@@ -288,6 +337,7 @@ on_done(void *arg, const struct deliver_done *done)
 	struct outgoing *o = c->outgoing;
 	struct destination *d = c->last;
 
+	charge(o, c, monotonic_us(), 0);
 	if (!done->kept_open)
 		put_back_ahead(c);
 	c->is_quick = monotonic_us() - c->job_us < QUICK_US;
@@ -387,11 +437,6 @@ give(struct outgoing *o, struct child *c, struct destination *d)
 	struct outgoing_job *job = TAILQ_FIRST(&d->waiting);
 	int fd = fcntl(job->fd, F_DUPFD_CLOEXEC, 3);
 
-	if (d->has_turn) {
-		TAILQ_REMOVE(list_of(o, d), d, turn);
-		TAILQ_INSERT_TAIL(
-		    list_of(o, d), d, turn); /* behind those that came in its turn, too */
-	}
 	if (fd == -1) {
 		log_warn("%s cannot be handed on: %s", queue_id_text(job->job.id), strerror(errno));
 		defer_all(job, span_of("451 4.3.0 too many messages under way here"));
@@ -401,14 +446,14 @@ give(struct outgoing *o, struct child *c, struct destination *d)
 	d->n_waiting--;
 	if (in_hand(c) == NULL) {
 		d->n_active++;
-		c->job_us = monotonic_us();
+		c->job_us = c->charged_us = monotonic_us();
 	}
 	o->n_given++;
 	c->is_warm &= c->last == d;
 	c->in_turn = c->last == d ? c->in_turn + 1 : 1;
-	if (c->in_turn == 1)
-		c->turn_us = monotonic_us();
 	c->last = d;
+	if (o->virtual_us < d->used_us)
+		o->virtual_us = d->used_us;
 	TAILQ_INSERT_TAIL(&c->jobs, job, link);
 	job->child = c;
 	event_del(&c->idle);
@@ -431,12 +476,26 @@ close_surplus(struct outgoing *o)
 	}
 }
 
+/* Another that waits has had less by so much: this child's session is not worth that. */
 static bool
-turn_is_over(const struct outgoing *o, const struct child *c)
+turn_is_over(struct outgoing *o, const struct child *c)
 {
-	uint64_t turn_s = TAILQ_EMPTY(&o->starving) ? TURN_S : STARVING_TURN_S;
+	const struct destination *d = c->last, *first = next_turn(o);
+	size_t others = d->n_active - (in_hand(c) != NULL);
+	uint64_t margin_us = c->in_turn < TURN_JOBS ? TURN_US : 0;
 
-	return c->in_turn >= TURN_JOBS || monotonic_us() - c->turn_us >= turn_s * 1000000;
+	return first != NULL && first != d &&
+	       first->turn_us + margin_us <= d->used_us + others * CONVERSATION_US;
+}
+
+static void
+charge_all(struct outgoing *o)
+{
+	uint64_t now_us = monotonic_us();
+	struct child *c;
+
+	TAILQ_FOREACH (c, &o->children, link)
+		charge(o, c, now_us, CHARGE_US);
 }
 
 /* Who has a session goes on with it, for a while. */
@@ -454,13 +513,6 @@ continue_sessions(struct outgoing *o)
 	}
 }
 
-/* Nobody gets one more conversation before everybody has one. */
-static struct destination *
-next_turn(const struct outgoing *o)
-{
-	return TAILQ_EMPTY(&o->starving) ? TAILQ_FIRST(&o->turns) : TAILQ_FIRST(&o->starving);
-}
-
 static void
 give_turns(struct outgoing *o)
 {
@@ -475,7 +527,7 @@ give_turns(struct outgoing *o)
 }
 
 static bool
-takes_ahead(const struct outgoing *o, const struct child *c)
+takes_ahead(struct outgoing *o, const struct child *c)
 {
 	return in_hand(c) != NULL && c->is_warm && c->last->n_waiting > 0 &&
 	       c->last->n_active <= (size_t)c->last->limit &&
@@ -531,6 +583,7 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	close_surplus(o);
+	charge_all(o);
 	continue_sessions(o);
 	give_turns(o);
 	give_ahead(o);
@@ -595,7 +648,7 @@ outgoing_look(
 	if (fetched && !o->draining)
 		return OUTGOING_READY;
 	if (o->draining || (scheduled && !d->released) || d->n_parked > 0 ||
-	    d->n_waiting >= waiting_max(o, d))
+	    d->n_waiting >= unparked_max(o, d))
 		return OUTGOING_BUSY;
 	return OUTGOING_READY;
 }
@@ -772,8 +825,7 @@ outgoing_new(struct event_base *base, const char *path, struct queue_feed *feed,
 	o->path = xstrdup(path);
 	o->feed = feed;
 	destinations_init(&o->all);
-	TAILQ_INIT(&o->starving);
-	TAILQ_INIT(&o->turns);
+	RB_INIT(&o->turns);
 	TAILQ_INIT(&o->fetches);
 	TAILQ_INIT(&o->children);
 	event_assign(&o->turn, base, -1, 0, on_turn, o);
@@ -790,6 +842,7 @@ outgoing_settings(struct outgoing *o, const struct settings *settings)
 	const char *delivery = settings_text(settings, "smtpd", "Relay Delivery");
 	struct destination *d = NULL;
 
+	o->window = settings_u64(settings, "limits", "Maximum Messages In Hand");
 	o->children_max = settings_u64(settings, "mail", "Maximum MTA Routers");
 	o->dead_us = settings_u64(settings, "timeouts", "Dead Destination") * 1000000;
 	destinations_limit(

@@ -48,6 +48,8 @@ def wait_process_end(pid):
     except ProcessLookupError:
         return
     try:
-        select.select([fd], [], [])
+        poll = select.poll()        # there may be more descriptors than select() takes
+        poll.register(fd, select.POLLIN)
+        poll.poll()
     finally:
         os.close(fd)

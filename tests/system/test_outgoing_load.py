@@ -202,7 +202,7 @@ def feed(instance, plan):
 
 def test_nobody_waits_for_the_slow_and_the_dead(make_instance, internet):
     one = make_instance(config=CONFIG)
-    count = 400 if SANITIZED else 2000
+    count = 400 if SANITIZED else 10000
     gate = threading.Event()                    # slow hosts take 200 ms for each reply, and end when the test says so
 
     def slowly(talk):

@@ -313,12 +313,15 @@ send_quick_ones(struct fake_child *c)
 		send_it(c);
 }
 
+static const char *in_hand; /* Maximum Messages In Hand */
+
 static struct settings *
 make_settings(const char *children, const char *per_host, const char *delivery)
 {
 	struct settings *s = settings_new();
 
 	settings_add(s, "mail", "Maximum MTA Routers", children);
+	settings_add(s, "limits", "Maximum Messages In Hand", in_hand);
 	settings_add(s, "limits", "Maximum Connections To A Host", per_host);
 	settings_add(s, "timeouts", "Dead Destination", "300");
 	settings_add(s, "smtpd", "Relay Delivery", delivery);
@@ -337,9 +340,11 @@ set(const char *children, const char *per_host, const char *delivery)
 static int
 setup(void **state)
 {
-	struct settings *s = make_settings("1", "20", "ondemand");
+	struct settings *s;
 
 	(void)state;
+	in_hand = "1000";
+	s = make_settings("1", "20", "ondemand");
 	alarm(PATIENCE_S);
 	setenv("TZ", "UTC", 1);
 	tzset();
@@ -457,15 +462,37 @@ slow_one_ends_its_turn(void **state)
 	come_many("mx:a", 40);
 	settle();
 	come_many("mx:b", 1);
-	for (unsigned i = 0; i < 3; i++) {
-		ahead_s += 3;
-		fake_finish(fake_busy("a"), END_DONE, "250 ok");
-		settle();
-	}
-	assert_int_equal(place_of('b', 0), 3);
+	ahead_s += 3;
+	fake_finish(fake_busy("a"), END_DONE, "250 ok");
+	settle();
+	assert_int_equal(place_of('b', 0), 1);
 	fake.on_job = send_it;
 	fake_finish(fake_busy("b"), END_DONE, "250 ok");
 	UNTIL(n_sent == 41);
+	all_is_quiet();
+}
+
+/* Each has the same time, and so the quick one is through long before. */
+static void
+quick_one_does_not_wait(void **state)
+{
+	(void)state;
+	fake.on_job = hold_it;
+	come_many("mx:a", 20);
+	come_many("mx:b", 90);
+	settle();
+	while (n_sent < 110) {
+		struct fake_child *c = fake_busy(NULL);
+
+		if (c == NULL) {
+			fail_msg("%zu of 110 are sent, and nobody is busy", (size_t)n_sent);
+			return;
+		}
+		ahead_s += strcmp(c->name, "a") == 0;
+		fake_finish(c, END_DONE, "250 ok");
+		settle();
+	}
+	assert_in_range(place_of('b', 89), 90, 92);
 	all_is_quiet();
 }
 
@@ -589,6 +616,38 @@ limits_follow_success(void **state)
 	}
 	assert_int_equal(fake.n_busy, 1);
 	fake_finish(fake_busy(NULL), END_DONE, "250 ok");
+	all_is_quiet();
+}
+
+/* What waits for hosts that are slow is parked before it takes the place of all else in hand. */
+static void
+slow_ones_do_not_fill_the_window(void **state)
+{
+	(void)state;
+	in_hand = "40";
+	set("4", "20", "ondemand");
+	fake.on_job = send_quick_ones;
+	come_many("mx:s1", 4);
+	settle();
+	come_many("mx:s1", 11);
+	assert_int_equal(counter("conversations"), 4);
+	assert_int_equal(counter("outgoing_waiting"), 11);
+	assert_int_equal(look("mx:s1", false), OUTGOING_BUSY);
+	come_many("mx:s2", 5);
+	assert_int_equal(look("mx:s2", false), OUTGOING_BUSY);
+	assert_int_equal(look("mx:s3", false), OUTGOING_READY); /* half of 40 are taken */
+	come_many("mx:s3", 5);
+	assert_int_equal(look("mx:s3", false), OUTGOING_BUSY); /* as many as it may talk to */
+	assert_int_equal(counter("parked"), 0);
+	in_hand = "1000";
+	set("4", "20", "ondemand");
+	assert_int_equal(look("mx:s1", false), OUTGOING_READY);
+	fake.on_job = send_it;
+	while (fake_busy(NULL) != NULL) {
+		fake_finish(fake_busy(NULL), END_DONE, "250 ok");
+		settle();
+	}
+	UNTIL(n_sent == 25);
 	all_is_quiet();
 }
 
@@ -1065,11 +1124,13 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    WITH(one_child_is_shared),
 	    WITH(slow_one_ends_its_turn),
+	    WITH(quick_one_does_not_wait),
 	    WITH(few_children_are_shared),
 	    WITH(many_destinations),
 	    WITH(children_are_used_again),
 	    WITH(slow_ones_leave_room),
 	    WITH(limits_follow_success),
+	    WITH(slow_ones_do_not_fill_the_window),
 	    WITH(setting_limits_connections),
 	    WITH(dead_destination),
 	    WITH(flush_revives),

@@ -189,6 +189,7 @@ busy_destination(void **state)
 	uint64_t id = first_id;
 
 	(void)state;
+	reload(make_settings("400", "ondemand", "")); /* of which it may have a quarter */
 	for (; id < first_id + 101; id++)
 		send_due(id, "x@slow.example");
 	until(fake_busy(NULL) != NULL && router->n_attempts >= 101);
