@@ -93,7 +93,7 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "timeouts", "Shutdown", CONFIG_DURATION, "30s", NULL, 1, HOUR, SUP, NULL, "What a program may take to finish its work when it is stopped." },
 	{ "config.ini", "timeouts", "Remember Login", CONFIG_DURATION, "5m", NULL, 0, DAY, A, NULL, "How long a successful password is remembered (as a keyed hash in memory); 0: not at all." },
 	{ "config.ini", "timeouts", "Maximum Login Delay", CONFIG_DURATION, "15s", NULL, 0, 600, A, NULL, "The longest delay of a failed login; it doubles with each failure of an address or account." },
-	{ "config.ini", "timeouts", "Dead Destination", CONFIG_DURATION, "5m", NULL, 0, DAY, R, NULL, "How long nobody tries a destination of which no host could be reached; its mail is deferred at once." },
+	{ "config.ini", "timeouts", "Dead Destination", CONFIG_DURATION, "4m", NULL, 0, DAY, R, NULL, "How long nobody tries a destination of which no host could be reached; its mail is deferred at once. Less than the first of Retry Intervals, so that this tries it." },
 	{ "config.ini", "timeouts", "Retry Intervals", CONFIG_DURATIONS, "5m 15m 30m 1h 2h 4h", NULL, 1, 30 * DAY, Q, NULL, "Waits before the second, third, ... attempt; the last one is repeated." },
 
 	{ "config.ini", "log", "Debug", CONFIG_BOOL, "false", NULL, 0, 0, S | P | Q | R | T | A | D | SUP, NULL, "Also log what only a developer wants to know." },

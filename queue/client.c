@@ -304,14 +304,14 @@ on_feed_close(void *arg)
 static void
 hear_due(struct queue_feed *f, struct reader *r)
 {
-	uint64_t id = get_u64(r), attempts = get_u64(r);
+	uint64_t id = get_u64(r), attempts = get_u64(r), ordered = get_u64(r);
 	struct span destination = get_str(r, QUEUE_DESTINATION_MAX_BYTES);
 	int fd = get_fd(r);
 
 	if (get_end(r) == -1)
 		closefd(&fd);
 	else
-		f->due->on_due(f->arg, id, attempts, destination, fd);
+		f->due->on_due(f->arg, id, attempts, ordered != 0, destination, fd);
 }
 
 static void

@@ -297,7 +297,10 @@ plan(struct conclusion *c)
 	c->due_s = c->now_s;
 	if (c->hand->interrupted)
 		return;
-	c->name.attempts++;
+	/* What is new after an expansion has not been tried yet; and who has it tried now and then
+	 * does not make it wait longer for its own turn. */
+	if (!c->hand->has_expanded && (!c->hand->ordered || c->name.attempts == 0))
+		c->name.attempts++;
 	if (!c->hand->has_expanded)
 		c->due_s = retry_next_s(
 		    &c->retry, c->name.attempts, c->now_s, c->envelope.arrival_us / 1000000);

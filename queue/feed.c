@@ -150,6 +150,7 @@ wait_again(struct feed *f, struct conclusion *c)
 	}
 	if (order_take_over(f->queue, c->message))
 		return;
+	c->message->ordered = c->hand->ordered;
 	c->message->state = MESSAGE_PARKED;
 	parking_put(&f->parking, lot, c->message);
 }
@@ -296,6 +297,8 @@ send_due(struct feed *f, struct message *m, struct hand *h, const struct lot *lo
 
 	h->queue = f->queue;
 	h->fetched = lot != NULL;
+	h->ordered = m->ordered;
+	m->ordered = false;
 	h->failed_syncs = commit_counters(f->queue->commit)->failed_syncs;
 	m->hand = h;
 	m->state = MESSAGE_IN_HAND;
@@ -304,6 +307,7 @@ send_due(struct feed *f, struct message *m, struct hand *h, const struct lot *lo
 	ipc_write(&w, QUEUE_DUE, 0);
 	put_u64(&w, m->node.id);
 	put_u64(&w, m->name.attempts);
+	put_u64(&w, h->ordered);
 	put_str(&w, lot != NULL ? lot_name(lot) : span_of(""));
 	ipc_peer_send(f->router, &w, fd);
 }
@@ -659,6 +663,7 @@ park(struct feed *f, struct hand *h, struct lot *lot)
 		return;
 	}
 	leave_hand(f, h);
+	m->ordered = h->ordered;
 	hand_free(&h);
 	server_close_kept(f->queue, m); /* it may wait for long */
 	m->hand = NULL;

@@ -40,6 +40,7 @@ struct hand {
 	bool is_volatile;      /* a result depends on a later sync */
 	bool has_results, has_failed, has_expanded, interrupted;
 	bool wants_success;  /* replies of what is done are kept, too */
+	bool ordered;	     /* the attempt is an administrator's wish */
 	bool fetched;	     /* it takes no place in the window */
 	struct lot *lot;     /* where it is to be parked, while that connection of router lasts */
 	uint64_t generation; /* of it */

@@ -182,6 +182,7 @@ done(struct job *job)
 	q->n_held -= m->name.held;
 	m->name = c->at;
 	q->n_held += m->name.held;
+	m->ordered = c->error == 0 && c->order->kind != ORDER_HOLD;
 	server_wait(q, m, m->name.next_s * 1000000);
 	order_release(&c->order);
 	free(c);
@@ -223,6 +224,7 @@ retry(struct queue *q, struct message *m, struct order *o)
 		o->skipped++;
 	} else {
 		o->done++;
+		m->ordered = true;
 		if (o->kind == ORDER_RETRY) /* a flush may be of all there is */
 			log_order(m, o);
 	}

@@ -10,7 +10,8 @@
  *                 Answer: DURABLE id | REFUSED errno
  * ABANDON         id (submitters). No answer: the file is removed
  * WINDOW          messages (router). No answer: so many DUE without their finishing RESULTS
- * DUE             id, attempts so far, destination, descriptor, read only (notice to router)
+ * DUE             id, attempts so far, by order (0/1), destination, descriptor, read only (notice
+ *                 to router)
  * RESULTS         id, finished, durable, { recipient, end, flags, reply, route }* (router). No
  *                 answer
  * EXPAND          id, recipient, more, address* (router). No answer: the recipient is replaced by
@@ -122,7 +123,8 @@ void queue_call_cancel(struct queue_call **call);
 struct queue_due_ops {
 	/* A message is due. fd (read only) is the callee's. destination: of its PARK, or empty.
 	 * Repeated after a lost connection when not finished. */
-	void (*on_due)(void *arg, uint64_t id, unsigned attempts, struct span destination, int fd);
+	void (*on_due)(void *arg, uint64_t id, unsigned attempts, bool ordered,
+	    struct span destination, int fd);
 	/* The connection is lost: forget all messages in hand, they will be given again. May be
 	 * NULL. */
 	void (*on_lost)(void *arg);

@@ -245,7 +245,7 @@ refuse(struct router *r, uint64_t id, const char *why)
 }
 
 void
-attempt_start(struct router *r, uint64_t id, struct span destination, int fd)
+attempt_start(struct router *r, uint64_t id, bool ordered, struct span destination, int fd)
 {
 	struct attempt *a = xcalloc(1, sizeof *a);
 	const char *why;
@@ -254,6 +254,7 @@ attempt_start(struct router *r, uint64_t id, struct span destination, int fd)
 	a->id = id;
 	a->fd = fd;
 	a->durable = true;
+	a->ordered = ordered;
 	remote_init(a, destination);
 	name_set_init(&a->names, true);
 	name_set_init(&a->remotes, true);

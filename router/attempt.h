@@ -55,6 +55,7 @@ struct attempt {
 	/* what goes to other hosts (remote.c) */
 	struct remote_end *remote_ends; /* one a recipient, once there is something to send */
 	struct sendings sendings;
+	bool ordered;	     /* by an administrator: dead hosts are tried, too */
 	struct span fetched; /* the destination it was parked for, or empty; a copy */
 	struct span park;    /* the destination that it is to be parked for, or empty; a copy */
 	struct known_wait *wait;

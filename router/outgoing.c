@@ -29,6 +29,7 @@ enum {
 	FETCH_MAX = 50,		   /* parked messages brought back at one time */
 	JOBS_MAX = 1000,	   /* in all, with what was asked for */
 	QUICK_US = 1000000,	   /* a job that takes less lets two wait behind the next one */
+	JUST_DIED_US = 2000000,
 	SWEEP_S = 60,
 	FLUSH_S = 60 /* after a flush nothing waits for its time: what it brings comes as due */
 };
@@ -651,6 +652,16 @@ outgoing_look(
 	    d->n_waiting >= unparked_max(o, d))
 		return OUTGOING_BUSY;
 	return OUTGOING_READY;
+}
+
+void
+outgoing_revive(struct outgoing *o, struct span destination)
+{
+	struct destination *d = destinations_find(&o->all, destination);
+
+	/* Many may be ordered at once, and each would try. */
+	if (d != NULL && monotonic_us() + o->dead_us >= d->dead_until_us + JUST_DIED_US)
+		destination_revives(d);
 }
 
 static struct span

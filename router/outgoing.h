@@ -44,6 +44,9 @@ enum outgoing_state {
 enum outgoing_state outgoing_look(
     struct outgoing *o, struct span destination, bool scheduled, bool fetched, struct span *reply);
 
+/* It is not dead any more, unless it has just died: one conversation tries. */
+void outgoing_revive(struct outgoing *o, struct span destination);
+
 struct outgoing_ops {
 	/* Once for each recipient. logged: deliver has written a line about it. */
 	void (*on_result)(void *arg, const struct deliver_result *result, bool logged);

@@ -209,6 +209,8 @@ send_destination(struct attempt *a, const struct sorting *s, size_t which)
 	if (which > 0)
 		(void)route_of(a, s->first[which], &route); /* as when it was sorted */
 	scheduled = route.smart_host && a->router->tables->relay_scheduled;
+	if (a->ordered)
+		outgoing_revive(a->router->outgoing, name);
 	switch (outgoing_look(
 	    a->router->outgoing, name, scheduled, is_fetched(a, name, &route), &reply)) {
 	case OUTGOING_READY:

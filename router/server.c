@@ -13,10 +13,10 @@
 /* ---- queue's side ---- */
 
 static void
-on_due(void *arg, uint64_t id, unsigned attempts, struct span destination, int fd)
+on_due(void *arg, uint64_t id, unsigned attempts, bool ordered, struct span destination, int fd)
 {
 	(void)attempts;
-	attempt_start(arg, id, destination, fd);
+	attempt_start(arg, id, ordered, destination, fd);
 }
 
 static void

@@ -59,9 +59,9 @@ void ask_handle_explain(struct ipc_peer *p, uint64_t tag, struct reader *in);
 /* Forgets those of a peer that has gone; NULL: all. */
 void ask_forget(struct router *r, const struct ipc_peer *p);
 
-/* attempt.c: a message is due. Takes fd. destination: of its PARK, or empty. Ends with
- * queue_results(), queue_park() or when it is forgotten. */
-void attempt_start(struct router *r, uint64_t id, struct span destination, int fd);
+/* attempt.c: a message is due. Takes fd. ordered: an administrator wants it tried. destination: of
+ * its PARK, or empty. Ends with queue_results(), queue_park() or when it is forgotten. */
+void attempt_start(struct router *r, uint64_t id, bool ordered, struct span destination, int fd);
 /* Parks what waits for a conversation with another host. */
 void attempt_park_waiting(struct router *r);
 /* Forgets all: queue will give them again. */

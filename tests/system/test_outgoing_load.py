@@ -6,6 +6,8 @@ import threading
 import time
 
 import ipc
+import pytest
+
 import relay
 from clients import text_message
 from events import wait_until
@@ -86,6 +88,23 @@ def test_flush(make_instance, internet):
         wait_until(lambda: [message["id"] for message in one.json("queue", "list")["messages"]] == [second], one.path("spool", "cur"))
         one.ctl("queue", "flush")
         other.wait_taken(1)
+        one.wait_spool_empty()
+
+
+@pytest.mark.parametrize("order", ["retry", "release"])
+def test_an_order_tries_a_dead_host(make_instance, internet, order):
+    """retry and release do not repeat for ever that the host was dead, though one that has just been tried is spared."""
+    one = make_instance(config=CONFIG)
+    queue_id = submit(one, "again", "x@d61.test")
+    sent(one, queue_id, "deferred")
+    one.wait_log("router", "destination dead name=mx:d61.test")
+    with internet.host(61) as host:
+        while not host.connections:
+            one.wait_settled()
+            if order == "release":
+                one.ctl("queue", "hold", queue_id, check=False)
+            one.ctl("queue", order, queue_id, check=False)
+        host.wait_taken(1)
         one.wait_spool_empty()
 
 

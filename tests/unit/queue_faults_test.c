@@ -199,14 +199,14 @@ on_slot(void *arg, const struct queue_slot *given, int error)
 /* One recipient: delivered. Two: the second is deferred. Three: the first fails. A notification is
  * deferred. */
 static void
-on_due(void *arg, uint64_t id, unsigned attempts, struct span destination, int fd)
+on_due(void *arg, uint64_t id, unsigned attempts, bool ordered, struct span destination, int fd)
 {
 	struct queue_result r[3] = {{0}, {.recipient = 1}, {.recipient = 2}};
 	unsigned char *storage;
 	struct envelope e;
 	const char *why;
 
-	(void)arg, (void)attempts, (void)destination;
+	(void)arg, (void)attempts, (void)ordered, (void)destination;
 	if (envelope_read(&e, fd, &storage, &why) == 0) {
 		if (span_is(e.program, "queue"))
 			r[0].end = END_DEFERRED;

@@ -236,6 +236,35 @@ before_its_release(void **state)
 	until(t.n_due == 1);
 }
 
+/* What an administrator has tried now and then does not wait longer for its own turn. */
+static void
+orders_are_no_turns(void **state)
+{
+	uint64_t id = accepted(1);
+	struct message *m;
+
+	(void)state;
+	start_router(9);
+	until(t.n_due == 1);
+	assert_false(t.due[0].ordered);
+	for (int i = 0; i < 3; i++) {
+		result(id, 0, END_DEFERRED, true, true);
+		until((m = server_message(&t.f.q, id)) != NULL && m->state == MESSAGE_WAITING);
+		assert_int_equal(m->name.attempts, 1);
+		forget_dues();
+		assert_int_equal(give(id, i == 1 ? ORDER_FLUSH : ORDER_RETRY).done, 1);
+		until(t.n_due == 1);
+		assert_true(t.due[0].ordered);
+		assert_int_equal(t.due[0].attempts, 1);
+	}
+	queue_park(t.feed, id, span_of("a.example")); /* nor is it one when it had to wait */
+	until(feed_parked(t.f.q.feed) == 1);
+	forget_dues();
+	queue_fetch(t.feed, span_of("a.example"), 1);
+	until(t.n_due == 1);
+	assert_true(t.due[0].ordered);
+}
+
 /* ---- filters ---- */
 
 static bool
@@ -329,6 +358,7 @@ main(void)
 	    row(delivered_meanwhile),
 	    row(of_parked_ones),
 	    row(before_its_release),
+	    row(orders_are_no_turns),
 	    cmocka_unit_test(filters),
 	    cmocka_unit_test(wrong_filters),
 	};

@@ -27,6 +27,7 @@ static struct {
 	struct {
 		uint64_t id;
 		unsigned attempts;
+		bool ordered;
 		char destination[64];
 		int fd;
 	} due[DUES_MAX];
@@ -57,12 +58,13 @@ on_durable(void *arg, uint64_t id, int error)
 }
 
 static inline void
-on_due(void *arg, uint64_t id, unsigned attempts, struct span destination, int fd)
+on_due(void *arg, uint64_t id, unsigned attempts, bool ordered, struct span destination, int fd)
 {
 	(void)arg;
 	assert_true(t.n_due < DUES_MAX);
 	t.due[t.n_due].id = id;
 	t.due[t.n_due].attempts = attempts;
+	t.due[t.n_due].ordered = ordered;
 	assert_true(span_copy(destination, t.due[t.n_due].destination, 64));
 	t.due[t.n_due++].fd = fd;
 }

@@ -715,6 +715,31 @@ dead_destination(void **state)
 	all_is_quiet();
 }
 
+/* An administrator has one message tried: of many, not each. */
+static void
+order_revives(void **state)
+{
+	(void)state;
+	fake.on_job = hold_it;
+	come_many("mx:a", 1);
+	settle();
+	fake_is_dead(fake_busy("a"));
+	settle();
+	outgoing_revive(o, span_of("mx:a"));
+	assert_int_equal(look("mx:a", false), OUTGOING_DEAD); /* it has just been tried */
+	advance(3);
+	assert_int_equal(look("mx:a", false), OUTGOING_DEAD);
+	outgoing_revive(o, span_of("mx:b")); /* nobody knows it */
+	outgoing_revive(o, span_of("mx:a"));
+	assert_int_equal(look("mx:a", false), OUTGOING_READY);
+	come_many("mx:a", 5);
+	settle();
+	assert_int_equal(fake.n_busy, 1);
+	fake_is_dead(fake_busy("a"));
+	settle();
+	all_is_quiet();
+}
+
 static void
 flush_revives(void **state)
 {
@@ -1133,6 +1158,7 @@ main(void)
 	    WITH(slow_ones_do_not_fill_the_window),
 	    WITH(setting_limits_connections),
 	    WITH(dead_destination),
+	    WITH(order_revives),
 	    WITH(flush_revives),
 	    WITH(park_crosses_parked),
 	    WITH(park_is_counted_twice),

@@ -496,6 +496,7 @@ send_due_of(uint64_t id, const char *destination, int fd)
 	ipc_write(&w, QUEUE_DUE, 0);
 	put_u64(&w, id);
 	put_u64(&w, 0);
+	put_u64(&w, 0);
 	put_text(&w, destination);
 	ipc_peer_send(feed, &w, fd);
 }
