@@ -127,5 +127,8 @@ void config_entries(const struct config *c, const char *section,
  * that may be there. */
 bool config_entry_value(const struct config *c, const char *section, const char *name,
     const char **written, const char **normalized);
+/* Whether a line of [aliases] or [forward] leaves nothing to the mailbox of its own name. False
+ * when there is none, or it cannot be looked for. */
+bool config_takes_all_mail(struct config *c, const char *section, const char *name);
 
 #endif

@@ -174,15 +174,23 @@ is_local_domain(const struct local *l, struct span domain)
 	return span_is_nocase(domain, l->server) || address_match_list(l->domains, domain);
 }
 
+/* unclear: the answer where it cannot be looked for. */
 static bool
-has_mailbox(const struct local *l, const char *user)
+looks_like_mailbox(const struct local *l, const char *user, bool unclear)
 {
 	char path[ADDRESS_TEXT_SIZE + 16];
 
 	if (!address_is_user_name(span_of(user)))
 		return false;
 	snprintf(path, sizeof path, "%s/inbox.fld", user);
-	return faccessat(l->mail, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno == EACCES;
+	return faccessat(l->mail, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       (errno == EACCES && unclear);
+}
+
+static bool
+has_mailbox(const struct local *l, const char *user)
+{
+	return looks_like_mailbox(l, user, true);
 }
 
 static void
@@ -275,14 +283,47 @@ warn_targets_of(const struct local *l, const struct config_entry *e)
 	}
 }
 
+/* Whether the mailbox of an entry's own name is among its targets. */
+static bool
+keeps_its_mail(const struct local *l, const struct config_entry *e)
+{
+	struct span rest = span_of(e->canonical);
+	char name[ADDRESS_TEXT_SIZE];
+	const struct config_entry *next;
+
+	while (rest.len > 0)
+		if (follow(l, next_target(&rest), name, &next) && next == e && own_mailbox(l, name))
+			return true;
+	return false;
+}
+
+/* An entry comes before the mailbox of its name. One for a complete address takes only a part of
+ * the mailbox's mail, which is what it is for. */
+static bool
+takes_all_mail(const struct local *l, const struct config_entry *e)
+{
+	return looks_like_mailbox(l, e->key, false) && !keeps_its_mail(l, e);
+}
+
+/* A forward is there to take it. */
+static void
+warn_taken_mail(const struct local *l, const struct config_entry *e)
+{
+	if (e->section == ENTRIES_ALIASES && takes_all_mail(l, e))
+		config_problem(l->c->problems, true, "mail.ini", e->line,
+		    "%s: %s is a mailbox, too, and gets no more mail", e->name, e->key);
+}
+
 static void
 warn_names(const struct local *l)
 {
 	const char *unknown = config_text(l->c, "smtpd", "Unknown Mailbox");
 
 	for (size_t i = 0; i < l->c->n_entries; i++)
-		if (has_targets(&l->c->entries[i]))
+		if (has_targets(&l->c->entries[i])) {
 			warn_targets_of(l, &l->c->entries[i]);
+			warn_taken_mail(l, &l->c->entries[i]);
+		}
 	if (unknown[0] != '\0' && !has_mailbox(l, unknown))
 		config_warn_key(
 		    l->c, "smtpd", "Unknown Mailbox", "there is no mailbox %s", unknown);
@@ -380,10 +421,39 @@ warn_circles(const struct local *l)
 	free(w.way);
 }
 
+static void
+open_local(struct local *l, struct config *c)
+{
+	*l = (struct local){.c = c, .domains = span_of(config_text(c, "smtpd", "Local Domains"))};
+	config_server_name(c, l->server);
+	l->mail =
+	    open(config_text(c, "mail", "Mail Directory"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+bool
+config_takes_all_mail(struct config *c, const char *section, const char *name)
+{
+	int which = config_entries_index(span_of(section));
+	const struct config_entry *e;
+	char key[ADDRESS_TEXT_SIZE];
+	const char *why;
+	struct local l;
+	bool takes = false;
+
+	if (which == -1 || config_entry_name(which, span_of(name), key, &why) == -1 ||
+	    (e = config_entry_in(c, which, key)) == NULL || !has_targets(e))
+		return false;
+	open_local(&l, c);
+	if (l.mail != -1)
+		takes = takes_all_mail(&l, e);
+	closefd(&l.mail);
+	return takes;
+}
+
 void
 config_warn(struct config *c)
 {
-	struct local l = {.c = c, .domains = span_of(config_text(c, "smtpd", "Local Domains"))};
+	struct local l;
 
 	warn_mail_server(c);
 	warn_tls(c);
@@ -392,9 +462,8 @@ config_warn(struct config *c)
 	warn_not_yet(c);
 	warn_open_relay(c);
 	config_warn_relaying(c);
-	config_server_name(c, l.server);
+	open_local(&l, c);
 	warn_circles(&l);
-	l.mail = open(config_text(c, "mail", "Mail Directory"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (l.mail != -1)
 		warn_names(&l);
 	closefd(&l.mail);

@@ -95,6 +95,21 @@ change(struct ctl *ctl, const char *name, const char *targets, const char *done)
 	    done, running ? " and is in effect" : "");
 }
 
+/* Nothing to be warned of at every check, as the same of an alias is: this time it is worth saying.
+ */
+static void
+tell_forwarded_mailbox(const struct ctl *ctl, const char *name)
+{
+	struct config_problems problems = {0};
+	struct config *c = config_load(ctl->root, &problems);
+
+	if (config_takes_all_mail(c, "forward", name))
+		fprintf(stderr, "sambarctl: %s is a mailbox, which gets no more mail\n",
+		    log_printable(span_of(name)));
+	config_problems_free(&problems);
+	config_free(&c);
+}
+
 static int
 set(struct ctl *ctl, char **args, size_t n)
 {
@@ -102,6 +117,8 @@ set(struct ctl *ctl, char **args, size_t n)
 	int code = change(ctl, args[0], targets, "set");
 
 	free(targets);
+	if (code == 0 && strcmp(section_of(ctl), "forward") == 0)
+		tell_forwarded_mailbox(ctl, args[0]);
 	return code;
 }
 

@@ -447,6 +447,21 @@ def test_aliases_and_forwards(make_instance):
     assert one.ctl("check").returncode == 0
 
 
+def test_an_alias_takes_a_mailbox_its_mail(make_instance):
+    one = make_instance(start=False)
+    says = "ann: ann is a mailbox, too, and gets no more mail"
+    assert says in one.ctl("alias", "set", "ann", "bob").stderr
+    assert says in one.ctl("check").stdout
+    for targets in (["bob", "ann"], ["bob", "ann@example.test"], ["bob", "ann+copy"]):
+        assert says not in one.ctl("alias", "set", "ann", *targets).stderr and says not in one.ctl("check").stdout
+    one.ctl("alias", "set", "ann@example.test", "bob")     # for one address
+    assert "gets no more mail" not in one.ctl("check").stdout
+    # a forward is there to do it: said once
+    assert "bob is a mailbox, which gets no more mail" in one.ctl("forward", "set", "bob", "b@far.test").stderr
+    assert "gets no more mail" not in one.ctl("check").stdout
+    assert "mailbox" not in one.ctl("forward", "set", "bob", "b@far.test", "bob").stderr
+
+
 def test_reload_with_errors_changes_nothing(make_instance):
     one = make_instance()
     pids = sorted(p["pid"] for p in one.status()["programs"] if p["pid"])
