@@ -25,6 +25,15 @@ open_below(int dir, const char *name)
 	return d;
 }
 
+bool
+contents_has_mailbox(int mail, const char *user)
+{
+	char path[NAME_MAX + sizeof "/inbox.fld"];
+
+	return snprintf(path, sizeof path, "%s/inbox.fld", user) < (int)sizeof path &&
+	       faccessat(mail, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 void
 contents_mailboxes(int mail, void (*found)(void *arg, const char *name), void *arg)
 {
@@ -33,13 +42,9 @@ contents_mailboxes(int mail, void (*found)(void *arg, const char *name), void *a
 
 	if (d == NULL)
 		return;
-	while ((e = readdir(d)) != NULL) {
-		char path[NAME_MAX + sizeof "/inbox.fld"];
-
-		snprintf(path, sizeof path, "%s/inbox.fld", e->d_name);
-		if (e->d_name[0] != '.' && faccessat(mail, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.' && contents_has_mailbox(mail, e->d_name))
 			found(arg, e->d_name);
-	}
 	closedir(d);
 }
 
@@ -75,6 +80,18 @@ count_messages(int spool, const char *folder, bool look)
 		n += e->d_name[0] != '.' && (!look || has_message(dirfd(d), e->d_name));
 	closedir(d);
 	return n;
+}
+
+size_t
+contents_messages(int mail, const char *user)
+{
+	char folder[NAME_MAX + sizeof "/new"];
+	size_t n = 0;
+
+	snprintf(folder, sizeof folder, "%s/new", user);
+	n += count_messages(mail, folder, false);
+	snprintf(folder, sizeof folder, "%s/cur", user);
+	return n + count_messages(mail, folder, false);
 }
 
 char *

@@ -133,20 +133,72 @@ add(struct ctl *ctl, char **args, size_t n)
 	    no_mailbox ? "without a" : "with a", admin ? ", as an administrator" : "");
 }
 
+/* The mail directory, or -1. */
+static int
+open_mail(const struct ctl *ctl)
+{
+	struct config_problems problems = {0};
+	struct config *c = config_load(ctl->root, &problems);
+	int mail =
+	    open(config_text(c, "mail", "Mail Directory"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	config_problems_free(&problems);
+	config_free(&c);
+	return mail;
+}
+
+/* What a user has, before it is taken away. */
+struct belongings {
+	bool unclear; /* the mail directory cannot be looked into */
+	bool mailbox;
+	size_t messages;
+};
+
+static struct belongings
+belongings_of(const struct ctl *ctl, const char *name)
+{
+	int mail = open_mail(ctl);
+	struct belongings b = {.unclear = mail == -1};
+
+	if (mail != -1 && address_is_user_name(span_of(name)) && contents_has_mailbox(mail, name)) {
+		b.mailbox = true;
+		b.messages = contents_messages(mail, name);
+	}
+	closefd(&mail);
+	return b;
+}
+
+static int
+done_del(const struct ctl *ctl, const char *name, bool purge, struct belongings had)
+{
+	if (had.unclear)
+		return ctl_done(ctl, "user %s was removed%s", name,
+		    purge ? ", with any mailbox" : "; any mailbox stays");
+	if (!had.mailbox)
+		return ctl_done(ctl, "user %s was removed; there was no mailbox", name);
+	if (!purge)
+		return ctl_done(ctl,
+		    "user %s was removed; the mailbox stays, and goes on receiving (--purge "
+		    "removes it)",
+		    name);
+	return ctl_done(ctl, "user %s was removed, with the mailbox: %zu message(s) were deleted",
+	    name, had.messages);
+}
+
 static int
 del(struct ctl *ctl, char **args, size_t n)
 {
 	bool purge = ctl_flag(args, &n, "--purge");
 	const char *words[] = {"user", "del", args[0], purge ? "purge" : "keep"};
+	struct belongings had;
 	int code;
 
 	if (n != 1)
 		return ctl_misuse(ctl, args, n, 1);
+	had = belongings_of(ctl, args[0]);
 	if ((code = ctl_tell(ctl, true, words, nitems(words))) != 0)
 		return code;
-	return ctl_done(ctl, "user %s was removed%s", args[0],
-	    purge ? ", with the mailbox"
-		  : "; a mailbox stays, and goes on receiving (--purge removes it)");
+	return done_del(ctl, args[0], purge, had);
 }
 
 static int
@@ -223,18 +275,13 @@ by_name(json_t *users)
 static json_t *
 find_strays(const struct ctl *ctl, json_t *users)
 {
-	struct config_problems problems = {0};
-	struct config *c = config_load(ctl->root, &problems);
-	int mail =
-	    open(config_text(c, "mail", "Mail Directory"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int mail = open_mail(ctl);
 	struct strays s = {by_name(users), json_array()};
 
 	if (mail != -1)
 		contents_mailboxes(mail, add_stray, &s);
 	closefd(&mail);
 	json_decref(s.users);
-	config_problems_free(&problems);
-	config_free(&c);
 	return s.names;
 }
 
@@ -285,14 +332,21 @@ static int
 mailbox(struct ctl *ctl, char **args, size_t n)
 {
 	const char *words[] = {"user", "mailbox", args[0], args[1]};
+	struct belongings had;
 	int code;
 
 	(void)n;
-	if ((code = check_on_or_off(ctl, args[1])) != 0 ||
-	    (code = ctl_tell(ctl, true, words, nitems(words))) != 0)
+	if ((code = check_on_or_off(ctl, args[1])) != 0)
 		return code;
-	return ctl_done(ctl, "user %s %s", args[0],
-	    strcmp(args[1], "on") == 0 ? "has a mailbox" : "has no mailbox any more");
+	had = belongings_of(ctl, args[0]);
+	if ((code = ctl_tell(ctl, true, words, nitems(words))) != 0)
+		return code;
+	if (strcmp(args[1], "on") == 0)
+		return ctl_done(ctl, "user %s has a mailbox", args[0]);
+	return had.mailbox
+		   ? ctl_done(ctl, "user %s has no mailbox any more; %zu message(s) were deleted",
+			 args[0], had.messages)
+		   : ctl_done(ctl, "user %s has no mailbox", args[0]);
 }
 
 static int

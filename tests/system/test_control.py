@@ -342,6 +342,24 @@ def test_users(instance):
         pop.err("PASS another-secret")
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_what_is_said_of_mailboxes_that_go(make_instance, running):
+    one = make_instance(users=("ann", "bob", "carl"))
+    one.ctl("user", "add", "dora", "--no-mailbox", text="x\n")
+    for user in ("ann", "ann", "bob"):
+        one.send(text_message("mail", 900), f"{user}@example.test")
+    one.wait_mailbox("ann", 2)
+    one.wait_mailbox("bob", 1)
+    if not running:
+        one.stop()
+    assert one.ctl("user", "mailbox", "ann", "off").stdout == "user ann has no mailbox any more; 2 message(s) were deleted\n"
+    assert one.ctl("user", "mailbox", "ann", "off").stdout == "user ann has no mailbox\n"
+    assert one.ctl("user", "del", "ann").stdout == "user ann was removed; there was no mailbox\n"
+    assert one.ctl("user", "del", "dora").stdout == "user dora was removed; there was no mailbox\n"
+    assert one.ctl("user", "del", "bob", "--purge").stdout == "user bob was removed, with the mailbox: 1 message(s) were deleted\n"
+    assert "the mailbox stays, and goes on receiving" in one.ctl("user", "del", "carl").stdout
+
+
 @pytest.mark.parametrize("name", ["with.period", "Upper", "../x", "a/b", "a b", "", "null", "x" * 65, "-x", "a\nb", "\u00fc", "ann"])
 def test_bad_user_names(instance, name):
     before = instance.ctl("user", "list").stdout
