@@ -7,7 +7,9 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/ipc.h"
 #include "common/memory.h"
@@ -140,6 +142,25 @@ accounts_find(struct accounts *a, uint64_t base, char **why)
 	if (base != 0)
 		numeric_accounts(a, base);
 	return 0;
+}
+
+char *
+accounts_warning(uint64_t base)
+{
+	struct accounts a;
+	char *why, *text;
+
+	if (geteuid() != 0)
+		return NULL;
+	if (accounts_find(&a, base, &why) == -1) {
+		text = xasprintf("%s: root cannot start the programs", why);
+		free(why);
+		return text;
+	}
+	return a.separated || base != 0
+		   ? NULL
+		   : xstrdup("Uid Base: is 0, and there are no accounts sambar-<program>: started "
+			     "by root, all programs run as root");
 }
 
 uid_t

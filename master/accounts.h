@@ -26,6 +26,12 @@ struct accounts {
  */
 int accounts_find(struct accounts *a, uint64_t base, char **why);
 
+/*
+ * For root, before programs are started: what is not well with the accounts, to be freed, or NULL.
+ * Always NULL for others, whose programs run under their own account.
+ */
+char *accounts_warning(uint64_t base);
+
 /* The account of a role, (uid_t)-1 when they are not separated. */
 uid_t accounts_uid(const struct accounts *a, unsigned role);
 

@@ -14,6 +14,7 @@
 
 #include "common/config.h"
 #include "common/memory.h"
+#include "master/accounts.h"
 #include "master/control.h"
 #include "master/ctl.h"
 #include "master/describe.h"
@@ -30,27 +31,61 @@ print_problems(const struct config_problems *problems, FILE *f)
 		    problems->items[i].warning ? "warning: " : "", problems->items[i].text);
 }
 
+/* Known of this host, not of the files. To be freed; NULL: nothing, or the files have errors. */
+static char *
+accounts_problem(const struct config *c, const struct config_problems *problems)
+{
+	return problems->n_errors == 0 ? accounts_warning(config_u64(c, "common", "Uid Base"))
+				       : NULL;
+}
+
+static void
+print_accounts(const char *problem, FILE *f)
+{
+	if (problem != NULL)
+		fprintf(f, "config/config.ini: warning: %s\n", problem);
+}
+
+static void
+print_check(const struct ctl *ctl, const struct config_problems *problems, const char *accounts)
+{
+	json_t *list;
+
+	if (!ctl->json) {
+		print_accounts(accounts, stdout);
+		print_problems(problems, stdout);
+		return;
+	}
+	list = describe_problems(problems);
+	if (accounts != NULL)
+		json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:b}", "where", "config/config.ini", "text",
+			      accounts, "warning", 1));
+	ctl_print_json(
+	    json_pack("{s:I, s:o}", "errors", (json_int_t)problems->n_errors, "problems", list));
+}
+
 int
 ctl_check(struct ctl *ctl, char **args, size_t n)
 {
 	struct config_problems problems = {0};
 	struct config *c;
+	char *accounts;
 	int code;
 
 	if (n > 0)
 		return ctl_misuse(ctl, args, n, 0);
 	c = config_load(ctl->root, &problems);
+	accounts = accounts_problem(c, &problems);
 	code = problems.n_errors > 0 ? EX_CONFIG : 0;
-	if (ctl->json)
-		ctl_print_json(json_pack("{s:I, s:o}", "errors", (json_int_t)problems.n_errors,
-		    "problems", describe_problems(&problems)));
-	else
-		print_problems(&problems, stdout);
+	print_check(ctl, &problems, accounts);
 	if (code != 0)
 		ctl_fail(code, "the configuration has %zu error(s)", problems.n_errors);
 	else if (!ctl->json)
-		puts(problems.n > 0 ? "The configuration can be used; see the warnings."
-				    : "The configuration is in order.");
+		puts(problems.n > 0 || accounts != NULL
+			 ? "The configuration can be used; see the warnings."
+			 : "The configuration is in order.");
+	free(accounts);
 	config_problems_free(&problems);
 	config_free(&c);
 	return code;
@@ -64,8 +99,10 @@ check_before_start(const struct ctl *ctl)
 {
 	struct config_problems problems = {0};
 	struct config *c = config_load(ctl->root, &problems);
+	char *accounts = accounts_problem(c, &problems);
 	int code = 0;
 
+	print_accounts(accounts, stderr);
 	print_problems(&problems, stderr);
 	if (problems.n_errors > 0)
 		code = ctl_fail(EX_CONFIG, "nothing is started: the configuration has %zu error(s)",
@@ -74,6 +111,7 @@ check_before_start(const struct ctl *ctl)
 		code = ctl_fail(EX_CONFIG,
 		    "nothing is started: [common] Act As Mail Server in config/config.ini is "
 		    "false");
+	free(accounts);
 	config_problems_free(&problems);
 	config_free(&c);
 	return code;
@@ -250,6 +288,22 @@ ctl_stop(struct ctl *ctl, char **args, size_t n)
 
 /* ---- restart, reload ---- */
 
+/* A restart does not read the files: who has changed them may think so. */
+static void
+tell_unused_files(const struct ctl *ctl)
+{
+	struct config_problems problems = {0};
+	struct config *c = config_load(ctl->root, &problems);
+
+	if (problems.n_errors > 0)
+		ctl_fail(0,
+		    "the configuration has %zu error(s) (sambarctl check): the programs go on with "
+		    "the settings of the last start or reload",
+		    problems.n_errors);
+	config_problems_free(&problems);
+	config_free(&c);
+}
+
 int
 ctl_restart(struct ctl *ctl, char **args, size_t n)
 {
@@ -261,6 +315,7 @@ ctl_restart(struct ctl *ctl, char **args, size_t n)
 	code = ctl_tell(ctl, false, words, 1 + n);
 	if (code != 0)
 		return code;
+	tell_unused_files(ctl);
 	return n > 0 ? ctl_done(ctl, "%s was restarted", args[0])
 		     : ctl_done(ctl, "all programs were restarted");
 }

@@ -62,7 +62,21 @@ def test_a_missing_account_is_named(make_instance, missing, uid_base):
             done = one.ctl(*words, check=False)
             assert done.returncode == 78
             assert f"there is no account sambar-{missing}" in done.stderr, done.stderr
+        assert f"warning: there is no account sambar-{missing}: root cannot start the programs" in one.ctl("check").stdout
     assert not os.path.exists(one.path("run", "control.sock"))
+
+
+def test_all_as_root_is_said(make_instance):
+    """By start and check, and not only in a log that nobody has read yet."""
+    one = make_instance(uid_base=0, start=False, users=())
+    says = "config/config.ini: warning: Uid Base: is 0, and there are no accounts sambar-<program>: started by root, all programs run as root\n"
+    assert says in one.ctl("check").stdout
+    assert [p for p in one.json("check")["problems"] if p["text"] in says and p["warning"]]
+    one.ctl("config", "set", "Act As Mail Server", "false")
+    done = one.ctl("start", check=False)     # it is not run as root here
+    assert done.returncode == 78 and says in done.stderr
+    one.ctl("config", "set", "Uid Base", "61000")
+    assert "as root" not in one.ctl("check").stdout
 
 
 def test_uid_base_of_a_running_instance(make_instance):

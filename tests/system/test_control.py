@@ -499,6 +499,17 @@ def test_reload_with_errors_changes_nothing(make_instance):
         assert smtp.extensions["SIZE"] == [str(100 * 1024)]
 
 
+def test_restart_with_errors_says_which_settings(make_instance):
+    one = make_instance()
+    assert one.ctl("restart", "smtpd").stderr == ""
+    with open(one.path("config", "mail.ini"), "a", encoding="ascii") as f:
+        f.write("nonsense\n")
+    for words in (["restart", "smtpd"], ["restart"]):
+        done = one.ctl(*words)
+        assert "the configuration has 1 error(s) (sambarctl check): the programs go on with the settings of the last start or reload" in done.stderr
+        assert "restarted" in done.stdout
+
+
 def test_two_listeners_on_one_port(make_instance):
     one = make_instance(start=False, users=())
     path = one.path("config", "config.ini")
