@@ -108,7 +108,8 @@ void config_slice(const struct config *c, unsigned role,
  * Sets a key (section NULL where the key's name is unique; its exact name, without regard to case);
  * value NULL removes its line, if there is one: it has its default then.
  * The new file is checked before it replaces the old one (written beside it, synced, renamed; owner
- * and mode kept). -1 with *why, a sentence to be freed, and errno: 0 when the change is not right.
+ * and mode kept): an error that the files have anyhow stays there. -1 with *why, a sentence to be
+ * freed, and errno: 0 when the change is not right.
  */
 int
 config_set(const char *root, const char *section, const char *key, const char *value, char **why);

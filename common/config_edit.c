@@ -120,62 +120,120 @@ lock_directory(const char *root, char **why)
 	return fd;
 }
 
-static char *
-first_error(const struct config_problems *problems)
+/* The errors of the files when one of them has this text. */
+static void
+judge(const char *root, const struct config_source *sources, int which, struct span text,
+    struct config_problems *problems)
 {
-	for (size_t i = 0; i < problems->n; i++)
-		if (!problems->items[i].warning)
-			return xasprintf("nothing was changed, since then %s would say: %s",
-			    problems->items[i].where, problems->items[i].text);
-	return xstrdup("nothing was changed: the configuration would have errors");
+	struct config_source with[CONFIG_SOURCES];
+	struct config *c;
+
+	memcpy(with, sources, sizeof with);
+	/* it is only read */
+	with[which] = (struct config_source){.text = (char *)text.at, .len = text.len};
+	*problems = (struct config_problems){0};
+	c = config_build(root, with, problems, false);
+	config_free(&c);
 }
 
-static int
-check(const char *root, const struct config_source *sources, char **why)
+/* Without regard to the numbers of lines, which a change moves. */
+static bool
+is_same_text(const char *a, const char *b)
 {
-	struct config_problems problems = {0};
-	struct config *c = config_build(root, sources, &problems, false);
-	int rv = problems.n_errors > 0 ? -1 : 0;
+	static const char line[] = " line ";
 
-	if (rv == -1)
-		refuse(why, 0, first_error(&problems));
-	config_free(&c);
-	config_problems_free(&problems);
+	for (; *a == *b && *a != '\0'; a++, b++)
+		if (strncmp(a, line, sizeof line - 1) == 0 &&
+		    strncmp(b, line, sizeof line - 1) == 0) {
+			a += sizeof line - 1;
+			b += sizeof line - 1;
+			a += strspn(a, "0123456789") - 1;
+			b += strspn(b, "0123456789") - 1;
+		}
+	return *a == *b;
+}
+
+static bool
+has(const struct config_problems *problems, const struct config_problem *error)
+{
+	size_t file = strcspn(error->where, ":");
+
+	for (size_t i = 0; i < problems->n; i++)
+		if (!problems->items[i].warning &&
+		    strncmp(problems->items[i].where, error->where, file) == 0 &&
+		    is_same_text(problems->items[i].text, error->text))
+			return true;
+	return false;
+}
+
+/*
+ * Errors that the files have anyhow do not keep anybody from mending them one by one: those that
+ * are there before, and also would be without the key in question, are no reason to refuse.
+ */
+static int
+check(const char *root, const struct config_source *sources, int which, struct span text,
+    const struct splice_key *key, char **why)
+{
+	const struct config_source *old = &sources[which];
+	struct config_problems now, before, without;
+	struct span rest;
+	char *removed;
+	int rv = 0;
+
+	removed = config_splice((struct span){old->text, old->len}, key, NULL, &rest.len);
+	rest.at = removed;
+	judge(root, sources, which, text, &now);
+	judge(root, sources, which, (struct span){old->text, old->len}, &before);
+	judge(root, sources, which, rest, &without);
+	for (size_t i = 0; i < now.n && rv == 0; i++) {
+		const struct config_problem *p = &now.items[i];
+
+		if (!p->warning && !(has(&before, p) && has(&without, p)))
+			rv = refuse(why, 0,
+			    xasprintf("nothing was changed, since then %s would say: %s", p->where,
+				p->text));
+	}
+	config_problems_free(&now);
+	config_problems_free(&before);
+	config_problems_free(&without);
+	free(removed);
 	return rv;
 }
 
 static int
-commit(const char *root, int which, const struct config_source *s, char **why)
+commit(const char *root, int which, struct span text, char **why)
 {
 	char path[PATH_MAX], *real;
 	int rv;
 
 	snprintf(path, sizeof path, "%s/config/%s", root, config_source_names[which]);
-	if ((real = realpath(path, NULL)) == NULL || (rv = replace(real, s->text, s->len)) == -1)
+	if ((real = realpath(path, NULL)) == NULL || (rv = replace(real, text.at, text.len)) == -1)
 		rv = refuse(why, errno, xasprintf("%s: %s", path, strerror(errno)));
 	free(real);
 	return rv;
 }
 
 static int
-splice_source(
-    struct config_source *s, int which, const struct splice_key *key, const char *value, char **why)
+splice_and_commit(const char *root, const struct config_source *sources, int which,
+    const struct splice_key *key, const char *value, char **why)
 {
-	size_t len;
-	char *text;
+	const struct config_source *old = &sources[which];
+	struct span text;
+	char *spliced;
+	int rv = -1;
 
-	if (s->text == NULL)
-		return refuse(why, s->error,
+	if (old->text == NULL)
+		return refuse(why, old->error,
 		    xasprintf("config/%s cannot be read: %s", config_source_names[which],
-			strerror(s->error)));
-	text = config_splice((struct span){s->text, s->len}, key, value, &len);
-	free(s->text);
-	s->text = text;
-	s->len = len;
-	if (len > CONFIG_FILE_MAX_BYTES)
-		return refuse(
-		    why, 0, xstrdup("nothing was changed: the file would be larger than 4 MB"));
-	return 0;
+			strerror(old->error)));
+	spliced = config_splice((struct span){old->text, old->len}, key, value, &text.len);
+	text.at = spliced;
+	if (text.len > CONFIG_FILE_MAX_BYTES)
+		refuse(why, 0, xstrdup("nothing was changed: the file would be larger than 4 MB"));
+	else if (check(root, sources, which, text, key, why) == 0)
+		rv = commit(root, which, text, why);
+	free(spliced);
+	return rv;
 }
 
 static int
@@ -183,7 +241,7 @@ change(const char *root, int which, const struct splice_key *key, const char *va
 {
 	struct config_source sources[CONFIG_SOURCES];
 	char *absolute = realpath(root, NULL);
-	int rv = -1, lock = absolute != NULL ? lock_directory(absolute, why) : -1;
+	int rv, lock = absolute != NULL ? lock_directory(absolute, why) : -1;
 
 	if (absolute == NULL)
 		refuse(why, errno, xasprintf("%s: %s", root, strerror(errno)));
@@ -193,9 +251,7 @@ change(const char *root, int which, const struct splice_key *key, const char *va
 	}
 	for (size_t i = 0; i < CONFIG_SOURCES; i++)
 		config_source_read(&sources[i], absolute, config_source_names[i]);
-	if (splice_source(&sources[which], which, key, value, why) == 0 &&
-	    check(absolute, sources, why) == 0)
-		rv = commit(absolute, which, &sources[which], why);
+	rv = splice_and_commit(absolute, sources, which, key, value, why);
 	for (size_t i = 0; i < CONFIG_SOURCES; i++)
 		config_source_free(&sources[i]);
 	closefd(&lock);

@@ -10,6 +10,7 @@
 #include <sysexits.h>
 
 #include "common/config.h"
+#include "common/memory.h"
 
 static void
 load(const struct ctl *ctl, struct config_problems *problems)
@@ -31,16 +32,40 @@ has(const struct config_problems *problems, const char *text)
 	return false;
 }
 
-static void
-print_new_warnings(const struct ctl *ctl, const struct config_problems *before)
+/* What is new since before, and how many errors keep the files from being used: told, too. */
+static size_t
+tell_state(const struct ctl *ctl, const struct config_problems *before)
 {
 	struct config_problems now;
+	size_t n_errors;
 
 	load(ctl, &now);
+	n_errors = now.n_errors;
 	for (size_t i = 0; i < now.n; i++)
 		if (now.items[i].warning && !has(before, now.items[i].text))
 			fprintf(stderr, "%s: warning: %s\n", now.items[i].where, now.items[i].text);
+	if (n_errors > 0)
+		ctl_fail(0, "the files have %zu other error(s): sambarctl check", n_errors);
 	config_problems_free(&now);
+	return n_errors;
+}
+
+/* A running instance takes the files over only when they are right as a whole. */
+static int
+bring_into_effect(const struct ctl *ctl, size_t n_errors, bool *running)
+{
+	int code, sock;
+
+	if (n_errors == 0)
+		return ctl_reload_if_running(ctl, running);
+	sock = ctl_connect(ctl, &code);
+	*running = sock != -1;
+	closefd(&sock);
+	if (*running)
+		code = ctl_fail(EX_CONFIG,
+		    "the file was changed, but is not in effect before those are mended: the "
+		    "running programs keep what they had");
+	return code;
 }
 
 /* What became of it, from errno as config_set() leaves it. */
@@ -56,6 +81,7 @@ ctl_change(const struct ctl *ctl, ctl_setter set, const char *section, const cha
     const char *value, bool *running)
 {
 	struct config_problems before;
+	size_t n_errors = 0;
 	char *why = NULL;
 	int code = 0;
 
@@ -64,8 +90,8 @@ ctl_change(const struct ctl *ctl, ctl_setter set, const char *section, const cha
 	if (set(ctl->root, section, name, value, &why) == -1)
 		code = ctl_fail(code_of(errno), "%s", why);
 	else
-		print_new_warnings(ctl, &before);
+		n_errors = tell_state(ctl, &before);
 	free(why);
 	config_problems_free(&before);
-	return code != 0 ? code : ctl_reload_if_running(ctl, running);
+	return code != 0 ? code : bring_into_effect(ctl, n_errors, running);
 }

@@ -499,6 +499,30 @@ def test_reload_with_errors_changes_nothing(make_instance):
         assert smtp.extensions["SIZE"] == [str(100 * 1024)]
 
 
+def test_files_with_errors_can_be_mended_one_by_one(make_instance):
+    one = make_instance(config={"Maximum Message Size": "200K"})
+    text = read(one.path("config", "mail.ini")).decode()
+    with open(one.path("config", "mail.ini"), "w", encoding="utf-8") as f:
+        f.write(text.replace("Maximum Message Size = 200K", "Maximum Message Size = huge\nMaximum Recipients = many"))
+    left = "sambarctl: the files have {} other error(s): sambarctl check\n".format
+    for words, n in ((["config", "set", "Delay Notice", "1h"], 2), (["alias", "set", "x", "ann"], 2), (["config", "set", "Maximum Message Size", "100K"], 1)):
+        done = one.ctl(*words, check=False)
+        assert done.returncode == EX_CONFIG and done.stderr.startswith(left(n)) and "not in effect" in done.stderr, done
+        assert done.stderr.count("\n") == 2, done.stderr
+    done = one.ctl("config", "set", "Delay Notice", "always", check=False)
+    assert done.returncode == EX_DATAERR and "Delay Notice" in done.stderr and "Recipients" not in done.stderr, done
+    done = one.ctl("config", "unset", "Maximum Recipients")
+    assert "error" not in done.stderr and "reloaded" in done.stdout
+    assert one.ctl("config", "get", "Delay Notice").stdout == "1h\n"
+    with one.smtp() as smtp:
+        assert smtp.extensions["SIZE"] == [str(100 * 1024)]
+    one.stop()
+    with open(one.path("config", "config.ini"), "a", encoding="ascii") as f:
+        f.write("nonsense\n")
+    done = one.ctl("config", "set", "Delay Notice", "2h")
+    assert done.stderr == left(1) and "was set" in done.stdout
+
+
 def test_restart_with_errors_says_which_settings(make_instance):
     one = make_instance()
     assert one.ctl("restart", "smtpd").stderr == ""

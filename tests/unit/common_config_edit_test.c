@@ -174,7 +174,6 @@ test_unset(void **state)
 	expect_file("config/mail.ini", "# ours\n[mail]\n;Maximum Users = 1000\n\n[smtpd]\n"
 				       "[aliases]\nTod.Sambar = tod\n");
 	put_file("config/mail.ini", "[smtpd]\nSpool Directory = /srv/x\nMaximum Retry = many\n");
-	refuse(NULL, "Spool Directory", NULL, "config/mail.ini:2 would say: Maximum Retry");
 	accept(NULL, "Maximum Retry", NULL); /* what is wrong may go */
 	expect_file("config/mail.ini", "[smtpd]\nSpool Directory = /srv/x\n");
 	put_file("config/mail.ini", "[smtpd]\nSpool Directory = x\nFailures Directory = spool\n");
@@ -193,9 +192,30 @@ test_set_refused(void **state)
 	refuse(NULL, "Maximum Users", "5\n[x]", "control character");
 	refuse(NULL, "Spool Directory", "mail", "nothing was changed, since then config/mail.ini:");
 	expect_file("config/mail.ini", mail_ini);
+}
+
+/* Errors that the files have anyhow refuse nothing, wherever the change moves them to. */
+static void
+test_set_beside_errors(void **state)
+{
+	(void)state;
 	put_file("config/config.ini", "[log]\nDebg = 1\n");
-	refuse(NULL, "Maximum Users", "5", "config/config.ini:2 would say: there is no key");
-	expect_file("config/mail.ini", mail_ini);
+	put_file("config/mail.ini", "[mail]\n[smtpd]\nMaximum Retry = many\nMaximum Retry = 3\n");
+	accept(NULL, "Maximum Users", "5");
+	expect_file("config/mail.ini", "[mail]\nMaximum Users = 5\n[smtpd]\n"
+				       "Maximum Retry = many\nMaximum Retry = 3\n");
+	refuse(NULL, "Spool Directory", "mail", "must lie neither in nor around the Mail");
+	refuse(NULL, "Maximum Retry", "4", "Maximum Retry is there twice"); /* as it was */
+	accept(NULL, "Maximum Retry", NULL);
+	accept(NULL, "Maximum Retry", "4");
+	accept(NULL, "Maximum Users", NULL);
+	expect_file("config/mail.ini", "[mail]\n[smtpd]\nMaximum Retry = 4\n");
+	/* one that is there, but because of this very key */
+	put_file("config/config.ini", "[listen]\nSMTP = 127.0.0.1:10025\nPOP3 = 127.0.0.1:10025\n");
+	refuse(NULL, "POP3", "127.0.0.1:10025", "config/config.ini:3 would say: POP3");
+	accept(NULL, "POP3", "127.0.0.1:10110");
+	put_file("config/config.ini", "[listen]\nSMTP = 127.0.0.1:10025\nPOP3 = 127.0.0.1:10025\n");
+	accept(NULL, "SMTP", "127.0.0.1:10026");
 }
 
 static void
@@ -339,6 +359,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_set, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_unset, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_set_refused, make_files, remove_root),
+	    cmocka_unit_test_setup_teardown(test_set_beside_errors, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_entries, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_entries_refused, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_domains, make_files, remove_root),
