@@ -10,6 +10,7 @@
 
 #include "common/address.h"
 #include "common/config.h"
+#include "common/config_values.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/sasl.h"
@@ -17,6 +18,7 @@
 #include "master/contents.h"
 #include "master/ctl.h"
 #include "master/ctl_change.h"
+#include "master/instance.h"
 
 /* What an administrator calls a key: "Use MTA", "[smtpd] Use MTA", "[routes] example.org". */
 struct name {
@@ -155,6 +157,38 @@ get(struct ctl *ctl, char **args, size_t n)
 
 /* ---- directories ---- */
 
+static bool
+is_directory(const struct item *item)
+{
+	static const char *const names[] = {
+	    "Spool Directory", "Failures Directory", "Mail Directory"};
+
+	for (size_t i = 0; i < nitems(names) && item->key != NULL; i++)
+		if (strcmp(item->name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Of one that the supervisor would not make. A value that is no path is not judged here. */
+static int
+check_directory(const struct ctl *ctl, const struct item *item, const char *value)
+{
+	char *path, *why = NULL;
+	int code = 0;
+
+	if (value == NULL || !is_directory(item) || span_trim(span_of(value)).len == 0)
+		return 0;
+	if (config_normalize(item->key, ctl->root, span_trim(span_of(value)), &path, &why) == -1) {
+		free(why);
+		return 0;
+	}
+	if (instance_lacks_parent(ctl->root, path, &why))
+		code = ctl_fail(EX_DATAERR, "%s: %s", item->name, why);
+	free(why);
+	free(path);
+	return code;
+}
+
 /* The path of such a key's directory, to be freed; NULL for another key. */
 static char *
 directory_of(const struct ctl *ctl, const struct item *item)
@@ -163,7 +197,7 @@ directory_of(const struct ctl *ctl, const struct item *item)
 	struct config *c;
 	char *path = NULL;
 
-	if (strcmp(item->name, "Spool Directory") != 0 && strcmp(item->name, "Mail Directory") != 0)
+	if (!is_directory(item))
 		return NULL;
 	c = config_load(ctl->root, &problems);
 	if (problems.n_errors == 0)
@@ -197,11 +231,15 @@ warn_left_behind(const struct ctl *ctl, const struct item *item, char *before, b
 static int
 change(const struct ctl *ctl, const struct item *item, const char *value)
 {
-	char *directory = directory_of(ctl, item);
+	char *directory;
 	bool running;
-	int code = ctl_change(ctl, item->key != NULL ? config_set : config_set_entry, item->section,
-	    item->name, value, &running);
+	int code = check_directory(ctl, item, value);
 
+	if (code != 0)
+		return code;
+	directory = directory_of(ctl, item);
+	code = ctl_change(ctl, item->key != NULL ? config_set : config_set_entry, item->section,
+	    item->name, value, &running);
 	warn_left_behind(ctl, item, directory, running);
 	if (code != 0)
 		return code;

@@ -207,6 +207,33 @@ instance_uid(const struct instance *in, unsigned role)
 
 /* ---- directories ---- */
 
+static bool
+lies_below(const char *root, const char *path)
+{
+	size_t n = strlen(root);
+
+	return strncmp(path, root, n) == 0 && path[n] == '/' && strstr(path + n, "/../") == NULL;
+}
+
+bool
+instance_lacks_parent(const char *root, const char *path, char **why)
+{
+	char parent[PATH_MAX], *slash;
+	struct stat st;
+
+	if (lies_below(root, path) || strlcpy(parent, path, sizeof parent) >= sizeof parent)
+		return false;
+	while ((slash = strrchr(parent, '/')) != NULL && slash != parent && slash[1] == '\0')
+		*slash = '\0';
+	if (slash == NULL || slash == parent)
+		return false;
+	*slash = '\0';
+	if (stat(parent, &st) == 0 || errno != ENOENT)
+		return false;
+	*why = xasprintf("%s cannot be made: there is no %s", path, parent);
+	return true;
+}
+
 static int
 make_parents(char *path)
 {

@@ -47,6 +47,12 @@ uid_t instance_uid(const struct instance *in, unsigned role);
  * O_PATH descriptor or -1 with errno.
  */
 int instance_directory(const struct instance *in, const char *path, unsigned role);
+/*
+ * Below the root the directories above one are made, too. Elsewhere they must be there: what is
+ * missing may be a disk that is not mounted. True with *why, a sentence to be freed, when path
+ * cannot be made for that.
+ */
+bool instance_lacks_parent(const char *root, const char *path, char **why);
 
 /*
  * Mailboxes made by hand belong to whoever made them: gives those below the mail directory to

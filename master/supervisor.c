@@ -514,8 +514,11 @@ static int
 open_directory(struct supervisor *s, size_t which, char **why)
 {
 	const char *path = directory_path(s->instance, s->instance->config, which);
-	int fd = instance_directory(s->instance, path, program_directories[which].owner);
+	int fd;
 
+	if (instance_lacks_parent(s->instance->root, path, why))
+		return -1;
+	fd = instance_directory(s->instance, path, program_directories[which].owner);
 	if (fd == -1) {
 		*why = xasprintf("%s: %s", path, strerror(errno));
 		return -1;

@@ -302,6 +302,29 @@ def test_a_directory_that_cannot_be_had(make_instance):
     assert "stays in use" not in one.ctl("reload").stderr
 
 
+def test_no_directories_are_made_above_one_elsewhere(make_instance):
+    """What is missing may be a disk that is not mounted."""
+    one = make_instance()
+    away = os.path.join(one.folder, "disk")
+    says = f"{away}/spool cannot be made: there is no {away}"
+    for key in ("Spool Directory", "Failures Directory", "Mail Directory"):
+        done = one.ctl("config", "set", key, f"{away}/spool", check=False)
+        assert done.returncode == EX_DATAERR and f"{key}: {says}" in done.stderr and done.stdout == "", done
+    text = read(one.path("config", "mail.ini")).decode()
+    with open(one.path("config", "mail.ini"), "w", encoding="utf-8") as f:
+        f.write(text.replace("[smtpd]\n", f"[smtpd]\nSpool Directory = {away}/spool\n", 1))
+    assert f"Spool Directory: {says}; {one.path('spool')} stays in use" in one.ctl("reload").stderr
+    one.stop()
+    done = one.ctl("start", check=False)
+    assert done.returncode == EX_OSERR and says in done.stderr, done
+    assert not os.path.exists(away)
+    os.mkdir(away)
+    one.start()
+    assert os.path.isdir(os.path.join(away, "spool"))
+    one.ctl("config", "set", "Spool Directory", "deep/in/the/instance")
+    assert os.path.isdir(one.path("deep", "in", "the", "instance"))
+
+
 def test_signs_on_a_terminal(instance):
     """What comes from the supervisor reads as what sambarctl itself says; control bytes are shown as numbers."""
     with open(instance.path("config", "mail.ini"), encoding="utf-8") as f:
