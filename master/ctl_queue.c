@@ -281,18 +281,52 @@ is_time(const char *key)
 	       strcmp(key, "release") == 0;
 }
 
+/* What RET (RFC 3461 4.3) asked for, enum in queue/envelope.h. */
+static const char *
+ret_words(json_int_t ret)
+{
+	static const char *const words[] = {
+	    "not asked for", "FULL: the whole message", "HDRS: the header only"};
+
+	return ret >= 0 && ret < (json_int_t)nitems(words) ? words[ret] : "?";
+}
+
+static void
+print_number(const char *key, json_int_t value)
+{
+	if (is_time(key))
+		printf("%s: %s\n", key, value ? ctl_time(value) : "at once");
+	else if (strcmp(key, "ret") == 0)
+		printf("returned in a bounce: %s\n", ret_words(value));
+	else
+		printf("%s: %lld\n", key, (long long)value);
+}
+
+/* Most of what a message may have it has not: no line for that. */
+static void
+print_words(const json_t *doc, const char *key)
+{
+	const char *text = ctl_text(doc, key);
+
+	if (strcmp(key, "from") == 0)
+		printf("from: <%s>\n", text);
+	else if (text[0] != '\0')
+		printf("%s: %s\n",
+		    strcmp(key, "hold") == 0	  ? "held by"
+		    : strcmp(key, "reroute") == 0 ? "rerouted to"
+						  : key,
+		    text);
+}
+
 static void
 print_field(const json_t *doc, const char *key, const json_t *value)
 {
 	if (json_is_boolean(value))
 		printf("%s: %s\n", key, json_is_true(value) ? "yes" : "no");
-	else if (json_is_integer(value) && is_time(key))
-		printf("%s: %s\n", key,
-		    json_integer_value(value) ? ctl_time(json_integer_value(value)) : "at once");
 	else if (json_is_integer(value))
-		printf("%s: %lld\n", key, (long long)json_integer_value(value));
+		print_number(key, json_integer_value(value));
 	else if (json_is_string(value))
-		printf("%s: %s\n", key, ctl_text(doc, key));
+		print_words(doc, key);
 }
 
 static int

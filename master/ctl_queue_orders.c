@@ -14,7 +14,7 @@
 enum { IDS_EACH = 1000 };
 
 struct counts {
-	json_int_t done, waiting, skipped, failed, unknown;
+	json_int_t done, waiting, skipped, held, failed, unknown; /* held: of the skipped ones */
 };
 
 static const struct order_text {
@@ -22,8 +22,8 @@ static const struct order_text {
 } texts[] = {
     {"hold", "held", "will be held when the attempt that is under way has ended", "not concerned"},
     {"release", "released", "will be due when the attempt that is under way has ended", "not held"},
-    {"retry", "due now", "", "held, or being tried"},
-    {"flush", "due now", "", "held, being tried, or to be sent later"},
+    {"retry", "due now", "", "being tried already"},
+    {"flush", "due now", "", "being tried already, or to be sent later"},
     {"remove", "removed", "will be removed when the attempt that is under way has ended", ""},
     {"bounce", "given up", "will be given up when the attempt that is under way has ended", ""},
     {"reroute", "rerouted", "will be rerouted when the attempt that is under way has ended", ""},
@@ -46,6 +46,7 @@ add_counts(struct counts *c, const json_t *doc)
 	c->done += ctl_number(doc, "done");
 	c->waiting += ctl_number(doc, "waiting");
 	c->skipped += ctl_number(doc, "skipped");
+	c->held += ctl_number(doc, "held");
 	c->failed += ctl_number(doc, "failed");
 	c->unknown += ctl_number(doc, "unknown");
 }
@@ -110,9 +111,9 @@ print_counts(const struct ctl *ctl, const struct counts *c)
 	int code = c->failed > 0 ? EX_IOERR : c->unknown > 0 ? EX_NOINPUT : 0;
 
 	if (ctl->json) {
-		int printed = ctl_print_json(
-		    json_pack("{s:I, s:I, s:I, s:I, s:I}", "done", c->done, "waiting", c->waiting,
-			"skipped", c->skipped, "failed", c->failed, "unknown", c->unknown));
+		int printed = ctl_print_json(json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "done",
+		    c->done, "waiting", c->waiting, "skipped", c->skipped, "held", c->held,
+		    "failed", c->failed, "unknown", c->unknown));
 
 		return printed != 0 ? printed : code;
 	}
@@ -120,7 +121,8 @@ print_counts(const struct ctl *ctl, const struct counts *c)
 		puts("no message");
 	print_count(c->done, text->done);
 	print_count(c->waiting, text->waiting);
-	print_count(c->skipped, text->skipped);
+	print_count(c->held, "held: sambarctl queue release comes first");
+	print_count(c->skipped - c->held, text->skipped);
 	if (c->failed > 0)
 		ctl_fail(code, "%lld message(s) could not be written, see the log of queue",
 		    (long long)c->failed);

@@ -135,8 +135,8 @@ ctl_time(int64_t seconds)
 	time_t when = seconds;
 	struct tm tm;
 
-	if (localtime_r(&when, &tm) == NULL ||
-	    strftime(text, TEXT_BYTES, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+	if (gmtime_r(&when, &tm) == NULL ||
+	    strftime(text, TEXT_BYTES, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 		strlcpy(text, "?", TEXT_BYTES);
 	return text;
 }

@@ -15,7 +15,8 @@ ctl_table_add(struct ctl_table *t, const char *format, ...) __attribute__((forma
 /* Prints and frees. The last column is not filled up. */
 void ctl_table_print(struct ctl_table **t);
 
-/* Sizes and times for people, in one of 8 rotating buffers: "12K", "3h12m", "2026-11-24 13:27". */
+/* Sizes and times for people, in one of 8 rotating buffers: "12K", "3h12m", and as in the
+ * logs "2026-11-24T13:27:05Z". */
 const char *ctl_size(uint64_t bytes);
 const char *ctl_duration(uint64_t seconds);
 const char *ctl_time(int64_t seconds_since_1970);

@@ -47,6 +47,7 @@ struct sweep {
 	size_t n_ids, at, most;
 	bool sorted;
 	size_t room, unknown;
+	size_t held;		    /* of those that the order did not concern */
 	int error;		    /* an errno: what was changed may not survive */
 	struct message some[SLICE]; /* copies */
 	enum look looks[SLICE];
@@ -271,9 +272,10 @@ order_doc(const struct sweep *w)
 {
 	const struct order *o = w->order;
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "done", (json_int_t)o->done, "waiting",
-	    (json_int_t)o->waiting, "skipped", (json_int_t)o->skipped, "failed",
-	    (json_int_t)o->failed, "unknown", (json_int_t)w->unknown, "next", next_doc(w));
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "done", (json_int_t)o->done,
+	    "waiting", (json_int_t)o->waiting, "skipped", (json_int_t)o->skipped, "held",
+	    (json_int_t)w->held, "failed", (json_int_t)o->failed, "unknown", (json_int_t)w->unknown,
+	    "next", next_doc(w));
 }
 
 static void
@@ -323,6 +325,17 @@ finish(struct sweep *w)
 	worker_push(chores_worker(w->queue->chores), &w->job, false);
 }
 
+/* A message that is passed over stays as it is. */
+static void
+give_order(struct sweep *w, struct message *m)
+{
+	size_t skipped = w->order->skipped;
+
+	order_give(w->queue, m, w->order);
+	if (w->order->skipped > skipped)
+		w->held += m->name.held;
+}
+
 static void
 give_orders(struct sweep *w)
 {
@@ -331,7 +344,7 @@ give_orders(struct sweep *w)
 	for (size_t i = 0; i < w->n_some; i++)
 		if (w->looks[i] == MATCH &&
 		    (m = server_message(w->queue, w->some[i].node.id)) != NULL)
-			order_give(w->queue, m, w->order);
+			give_order(w, m);
 }
 
 /* Those whose files were being renamed are looked at once more. */

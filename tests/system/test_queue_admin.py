@@ -2,6 +2,7 @@
 import os
 import pwd
 import re
+import time
 
 import pytest
 
@@ -67,19 +68,30 @@ def test_show_as_text(one):
     at = lines.index("pending <carl@example.test>")
     assert lines[at + 1] == f"route: {recipient['route'] or 'none yet'}"
     assert lines[at + 2] == f"reason: {recipient['reply']}" and "4.2.2" in lines[at + 2]
+    assert "from: <ann@example.test>" in lines and "returned in a bounce: not asked for" in lines
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(message["arrival"]))
+    assert f"arrival: {when}" in lines and when in one.ctl("queue", "list").stdout
+    assert not [line for line in lines if re.fullmatch(r"\w+:", line) and line != "recipients:"], lines
+    one.ctl("queue", "hold", queue_id, "--by", "carl")
+    one.ctl("queue", "reroute", "127.0.0.1:1", queue_id)
+    lines = one.ctl("queue", "show", queue_id).stdout.splitlines()
+    assert {"state: held", "held by: carl", "rerouted to: 127.0.0.1:1"} <= set(lines), lines
 
 
 def test_hold_and_release(one):
     queue_id = put(one, "held")
     assert one.json("queue", "hold", queue_id, "--why", "looks odd") == {
-        "done": 1, "waiting": 0, "skipped": 0, "failed": 0, "unknown": 0}
+        "done": 1, "waiting": 0, "skipped": 0, "held": 0, "failed": 0, "unknown": 0}
     message = shown(one, queue_id)
     assert message["held"] is True and message["hold"] == f"{login_name()}: looks odd" and message["state"] == "held"
     assert f"held by {login_name()}: looks odd" in one.ctl("queue", "list").stdout
     one.ctl("queue", "hold", queue_id, "--by", "carl", "--why", "asked to")
     assert shown(one, queue_id)["hold"] == "carl: asked to"
     make_room(one)
-    assert one.json("queue", "retry", queue_id)["skipped"] == 1
+    done = one.json("queue", "retry", queue_id)
+    assert done["skipped"] == done["held"] == 1
+    for words in (["retry", queue_id], ["flush"]):
+        assert one.ctl("queue", *words).stdout == "1 message(s) held: sambarctl queue release comes first\n"
     one.ctl("restart", "queue")
     assert listed(one, "--held") == [queue_id]
     assert shown(one, queue_id)["hold"] == "carl: asked to"
