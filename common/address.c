@@ -17,6 +17,8 @@ struct cursor {
 	unsigned flags;
 };
 
+static const char unexpected[] = "unexpected character in the address";
+
 static bool
 sees(const struct cursor *c, char byte)
 {
@@ -351,8 +353,10 @@ take_path(struct cursor *c, char *out, const char **why)
 		if (take_mailbox(c, out, why) == -1)
 			return -1;
 	}
-	if (!sees(c, '>'))
+	if (c->at == c->end || memchr(c->at, '>', c->end - c->at) == NULL)
 		return refuse(why, "path does not end with >");
+	if (!sees(c, '>'))
+		return refuse(why, unexpected);
 	c->at++;
 	if (c->at - start > ADDRESS_PATH_MAX_BYTES)
 		return refuse(why, "path is longer than 256 bytes");
@@ -384,7 +388,7 @@ address_parse(struct span text, unsigned flags, char out[ADDRESS_TEXT_SIZE], con
 	if (take_mailbox(&c, out, why) == -1)
 		rv = -1;
 	else if (c.at != c.end)
-		rv = refuse(why, "unexpected character in the address");
+		rv = refuse(why, unexpected);
 	else if (text.len > ADDRESS_PATH_MAX_BYTES - 2)
 		rv = refuse(why, "address is longer than 254 bytes");
 	if (rv == -1)

@@ -329,6 +329,13 @@ def test_explain_takes_any_text(house, sender, recipient, code):
     assert code in told.stdout and "\x1b" not in told.stdout, told.stdout
 
 
+@pytest.mark.parametrize("to", ["x y@far.test", "<x y@far.test>"])
+def test_explain_of_what_is_no_address(house, to):
+    """What is wrong fits what was written, which need not have brackets."""
+    told = house.ctl("explain", "--from", ANN, "--to", to, "--ip", "local").stdout
+    assert "501 5.1.3 Recipient: unexpected character in the address" in told, told
+
+
 def test_explain_of_a_unix_socket(house):
     assert explain(house, ANN, AWAY, "local", "", S)["accepted"]
     assert not explain(house, "s@far.test", AWAY, "local", "", S)["accepted"]
