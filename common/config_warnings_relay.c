@@ -28,13 +28,21 @@ is_set(const struct config *c, const char *key)
 /* ---- the login ---- */
 
 static void
+warn_half_login(struct config *c)
+{
+	bool user = is_set(c, "SMTP Server User"), password = is_set(c, "SMTP Server Password");
+
+	if (user && !password)
+		config_warn_key(c, "common", "SMTP Server User",
+		    "needs SMTP Server Password, which is missing: the login is tried without one");
+	if (password && !user)
+		config_warn_key(c, "common", "SMTP Server Password",
+		    "needs SMTP Server User, which is missing: nobody logs in");
+}
+
+static void
 warn_login(struct config *c, const struct host_port *at)
 {
-	if (is_set(c, "SMTP Server User") != is_set(c, "SMTP Server Password"))
-		config_warn_key(c, "common",
-		    is_set(c, "SMTP Server User") ? "SMTP Server User" : "SMTP Server Password",
-		    "needs SMTP Server User and SMTP Server Password, both: without them nobody "
-		    "logs in");
 	if (is_set(c, "SMTP Server User") &&
 	    strcmp(common_text(c, "SMTP Server TLS"), "none") == 0 &&
 	    !config_bool(c, "common", "SMTP Server AUTH Without TLS") && !host_port_is_loopback(at))
@@ -110,6 +118,7 @@ config_warn_relaying(struct config *c)
 
 	warn_local_routes(c);
 	warn_readable_password(c);
+	warn_half_login(c);
 	if (host_port_parse(span_of(server), &at))
 		warn_server(c, &at);
 	else

@@ -686,9 +686,11 @@ test_smart_host(void **state)
 	} cases[] = {
 	    {"SMTP Server = h.example\n", "", 0, NULL},
 	    {"SMTP Server = h.example\nSMTP Server User = tod\n", "", 3,
-		"SMTP Server User: needs SMTP Server User and SMTP Server Password, both"},
+		"SMTP Server User: needs SMTP Server Password, which is missing"},
 	    {"SMTP Server = h.example\nSMTP Server Password = x\n", "", 3,
-		"SMTP Server Password: needs"},
+		"SMTP Server Password: needs SMTP Server User, which is missing"},
+	    {"SMTP Server User = tod\n", "", 2, "needs SMTP Server Password, which is missing"},
+	    {"SMTP Server Password = x\n", "", 2, "needs SMTP Server User, which is missing"},
 	    {"SMTP Server User = tod\n", "", 2, "has no effect without an SMTP Server"},
 	    {"SMTP Server = A.example\n", "", 2, "a.example is this server itself"},
 	    {"SMTP Server = a.example:25\n", "", 2, "a.example is this server itself"},
