@@ -27,12 +27,12 @@ parse_number(const char *text, uint64_t max, uint64_t *value)
 }
 
 static int
-check_domain(const char *domain)
+check_domain(const char *option, const char *domain)
 {
 	if (domain == NULL)
-		return ctl_fail(EX_USAGE, "--domain is missing: the domain of the mail server");
+		return ctl_fail(EX_USAGE, "%s is missing: the domain of the mail server", option);
 	if (!address_is_domain(span_of(domain)))
-		return ctl_fail(EX_USAGE, "--domain %s: is not a domain such as example.org",
+		return ctl_fail(EX_USAGE, "%s %s: is not a domain such as example.org", option,
 		    log_printable(span_of(domain)));
 	return 0;
 }
@@ -45,6 +45,8 @@ print_next_steps(const char *dir, const struct init_wishes *w)
 	printf("%s is an instance of Sambar Mail for %s. What next:\n\n", dir, w->domain);
 	printf("  %s -d %s start\n", program, dir);
 	printf("  echo secret | %s -d %s user add ann\n", program, dir);
+	printf("  %s -d %s alias set postmaster ann      # somebody must read it: RFC 5321 4.5.1\n",
+	    program, dir);
 	printf("  swaks --server 127.0.0.1 --port %" PRIu64 " --from ann@%s --to ann@%s\n",
 	    w->port_base + 25, w->domain, w->domain);
 	printf("  curl --user ann:secret pop3://127.0.0.1:%" PRIu64 "/1\n", w->port_base + 110);
@@ -68,8 +70,8 @@ warn_about_accounts(const struct init_wishes *w)
 static json_t *
 describe(const char *dir, const struct init_wishes *w)
 {
-	return json_pack("{s:s, s:s, s:I, s:I}", "root", dir, "domain", w->domain, "port_base",
-	    (json_int_t)w->port_base, "uid_base", (json_int_t)w->uid_base);
+	return json_pack("{s:s, s:s, s:s, s:I, s:I}", "root", dir, "domain", w->domain, "host",
+	    w->host, "port_base", (json_int_t)w->port_base, "uid_base", (json_int_t)w->uid_base);
 }
 
 static int
@@ -104,9 +106,13 @@ ctl_init(struct ctl *ctl, char **args, size_t n)
 	int code;
 
 	wishes.domain = ctl_option(args, &n, "--domain");
+	wishes.host = ctl_option(args, &n, "--host");
+	if (wishes.host == NULL)
+		wishes.host = wishes.domain;
 	if (n != 1 || args[0][0] == '-' || args[0][0] == '\0')
 		return ctl_misuse(ctl, args, n == 1 && args[0][0] != '-' ? 0 : n, 1);
-	if ((code = check_domain(wishes.domain)) != 0)
+	if ((code = check_domain("--domain", wishes.domain)) != 0 ||
+	    (code = check_domain("--host", wishes.host)) != 0)
 		return code;
 	if (!parse_number(port_base, INIT_PORT_BASE_MAX, &wishes.port_base))
 		return ctl_fail(EX_USAGE,

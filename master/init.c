@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -127,8 +128,10 @@ static int
 set_values(const char *root, const struct init_wishes *wishes, char **why)
 {
 	char value[64];
-	int code = set(root, "mail", "Mail Server", wishes->domain, why);
+	int code = set(root, "mail", "Mail Server", wishes->host, why);
 
+	if (code == 0 && strcasecmp(wishes->host, wishes->domain) != 0)
+		code = set(root, "smtpd", "Local Domains", wishes->domain, why);
 	if (code == 0)
 		code = set(root, "common", "Act As Mail Server", "true", why);
 	for (size_t i = 0; i < nitems(ports) && code == 0; i++) {
@@ -144,13 +147,13 @@ set_values(const char *root, const struct init_wishes *wishes, char **why)
 }
 
 static int
-write_certificate(const char *root, const char *domain, char **why)
+write_certificate(const char *root, const char *host, char **why)
 {
 	char certificate[PATH_MAX], key[PATH_MAX];
 
 	snprintf(certificate, sizeof certificate, "%s/config/tls.crt", root);
 	snprintf(key, sizeof key, "%s/config/tls.key", root);
-	return init_certificate(domain, certificate, key, why) == 0 ? 0 : EX_SOFTWARE;
+	return init_certificate(host, certificate, key, why) == 0 ? 0 : EX_SOFTWARE;
 }
 
 static int
@@ -165,7 +168,7 @@ make_configuration(const char *root, const struct init_wishes *wishes, char **wh
 	    (code = write_file(root, made[1], shipped_mail_ini(), why)) != 0 ||
 	    (code = set_values(root, wishes, why)) != 0)
 		return code;
-	return write_certificate(root, wishes->domain, why);
+	return write_certificate(root, wishes->host, why);
 }
 
 /* The commit point: from here on it is an instance. */

@@ -11,7 +11,8 @@ enum {
 };
 
 struct init_wishes {
-	const char *domain;
+	const char *domain; /* of the mail addresses */
+	const char *host;   /* Mail Server; may be the same */
 	uint64_t port_base;
 	uint64_t uid_base; /* 0: none */
 };

@@ -17,10 +17,11 @@
 static int help(struct ctl *ctl, char **args, size_t n);
 
 static const struct ctl_command commands[] = {
-    {"init", "DIR --domain DOMAIN [--port-base N] [--uid-base N]",
+    {"init", "DIR --domain DOMAIN [--host NAME] [--port-base N] [--uid-base N]",
 	"make an instance that runs as it is, on loopback",
 	"Makes DIR with a configuration, a self-signed certificate and all directories.\n"
 	"--domain DOMAIN  the domain whose mail is local\n"
+	"--host NAME      what this host calls itself, where that is another name\n"
 	"--port-base N    ports are N+25 SMTP, N+110 POP3, N+465 SMTPS, N+587 submission and\n"
 	"                 N+995 POP3S on 127.0.0.1; without it 10000\n"
 	"--uid-base N     the programs' accounts are the numbers N, N+1 ... when root starts them\n"
@@ -84,7 +85,8 @@ static const struct ctl_command commands[] = {
 	false, ctl_explain},
     {"log", "[-f] [PROGRAM]\nrotate", "print the logs, of all programs by time, or of one",
 	"-f      print the last lines, then new ones as they come, until interrupted\n"
-	"rotate  rename NAME.log to NAME.log.1 and so on, and begin new ones\n",
+	"rotate  rename NAME.log to NAME.log.1 and so on up to 7, and begin new ones; traces, "
+	"too\n",
 	false, ctl_log},
     {"trace", "QUEUE-ID|ADDRESS [--json]", "what happened to a message, from all logs",
 	"With an ADDRESS: to all messages from it or to it.\n", false, ctl_trace},

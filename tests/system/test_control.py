@@ -98,6 +98,10 @@ def test_a_password_is_not_shown(instance):
     assert done.returncode == EX_USAGE and "the value is missing" in done.stderr, done
     instance.ctl("config", "unset", key)
     assert instance.ctl("config", "get", key).stdout == "\n"
+    assert "SMTP Server Password, which is missing" in instance.ctl("config", "set", "SMTP Server User", "tod").stderr
+    assert "missing" not in instance.ctl("config", "set", key, "as argument").stderr
+    instance.ctl("config", "unset", "SMTP Server User")
+    instance.ctl("config", "unset", key)
 
 
 def test_version_and_help_anywhere(instance):
@@ -157,6 +161,29 @@ def test_init_does_not_overwrite(make_instance):
     done = subprocess.run([os.path.join(BUILD, "sambarctl"), "init", one.root, "--domain", "other.test"], capture_output=True)
     assert done.returncode != 0
     assert read(one.path("config", "mail.ini")) == before
+
+
+def test_init_of_a_host_with_another_name(make_instance):
+    one = make_instance(users=("ann",), start=False)
+    root = os.path.join(one.folder, "j")
+    base = int(one.ctl("config", "get", "SMTP").stdout.rsplit(":")[1]) - 25
+    command = ["init", root, "--domain", "example.test", "--host", "mail.example.test", "--port-base", str(base)]
+    command += ["--uid-base", "61000"] if os.geteuid() == 0 else []
+    done = one.run([os.path.join(BUILD, "sambarctl"), *command])
+    assert "alias set postmaster ann" in done.stdout and "swaks" in done.stdout and "ann@example.test" in done.stdout
+    one.root = root
+    one.add_user("ann")
+    assert (one.ctl("config", "get", "Mail Server").stdout, one.ctl("config", "get", "Local Domains").stdout) == ("mail.example.test\n", "example.test\n")
+    one.ctl("alias", "set", "postmaster", "ann")
+    one.start()
+    with one.smtp() as smtp:
+        assert "mail.example.test" in smtp.cmd("EHLO client.test").lines[0]
+    one.send(text_message("both"), "ann@example.test")
+    one.wait_mailbox("ann", 1)
+    one.send(text_message("both"), "ann@mail.example.test")
+    one.wait_mailbox("ann", 2)
+    done = one.run([os.path.join(BUILD, "sambarctl"), "init", os.path.join(one.folder, "k"), "--domain", "a.test", "--host", "a b"], check=False)
+    assert done.returncode == EX_USAGE and "--host a b: is not a domain" in done.stderr
 
 
 def test_start_twice(instance):
