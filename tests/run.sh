@@ -1,9 +1,12 @@
 #!/bin/bash
 # make run: makes an instance in BUILD/instance, starts it, sends one message by SMTP and reads it by POP3.
-# usage: tests/run.sh BUILD
+# usage: [PORT_BASE=N] tests/run.sh BUILD
+# Ports are N+25 and so on; without it free ones, or those that the instance has already.
 set -euo pipefail
 build=$(cd "$1" && pwd)
 instance=$build/instance
+offsets=(25 110 465 587 995)
+keys=(SMTP POP3 SMTPS Submission POP3S)
 ctl() { "$build/sambarctl" -d "$instance" "$@"; }
 
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -11,27 +14,42 @@ port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 free_base() {
 	local base offset
 	for base in 10000 12000 14000 16000 18000; do
-		for offset in 25 110 465 587 995; do
+		for offset in "${offsets[@]}"; do
 			port_is_free $((base + offset)) || continue 2
 		done
 		echo $base
 		return
 	done
-	echo "no free ports found" >&2
+	echo "no free ports found: PORT_BASE=20000 make run takes 20025, 20110 and so on" >&2
 	exit 69
+}
+
+# Of an instance that does not run.
+move_to_base() {
+	local i
+	for i in "${!keys[@]}"; do
+		ctl config set "[listen] ${keys[i]}" none >/dev/null
+	done
+	for i in "${!keys[@]}"; do
+		ctl config set "[listen] ${keys[i]}" "127.0.0.1:$(($1 + offsets[i]))" >/dev/null
+	done
 }
 
 if [ -d "$instance/config" ]; then
 	ctl stop >/dev/null 2>&1 || true	# it may not run
+	[ -z "${PORT_BASE:-}" ] || move_to_base "$PORT_BASE"
 else
 	separate=()
 	[ "$(id -u)" != 0 ] || separate=(--uid-base 60000)
-	"$build/sambarctl" init "$instance" --domain example.test --port-base "$(free_base)" "${separate[@]}" >/dev/null
+	chosen=${PORT_BASE:-$(free_base)}
+	"$build/sambarctl" init "$instance" --domain example.test --port-base "$chosen" "${separate[@]}" >/dev/null
 fi
 base=$(($(sed -n 's/^SMTP *= *127\.0\.0\.1:\([0-9]*\).*/\1/p' "$instance/config/config.ini") - 25))
-ctl start
-if ! ctl user list | grep -qw ann; then
-	echo ann-secret | ctl user add ann
+ctl user list | grep -qw ann || echo ann-secret | ctl user add ann
+ctl alias list | grep -qw postmaster || ctl alias set postmaster ann
+if ! ctl start; then
+	echo "Where a port is taken, PORT_BASE=20000 make run chooses others: 20025, 20110 and so on." >&2
+	exit 69
 fi
 
 log=$instance/log/router.log
