@@ -29,7 +29,7 @@ enum {
 	TLS_RULE_TEXT_SIZE = TLS_RULE_NAMES_SIZE + sizeof "encrypt dane"
 };
 
-/* Each demands more than the one before; router/smtp_tls.h says what. */
+/* Each demands more than the one before; common/tls_client.h says what. */
 enum tls_mode { TLS_NEVER, TLS_MAY, TLS_ENCRYPT, TLS_VERIFY, TLS_MODE_LAST = TLS_VERIFY };
 
 struct tls_rule {

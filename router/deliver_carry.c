@@ -244,24 +244,24 @@ static void
 choose_names(struct talk *t, bool secure)
 {
 	t->target.tls.names = t->names;
-	if (t->target.tls.policy == SMTP_TLS_DANE) {
+	if (t->target.tls.policy == TLS_CLIENT_DANE) {
 		add_domain(t, false); /* RFC 7672 3.2.2 */
-	} else if (t->target.tls.policy == SMTP_TLS_VERIFY && t->to.tls_names.len > 0) {
+	} else if (t->target.tls.policy == TLS_CLIENT_VERIFY && t->to.tls_names.len > 0) {
 		add_given_names(t, t->to.tls_names);
-	} else if (t->target.tls.policy == SMTP_TLS_VERIFY) {
+	} else if (t->target.tls.policy == TLS_CLIENT_VERIFY) {
 		add_domain(t, true);
 		if (secure || t->target.tls.n_names == 0)
 			add_name(t, t->host);
 	}
 }
 
-static enum smtp_tls_policy
+static enum tls_client_policy
 policy_of(enum tls_mode mode)
 {
-	static const enum smtp_tls_policy policies[] = {[TLS_NEVER] = SMTP_TLS_NONE,
-	    [TLS_MAY] = SMTP_TLS_MAY,
-	    [TLS_ENCRYPT] = SMTP_TLS_ENCRYPT,
-	    [TLS_VERIFY] = SMTP_TLS_VERIFY};
+	static const enum tls_client_policy policies[] = {[TLS_NEVER] = TLS_CLIENT_NONE,
+	    [TLS_MAY] = TLS_CLIENT_MAY,
+	    [TLS_ENCRYPT] = TLS_CLIENT_ENCRYPT,
+	    [TLS_VERIFY] = TLS_CLIENT_VERIFY};
 
 	return policies[mode];
 }
@@ -276,7 +276,7 @@ wants_dane(const struct deliver_destination *to)
 static bool
 apply_tlsa(struct carriage *g, struct talk *t, const struct mx_host *host)
 {
-	struct smtp_tls *tls = &t->target.tls;
+	struct tls_client *tls = &t->target.tls;
 
 	/* Time of its own: conversations with other hosts may have come before. */
 	tlsa_lookup(g->c->dns, &g->list, host, g->job->to.port, dns_deadline(g->c->dns), &t->tlsa);
@@ -285,14 +285,14 @@ apply_tlsa(struct carriage *g, struct talk *t, const struct mx_host *host)
 		smtp_reply_local(&g->last, 451, "4.7.5", "%s: %s", host->name, t->tlsa.text);
 		return false;
 	case TLSA_USABLE:
-		tls->policy = SMTP_TLS_DANE;
+		tls->policy = TLS_CLIENT_DANE;
 		tls->tlsa = t->tlsa.records;
 		tls->n_tlsa = t->tlsa.n;
 		tls->host = t->tlsa.base;
 		return true;
 	case TLSA_UNUSABLE:
-		if (tls->policy == SMTP_TLS_MAY)
-			tls->policy = SMTP_TLS_ENCRYPT;
+		if (tls->policy == TLS_CLIENT_MAY)
+			tls->policy = TLS_CLIENT_ENCRYPT;
 		return true;
 	default:
 		return true;
@@ -302,7 +302,7 @@ apply_tlsa(struct carriage *g, struct talk *t, const struct mx_host *host)
 static void
 tell_of_roots(struct carrier *c, const struct talk *t)
 {
-	if (t->target.tls.policy != SMTP_TLS_VERIFY || c->config->roots_why == NULL ||
+	if (t->target.tls.policy != TLS_CLIENT_VERIFY || c->config->roots_why == NULL ||
 	    c->told_of_roots)
 		return;
 	c->told_of_roots = true;

@@ -177,16 +177,16 @@ make_context(struct deliver_config *c, const struct settings *s)
 	const char *key = or_null(settings_text(s, "tls", "Client Key PEM")), *why;
 	const char *path = settings_text(s, "tls", "Trusted Roots");
 	bool newest = strcmp(settings_text(s, "tls", "Minimum Version"), "TLSv1.3") == 0;
-	X509_STORE *roots = smtp_tls_roots(path, &why);
+	X509_STORE *roots = tls_client_roots(path, &why);
 
 	if (roots == NULL)
 		c->roots_why = xasprintf("%s: %s", path, why);
 	if (certificate == NULL || key == NULL)
 		certificate = key = NULL;
-	c->context = smtp_tls_context(roots, certificate, key, newest, &why);
+	c->context = tls_client_context(roots, certificate, key, newest, &why);
 	if (c->context == NULL && certificate != NULL) {
 		log_warn("- client-certificate unusable reason=%s", why);
-		c->context = smtp_tls_context(roots, NULL, NULL, newest, &why);
+		c->context = tls_client_context(roots, NULL, NULL, newest, &why);
 	}
 	if (c->context == NULL)
 		fatalx("cannot use TLS: %s", why);

@@ -5,10 +5,10 @@
 #ifndef ROUTER_DELIVER_PRIVATE_H
 #define ROUTER_DELIVER_PRIVATE_H
 
+#include "common/dns.h"
 #include "common/ip_list.h"
 #include "common/settings.h"
 #include "router/deliver.h"
-#include "router/dns.h"
 #include "router/mx.h"
 #include "router/smtp_client.h"
 

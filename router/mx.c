@@ -12,10 +12,10 @@
 #include <string.h>
 
 #include "common/address.h"
+#include "common/dns.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/socket_address.h"
-#include "router/dns.h"
 
 enum { IP_TEXT_SIZE = 64 };
 

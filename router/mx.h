@@ -26,8 +26,8 @@
 
 #include <sys/socket.h>
 
+#include "common/dns_answer.h"
 #include "common/ip_list.h"
-#include "router/dns_answer.h"
 
 enum {
 	MX_HOSTS_MAX = 10,    /* with addresses; RFC 5321 5.1 wants at least two to be tried */

@@ -37,8 +37,9 @@ struct route {
 	unsigned port;
 	bool smart_host;   /* it is the SMTP Server */
 	bool implicit_tls; /* TLS from the start (RFC 8314); tls is at least ENCRYPT */
-	enum tls_mode tls; /* TLS_NEVER, _MAY, _ENCRYPT, _VERIFY: as SMTP_TLS_* of smtp_tls.h */
-	/* Where the host's TLSA records are secure, they decide (SMTP_TLS_DANE), else tls does. */
+	enum tls_mode tls; /* TLS_NEVER, _MAY, _ENCRYPT, _VERIFY: as TLS_CLIENT_* of tls_client.h */
+	/* Where the host's TLSA records are secure, they decide (TLS_CLIENT_DANE), else tls does.
+	 */
 	bool dane;
 	/* VERIFY: any of these must be in the certificate, blank-separated; never empty. */
 	char names[ROUTE_NAMES_SIZE];

@@ -219,7 +219,7 @@ enum smtp_state
 smtp_auth(struct smtp_session *s)
 {
 	const struct smtp_target *t = s->target;
-	bool clear = smtp_wire_ssl(s->wire) == NULL;
+	bool clear = client_wire_ssl(s->wire) == NULL;
 
 	if (t->user == NULL)
 		return SMTP_USABLE;
@@ -245,6 +245,6 @@ smtp_auth(struct smtp_session *s)
 		break;
 	}
 	if (!s->over)
-		smtp_fail_session(s, "4.4.2", "at AUTH: %s", smtp_wire_why(s->wire));
+		smtp_fail_session(s, "4.4.2", "at AUTH: %s", client_wire_why(s->wire));
 	return SMTP_NEXT_HOST;
 }

@@ -25,9 +25,9 @@
 
 #include "common/socket_address.h"
 #include "common/span.h"
+#include "common/tls_client.h"
 #include "queue/queue.h"
 #include "router/smtp_reply.h"
-#include "router/smtp_tls.h"
 
 enum {
 	SMTP_RECIPIENTS_MAX = 1000, /* in one smtp_send() */
@@ -101,7 +101,7 @@ struct smtp_target {
 	const char *helo;		 /* our own name */
 	/* RFC 8314: TLS at once, without STARTTLS. The policy is at least ENCRYPT then. */
 	bool implicit_tls;
-	struct smtp_tls tls;
+	struct tls_client tls;
 	/* Without a user nobody logs in. With one, a server that will not let us log in gets no
 	 * mail. */
 	const char *user, *password;
@@ -127,9 +127,10 @@ struct smtp_info {
 	char address[SOCKET_ADDRESS_TEXT_SIZE];
 	unsigned port;
 	char name[SMTP_NAME_SIZE]; /* what the server calls itself, printable; is it we? */
-	struct smtp_tls_result tls;
-	char tls_failure[SMTP_TLS_VERIFIED_SIZE]; /* MAY: why it is in clear though TLS was offered
-						   */
+	struct tls_client_result tls;
+	char
+	    tls_failure[TLS_CLIENT_VERIFIED_SIZE]; /* MAY: why it is in clear though TLS was offered
+						    */
 	bool authenticated; /* it has taken our login; else no mail goes there, if one is wanted */
 };
 

@@ -67,7 +67,7 @@ put_command(struct smtp_session *s, const char *mask, const char *format, va_lis
 	} else {
 		trace(s, SMTP_TRACE_OUT, mask ? span_of(mask) : (struct span){line, n});
 		memcpy(line + n, "\r\n", 2);
-		rv = smtp_wire_put(s->wire, (struct span){line, n + 2});
+		rv = client_wire_put(s->wire, (struct span){line, n + 2});
 	}
 	explicit_bzero(line, sizeof line);
 	return rv;
@@ -129,7 +129,7 @@ smtp_in_step(struct smtp_session *s, const char *where)
 {
 	if (s->over)
 		return -1;
-	if (smtp_wire_unread(s->wire) == 0)
+	if (client_wire_unread(s->wire) == 0)
 		return 0;
 	smtp_fail_session(s, "4.5.0", "%s: it said more than it was asked", where);
 	return -1;
@@ -138,9 +138,9 @@ smtp_in_step(struct smtp_session *s, const char *where)
 static int
 no_reply(struct smtp_session *s, const char *where)
 {
-	const char *status = smtp_wire_end(s->wire) == WIRE_GARBAGE ? "4.5.0" : "4.4.2";
+	const char *status = client_wire_end(s->wire) == WIRE_GARBAGE ? "4.5.0" : "4.4.2";
 
-	smtp_fail_session(s, status, "%s: %s", where, smtp_wire_why(s->wire));
+	smtp_fail_session(s, status, "%s: %s", where, client_wire_why(s->wire));
 	return -1;
 }
 
@@ -152,12 +152,12 @@ smtp_read_reply(struct smtp_session *s, unsigned seconds, const char *where, smt
 
 	if (s->over)
 		return -1;
-	smtp_wire_deadline(s->wire, seconds);
+	client_wire_deadline(s->wire, seconds);
 	/* If it fails, why the server has closed may still be there to read. */
-	(void)smtp_wire_flush(s->wire);
+	(void)client_wire_flush(s->wire);
 	smtp_reply_clear(&s->reply);
 	do {
-		if (smtp_wire_line(s->wire, SMTP_REPLY_LINE_MAX_BYTES, &line) == -1)
+		if (client_wire_line(s->wire, SMTP_REPLY_LINE_MAX_BYTES, &line) == -1)
 			return no_reply(s, where);
 		trace(s, SMTP_TRACE_IN, line);
 		end = smtp_reply_line(&s->reply, line, &text);
@@ -196,7 +196,7 @@ smtp_session_free(struct smtp_session **s)
 	if (*s == NULL)
 		return;
 	smtp_forget_ahead(*s);
-	smtp_wire_free(&(*s)->wire);
+	client_wire_free(&(*s)->wire);
 	free(*s);
 	*s = NULL;
 }
@@ -204,8 +204,8 @@ smtp_session_free(struct smtp_session **s)
 void
 smtp_quit(struct smtp_session **s)
 {
-	if (*s != NULL && !(*s)->over && (*s)->ahead == NULL && smtp_wire_is_quiet((*s)->wire)) {
-		smtp_wire_limit((*s)->wire, (*s)->target->timeouts.quit_s);
+	if (*s != NULL && !(*s)->over && (*s)->ahead == NULL && client_wire_is_quiet((*s)->wire)) {
+		client_wire_limit((*s)->wire, (*s)->target->timeouts.quit_s);
 		if (smtp_command(*s, "QUIT") == 0)
 			(void)smtp_read_reply(*s, (*s)->target->timeouts.quit_s, "at QUIT", NULL);
 	}
@@ -227,7 +227,7 @@ smtp_info(const struct smtp_session *s)
 bool
 smtp_is_usable(struct smtp_session *s)
 {
-	return !s->over && (s->ahead != NULL || smtp_wire_is_quiet(s->wire));
+	return !s->over && (s->ahead != NULL || client_wire_is_quiet(s->wire));
 }
 
 /* ---- connection ---- */
@@ -238,17 +238,17 @@ connect_to(struct smtp_session *s)
 	const struct smtp_target *t = s->target;
 	const struct sockaddr *address = (const struct sockaddr *)&t->address;
 
-	smtp_wire_free(&s->wire);
-	s->wire = smtp_wire_new();
+	client_wire_free(&s->wire);
+	s->wire = client_wire_new();
 	s->over = s->unfinished = false;
-	s->info.tls = (struct smtp_tls_result){0};
+	s->info.tls = (struct tls_client_result){0};
 	s->info.authenticated = false;
 	smtp_note(s, "connect to %s[%s]:%u", t->host, s->info.address, s->info.port);
-	smtp_wire_limit(s->wire, t->timeouts.open_s);
-	smtp_wire_deadline(s->wire, t->timeouts.connect_s);
-	if (smtp_wire_connect(s->wire, address, socket_address_length(address)) == 0)
+	client_wire_limit(s->wire, t->timeouts.open_s);
+	client_wire_deadline(s->wire, t->timeouts.connect_s);
+	if (client_wire_connect(s->wire, address, socket_address_length(address)) == 0)
 		return 0;
-	smtp_fail_session(s, "4.4.1", "cannot be reached: %s", smtp_wire_why(s->wire));
+	smtp_fail_session(s, "4.4.1", "cannot be reached: %s", client_wire_why(s->wire));
 	return -1;
 }
 
@@ -378,21 +378,21 @@ hello(struct smtp_session *s)
 static int
 handshake(struct smtp_session *s)
 {
-	struct smtp_tls tls = s->target->tls;
+	struct tls_client tls = s->target->tls;
 	const char *why;
 	SSL *ssl;
 
 	tls.policy = s->policy;
-	if ((ssl = smtp_tls_new(&tls, &why)) == NULL) {
+	if ((ssl = tls_client_new(&tls, &why)) == NULL) {
 		smtp_fail_session(s, "4.7.5", "TLS: %s", why);
 		return -1;
 	}
-	smtp_wire_deadline(s->wire, s->target->timeouts.tls_s);
-	if (smtp_wire_start_tls(s->wire, ssl) == -1) {
-		smtp_fail_session(s, "4.7.5", "at the TLS handshake: %s", smtp_wire_why(s->wire));
+	client_wire_deadline(s->wire, s->target->timeouts.tls_s);
+	if (client_wire_start_tls(s->wire, ssl) == -1) {
+		smtp_fail_session(s, "4.7.5", "at the TLS handshake: %s", client_wire_why(s->wire));
 		return -1;
 	}
-	smtp_tls_describe(ssl, &s->info.tls);
+	tls_client_describe(ssl, &s->info.tls);
 	smtp_note(s, "TLS %s %s %s: %s", s->info.tls.version, s->info.tls.cipher,
 	    s->info.tls.verified ? "verified" : "not verified", s->info.tls.how);
 	return 0;
@@ -414,7 +414,7 @@ ask_for_tls(struct smtp_session *s)
 static bool
 is_demanded(const struct smtp_session *s)
 {
-	return s->policy >= SMTP_TLS_ENCRYPT;
+	return s->policy >= TLS_CLIENT_ENCRYPT;
 }
 
 static int
@@ -430,11 +430,11 @@ stay_in_clear(struct smtp_session *s, const char *why)
 static int
 start_tls(struct smtp_session *s)
 {
-	if (s->policy == SMTP_TLS_NONE)
+	if (s->policy == TLS_CLIENT_NONE)
 		return 0;
 	if (!s->offer.starttls)
 		return stay_in_clear(s, "STARTTLS is not offered");
-	if (s->policy == SMTP_TLS_MAY && s->target->tls.context == NULL)
+	if (s->policy == TLS_CLIENT_MAY && s->target->tls.context == NULL)
 		return 0;
 	switch (ask_for_tls(s)) {
 	case 0:
@@ -461,7 +461,7 @@ converse(struct smtp_session *s, bool *tls_failed)
 		return -1;
 	if (s->target->implicit_tls || start_tls(s) == 0)
 		return 0;
-	*tls_failed = s->offer.starttls || smtp_wire_ssl(s->wire) != NULL;
+	*tls_failed = s->offer.starttls || client_wire_ssl(s->wire) != NULL;
 	return -1;
 }
 
@@ -470,7 +470,7 @@ converse(struct smtp_session *s, bool *tls_failed)
 static bool
 may_do_without(const struct smtp_session *s)
 {
-	return s->policy == SMTP_TLS_MAY && smtp_wire_end(s->wire) != WIRE_GARBAGE &&
+	return s->policy == TLS_CLIENT_MAY && client_wire_end(s->wire) != WIRE_GARBAGE &&
 	       (s->target->user == NULL || s->target->auth_in_clear);
 }
 
@@ -481,12 +481,12 @@ smtp_open(struct smtp_session *s)
 	int rv;
 
 	s->policy = s->target->tls.policy;
-	if (s->target->implicit_tls && s->policy < SMTP_TLS_ENCRYPT)
-		s->policy = SMTP_TLS_ENCRYPT;
+	if (s->target->implicit_tls && s->policy < TLS_CLIENT_ENCRYPT)
+		s->policy = TLS_CLIENT_ENCRYPT;
 	rv = converse(s, &tls_failed);
 	if (rv == -1 && tls_failed && may_do_without(s)) {
 		strlcpy(s->info.tls_failure, s->reply.text, sizeof s->info.tls_failure);
-		s->policy = SMTP_TLS_NONE;
+		s->policy = TLS_CLIENT_NONE;
 		rv = converse(s, &tls_failed);
 	}
 	if (rv == -1) {

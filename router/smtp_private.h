@@ -4,8 +4,8 @@
 #ifndef ROUTER_SMTP_PRIVATE_H
 #define ROUTER_SMTP_PRIVATE_H
 
+#include "common/client_wire.h"
 #include "router/smtp_client.h"
-#include "router/smtp_wire.h"
 
 enum {
 	SMTP_PIECE_BYTES = 65536,
@@ -22,14 +22,14 @@ struct smtp_offer {
 
 struct smtp_session {
 	const struct smtp_target *target;
-	struct smtp_wire *wire;
+	struct client_wire *wire;
 	struct smtp_offer offer;
 	struct smtp_info info;
 	struct smtp_reply reply;
-	enum smtp_tls_policy policy; /* of this connection */
-	bool over;		     /* nothing more is to be said or read */
-	bool unfinished;	     /* a transaction may be open at the server: RSET first */
-	struct transaction *ahead;   /* whose envelope has left and is not answered, or NULL */
+	enum tls_client_policy policy; /* of this connection */
+	bool over;		       /* nothing more is to be said or read */
+	bool unfinished;	       /* a transaction may be open at the server: RSET first */
+	struct transaction *ahead;     /* whose envelope has left and is not answered, or NULL */
 	char piece[SMTP_PIECE_BYTES];
 };
 

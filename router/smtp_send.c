@@ -250,8 +250,8 @@ collect(struct transaction *t)
 {
 	const struct smtp_timeouts *timeouts = &t->s->target->timeouts;
 
-	smtp_wire_deadline(t->s->wire, timeouts->block_s);
-	if (smtp_wire_flush(t->s->wire) == 0 && t->end_put)
+	client_wire_deadline(t->s->wire, timeouts->block_s);
+	if (client_wire_flush(t->s->wire) == 0 && t->end_put)
 		t->end_sent = true;
 	for (size_t k = 0; k < t->n_waiting; k++) {
 		enum step step = t->waiting[k].step;
@@ -361,7 +361,7 @@ static int
 put_failed(struct transaction *t, const char *where)
 {
 	if (!t->s->over)
-		smtp_fail_session(t->s, "4.4.2", "%s: %s", where, smtp_wire_why(t->s->wire));
+		smtp_fail_session(t->s, "4.4.2", "%s: %s", where, client_wire_why(t->s->wire));
 	return lose(t);
 }
 
@@ -428,17 +428,17 @@ piece_len(const struct transaction *t, uint64_t at)
 static int
 put_piece(struct transaction *t, size_t len, struct smtp_stuffing *stuffing)
 {
-	struct smtp_wire *w = t->s->wire;
+	struct client_wire *w = t->s->wire;
 	struct span piece = {t->s->piece, len};
 
-	if (smtp_wire_room(w) < (stuffing ? smtp_stuffed_max(len) : len)) {
-		smtp_wire_deadline(w, t->s->target->timeouts.block_s);
-		if (smtp_wire_flush(w) == -1)
+	if (client_wire_room(w) < (stuffing ? smtp_stuffed_max(len) : len)) {
+		client_wire_deadline(w, t->s->target->timeouts.block_s);
+		if (client_wire_flush(w) == -1)
 			return -1;
 	}
 	if (stuffing == NULL)
-		return smtp_wire_put(w, piece);
-	smtp_wire_advance(w, smtp_stuff(stuffing, piece, smtp_wire_reserve(w)));
+		return client_wire_put(w, piece);
+	client_wire_advance(w, smtp_stuff(stuffing, piece, client_wire_reserve(w)));
 	return 0;
 }
 
@@ -645,7 +645,8 @@ is_followable(const struct transaction *t)
 static bool
 is_short(const struct transaction *t)
 {
-	return t->n + 3 < GROUP_MAX && smtp_wire_room(t->s->wire) >= (t->n + 2) * SMTP_COMMAND_SIZE;
+	return t->n + 3 < GROUP_MAX &&
+	       client_wire_room(t->s->wire) >= (t->n + 2) * SMTP_COMMAND_SIZE;
 }
 
 /* The piece is free: what was in it has been put. */
@@ -713,7 +714,7 @@ by_data(struct transaction *t)
 		t->end_put = true; /* for nobody, nothing */
 	else if (put_message(t, &stuffing) == -1)
 		return -1;
-	if (t->end_put && smtp_wire_put(t->s->wire, span_of(".\r\n")) == -1)
+	if (t->end_put && client_wire_put(t->s->wire, span_of(".\r\n")) == -1)
 		t->end_put = false;
 	if (expect(t, STEP_END, 0) == -1)
 		return -1;
@@ -772,7 +773,7 @@ smtp_send(struct smtp_session *s, const struct smtp_mail *mail)
 	if (s->over) {
 		lose(t);
 	} else {
-		smtp_wire_limit(s->wire, timeouts->message_s + t->m->size / rate);
+		client_wire_limit(s->wire, timeouts->message_s + t->m->size / rate);
 		if (t->ahead || prepare(t))
 			while (transact(t) == 0 && is_more_to_do(t))
 				;

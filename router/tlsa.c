@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/dns.h"
 #include "common/log.h"
 #include "common/memory.h"
-#include "router/dns.h"
 #include "router/mx.h"
 
 enum { HEAD_BYTES = 3, SHA256_BYTES = 32, SHA512_BYTES = 64 };

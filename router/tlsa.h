@@ -7,14 +7,10 @@
 #ifndef ROUTER_TLSA_H
 #define ROUTER_TLSA_H
 
-#include "router/dns_answer.h"
+#include "common/dns_answer.h"
+#include "common/tls_client.h"
 
 enum { TLSA_RECORDS_MAX = 32, TLSA_TEXT_SIZE = 512 };
-
-struct tlsa_record {
-	uint8_t usage, selector, matching;
-	struct span data;
-};
 
 enum tlsa_state {
 	TLSA_INSECURE, /* the MX, the addresses or an alias are not validated: DANE does not apply

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/dns_wire.h"
 #include "common/memory.h"
-#include "router/dns_wire.h"
 #include "router/tlsa.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

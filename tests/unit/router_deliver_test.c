@@ -3,7 +3,7 @@
  * own, router's handle in this one. What becomes of each recipient and of the session, what the log
  * says, and what either side makes of malformed messages.
  */
-#include "tests/unit/router_dns_support.h"
+#include "tests/unit/common_dns_support.h"
 
 #include <event2/event.h>
 #include <signal.h>

@@ -2,7 +2,7 @@
  * From destinations to hosts: one table of zones and what becomes of them, then order, bounds, and
  * TLSA records.
  */
-#include "tests/unit/router_dns_support.h"
+#include "tests/unit/common_dns_support.h"
 
 #include "common/config.h"
 #include "common/socket_address.h"

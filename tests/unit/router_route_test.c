@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "common/memory.h"
+#include "common/tls_client.h"
 #include "router/route.h"
-#include "router/smtp_tls.h"
 #include "tests/unit/router_tables_support.h"
 
 /* ---- a configuration: "nomta never server=H user=U tls=T !verify clear from=A" ---- */
@@ -345,10 +345,10 @@ static void
 modes(void **state)
 {
 	(void)state;
-	assert_int_equal((int)TLS_NEVER, (int)SMTP_TLS_NONE);
-	assert_int_equal((int)TLS_MAY, (int)SMTP_TLS_MAY);
-	assert_int_equal((int)TLS_ENCRYPT, (int)SMTP_TLS_ENCRYPT);
-	assert_int_equal((int)TLS_VERIFY, (int)SMTP_TLS_VERIFY);
+	assert_int_equal((int)TLS_NEVER, (int)TLS_CLIENT_NONE);
+	assert_int_equal((int)TLS_MAY, (int)TLS_CLIENT_MAY);
+	assert_int_equal((int)TLS_ENCRYPT, (int)TLS_CLIENT_ENCRYPT);
+	assert_int_equal((int)TLS_VERIFY, (int)TLS_CLIENT_VERIFY);
 }
 
 int

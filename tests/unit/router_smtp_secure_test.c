@@ -39,7 +39,7 @@ make_identities(void **state)
 	self_expired = identity_new("DNS:other.example", NULL, -2 * DAY_S, -DAY_S);
 	roots = X509_STORE_new();
 	X509_STORE_add_cert(roots, ca.certificate);
-	client = smtp_tls_context(roots, NULL, NULL, false, &why);
+	client = tls_client_context(roots, NULL, NULL, false, &why);
 	return client == NULL;
 }
 
@@ -74,7 +74,7 @@ on_trace(void *arg, enum smtp_trace what, struct span line)
 }
 
 static struct talk *
-talk_new(enum smtp_tls_policy policy, const struct identity *id, const struct rule *rules,
+talk_new(enum tls_client_policy policy, const struct identity *id, const struct rule *rules,
     size_t n_rules)
 {
 	static const char *const names[] = {"next-hop.example", "mx.example"};
@@ -140,30 +140,30 @@ heard(const struct talk *t, const char *text)
 /* ---- policies and certificates ---- */
 
 static const struct {
-	enum smtp_tls_policy policy;
+	enum tls_client_policy policy;
 	const struct identity *id;
 	bool opens, verified;
 	const char *how;
 } policies[] = {
-    {SMTP_TLS_NONE, &good, true, false, ""},
-    {SMTP_TLS_MAY, &good, true, true, "name"},
-    {SMTP_TLS_MAY, &other, true, false, "hostname mismatch"},
-    {SMTP_TLS_MAY, &self, true, false, "self-signed certificate"},
-    {SMTP_TLS_ENCRYPT, &good, true, true, "name"},
-    {SMTP_TLS_ENCRYPT, &expired, true, false, "certificate has expired"},
-    {SMTP_TLS_ENCRYPT, &self_expired, true, false, NULL},
-    {SMTP_TLS_VERIFY, &good, true, true, "name"},
-    {SMTP_TLS_VERIFY, &other, false, false, "hostname mismatch"},
-    {SMTP_TLS_VERIFY, &expired, false, false, "certificate has expired"},
-    {SMTP_TLS_VERIFY, &self, false, false, "self-signed certificate"},
-    {SMTP_TLS_DANE, &good, false, false, "there is no TLSA record"},
+    {TLS_CLIENT_NONE, &good, true, false, ""},
+    {TLS_CLIENT_MAY, &good, true, true, "name"},
+    {TLS_CLIENT_MAY, &other, true, false, "hostname mismatch"},
+    {TLS_CLIENT_MAY, &self, true, false, "self-signed certificate"},
+    {TLS_CLIENT_ENCRYPT, &good, true, true, "name"},
+    {TLS_CLIENT_ENCRYPT, &expired, true, false, "certificate has expired"},
+    {TLS_CLIENT_ENCRYPT, &self_expired, true, false, NULL},
+    {TLS_CLIENT_VERIFY, &good, true, true, "name"},
+    {TLS_CLIENT_VERIFY, &other, false, false, "hostname mismatch"},
+    {TLS_CLIENT_VERIFY, &expired, false, false, "certificate has expired"},
+    {TLS_CLIENT_VERIFY, &self, false, false, "self-signed certificate"},
+    {TLS_CLIENT_DANE, &good, false, false, "there is no TLSA record"},
 };
 
 static void
 check_opened(struct talk *t, size_t i)
 {
-	const struct smtp_tls_result *tls = &smtp_info(t->s)->tls;
-	bool clear = policies[i].policy == SMTP_TLS_NONE;
+	const struct tls_client_result *tls = &smtp_info(t->s)->tls;
+	bool clear = policies[i].policy == TLS_CLIENT_NONE;
 	struct smtp_result r;
 
 	assert_int_equal(send_one(t, &r), SMTP_USABLE);
@@ -184,7 +184,7 @@ test_policies(void **state)
 			struct talk *t = talk_new(policies[i].policy, policies[i].id, NULL, 0);
 			enum smtp_state got;
 
-			if (implicit && policies[i].policy == SMTP_TLS_NONE) {
+			if (implicit && policies[i].policy == TLS_CLIENT_NONE) {
 				talk_free(&t);
 				continue;
 			}
@@ -201,7 +201,7 @@ test_policies(void **state)
 			talk_end(t);
 			assert_true(heard(t, "MAIL") == policies[i].opens);
 			assert_true(t->v.n_connections <= 1);
-			if (policies[i].policy != SMTP_TLS_NONE && policies[i].opens)
+			if (policies[i].policy != TLS_CLIENT_NONE && policies[i].opens)
 				assert_string_equal(t->v.sni, "mx.example");
 			talk_free(&t);
 		}
@@ -232,7 +232,7 @@ static const struct {
 };
 
 static void
-check_named(size_t i, const struct identity *issuer, bool in_time, enum smtp_tls_policy policy)
+check_named(size_t i, const struct identity *issuer, bool in_time, enum tls_client_policy policy)
 {
 	struct identity id =
 	    identity_new(named[i].certificate, issuer, -2 * DAY_S, in_time ? DAY_S : -DAY_S);
@@ -241,9 +241,9 @@ check_named(size_t i, const struct identity *issuer, bool in_time, enum smtp_tls
 
 	t->target.tls.names = named[i].names;
 	t->target.tls.n_names = named[i].names[2] != NULL ? 3 : 2;
-	if (talk_open(t) != (right || policy == SMTP_TLS_ENCRYPT ? SMTP_USABLE : SMTP_NEXT_HOST))
+	if (talk_open(t) != (right || policy == TLS_CLIENT_ENCRYPT ? SMTP_USABLE : SMTP_NEXT_HOST))
 		fail_msg("%zu: %s", i, smtp_reply(t->s)->text);
-	if (policy == SMTP_TLS_ENCRYPT && smtp_info(t->s)->tls.verified != right)
+	if (policy == TLS_CLIENT_ENCRYPT && smtp_info(t->s)->tls.verified != right)
 		fail_msg("%zu: %s", i, smtp_info(t->s)->tls.how);
 	talk_end(t);
 	talk_free(&t);
@@ -256,7 +256,7 @@ test_names(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < nitems(named); i++)
-		for (enum smtp_tls_policy p = SMTP_TLS_ENCRYPT; p <= SMTP_TLS_VERIFY; p++) {
+		for (enum tls_client_policy p = TLS_CLIENT_ENCRYPT; p <= TLS_CLIENT_VERIFY; p++) {
 			check_named(i, &ca, true, p);
 			check_named(i, &ca, false, p);
 			check_named(i, &stranger, true, p);
@@ -271,7 +271,7 @@ test_nothing_to_demand(void **state)
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		struct talk *t = talk_new(SMTP_TLS_VERIFY, &good, NULL, 0);
+		struct talk *t = talk_new(TLS_CLIENT_VERIFY, &good, NULL, 0);
 
 		if (i == 0)
 			t->target.tls.n_names = 0;
@@ -309,14 +309,14 @@ static const bool may_sends[] = {
 static void
 test_tls_faults(void **state)
 {
-	static const enum smtp_tls_policy tried[] = {
-	    SMTP_TLS_MAY, SMTP_TLS_ENCRYPT, SMTP_TLS_VERIFY};
+	static const enum tls_client_policy tried[] = {
+	    TLS_CLIENT_MAY, TLS_CLIENT_ENCRYPT, TLS_CLIENT_VERIFY};
 
 	(void)state;
 	for (size_t i = 0; i < nitems(tls_faults); i++)
 		for (size_t p = 0; p < nitems(tried); p++) {
 			struct talk *t = talk_new(tried[p], &good, &tls_faults[i], 1);
-			bool opens = tried[p] == SMTP_TLS_MAY && may_sends[i];
+			bool opens = tried[p] == TLS_CLIENT_MAY && may_sends[i];
 			enum smtp_state got = talk_open(t);
 			struct smtp_result r;
 
@@ -344,7 +344,7 @@ test_slow_handshake(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < nitems(rules); i++) {
-		struct talk *t = talk_new(SMTP_TLS_ENCRYPT, &good, &rules[i], 1);
+		struct talk *t = talk_new(TLS_CLIENT_ENCRYPT, &good, &rules[i], 1);
 
 		t->target.timeouts.tls_s = 1;
 		assert_int_equal(talk_open(t), SMTP_NEXT_HOST);
@@ -366,14 +366,14 @@ take_any(int ok, X509_STORE_CTX *ctx)
 static void
 test_client_certificate(void **state)
 {
-	struct talk *t = talk_new(SMTP_TLS_VERIFY, &good, NULL, 0);
+	struct talk *t = talk_new(TLS_CLIENT_VERIFY, &good, NULL, 0);
 	char *chain = identity_pem(&other, false), *key = identity_pem(&other, true);
 	const char *why = "";
 
 	(void)state;
-	assert_null(smtp_tls_context(roots, chain, "no key", false, &why));
+	assert_null(tls_client_context(roots, chain, "no key", false, &why));
 	assert_true(why[0] != '\0');
-	t->target.tls.context = smtp_tls_context(roots, chain, key, true, &why);
+	t->target.tls.context = tls_client_context(roots, chain, key, true, &why);
 	assert_non_null(t->target.tls.context);
 	SSL_CTX_set_verify(t->v.tls, SSL_VERIFY_PEER, take_any);
 	assert_int_equal(talk_open(t), SMTP_USABLE);
@@ -390,9 +390,9 @@ static void
 test_old_versions(void **state)
 {
 	(void)state;
-	for (enum smtp_tls_policy p = SMTP_TLS_MAY; p <= SMTP_TLS_ENCRYPT; p++) {
+	for (enum tls_client_policy p = TLS_CLIENT_MAY; p <= TLS_CLIENT_ENCRYPT; p++) {
 		struct talk *t = talk_new(p, &good, NULL, 0);
-		bool may = p == SMTP_TLS_MAY;
+		bool may = p == TLS_CLIENT_MAY;
 
 		SSL_CTX_set_min_proto_version(t->v.tls, TLS1_VERSION);
 		SSL_CTX_set_max_proto_version(t->v.tls, TLS1_1_VERSION);
@@ -457,7 +457,7 @@ test_dane(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < nitems(dane); i++) {
-		struct talk *t = talk_new(SMTP_TLS_DANE, dane[i].server, NULL, 0);
+		struct talk *t = talk_new(TLS_CLIENT_DANE, dane[i].server, NULL, 0);
 		struct tlsa_record record = {dane[i].usage, dane[i].selector, dane[i].matching,
 		    digest(dane[i].of, dane[i].selector, bytes)};
 		bool verified = dane[i].opens && dane[i].how != NULL;
@@ -490,7 +490,7 @@ test_dane_records(void **state)
 	/* One that fits among others; without it, one that does not; none but broken ones. */
 	for (int i = 0; i < 3; i++) {
 		static const size_t n[] = {5, 4, 3};
-		struct talk *t = talk_new(SMTP_TLS_DANE, &good, NULL, 0);
+		struct talk *t = talk_new(TLS_CLIENT_DANE, &good, NULL, 0);
 
 		t->target.tls.tlsa = records;
 		t->target.tls.n_tlsa = n[i];
@@ -501,7 +501,7 @@ test_dane_records(void **state)
 	}
 	for (size_t i = 0; i < 5; i++) {
 		static const struct rule no_tls = {"EHLO", SAY, "250 test.example\r\n", 0, 0};
-		struct talk *t = talk_new(SMTP_TLS_DANE, &good, &no_tls, 1);
+		struct talk *t = talk_new(TLS_CLIENT_DANE, &good, &no_tls, 1);
 
 		t->target.tls.tlsa = records + i;
 		t->target.tls.n_tlsa = 1;
@@ -572,7 +572,7 @@ test_logins(void **state)
 			rules[n] = logins[i].rules[n];
 			n++;
 		}
-		t = talk_new(SMTP_TLS_ENCRYPT, &good, rules, n);
+		t = talk_new(TLS_CLIENT_ENCRYPT, &good, rules, n);
 		t->target.user = USER;
 		t->target.password = PASSWORD;
 		t->target.mechanisms = logins[i].mechanisms;
@@ -596,7 +596,7 @@ test_cram_md5(void **state)
 	static const struct rule rules[] = {
 	    SAYS("AUTH", "334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+", 1),
 	    SAYS("auth", "235 in", 1)};
-	struct talk *t = talk_new(SMTP_TLS_NONE, &good, rules, nitems(rules));
+	struct talk *t = talk_new(TLS_CLIENT_NONE, &good, rules, nitems(rules));
 
 	(void)state;
 	t->target.user = "tim";
@@ -618,7 +618,7 @@ test_long_password(void **state)
 	(void)state;
 	memset(password, 'x', sizeof password);
 	for (int i = 0; i < 2; i++) {
-		struct talk *t = talk_new(SMTP_TLS_ENCRYPT, &good, rules, nitems(rules));
+		struct talk *t = talk_new(TLS_CLIENT_ENCRYPT, &good, rules, nitems(rules));
 
 		password[i == 0 ? 500 : sizeof password - 1] = '\0';
 		t->target.user = USER;
@@ -638,7 +638,7 @@ test_no_password_in_clear(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < nitems(tls_faults); i++)
-		for (int p = SMTP_TLS_NONE; p <= SMTP_TLS_VERIFY; p++) {
+		for (int p = TLS_CLIENT_NONE; p <= TLS_CLIENT_VERIFY; p++) {
 			struct talk *t = talk_new(p, &good, &tls_faults[i], 1);
 
 			t->target.user = USER;
@@ -654,7 +654,7 @@ test_no_password_in_clear(void **state)
 static void
 test_auth_not_offered(void **state)
 {
-	struct talk *t = talk_new(SMTP_TLS_ENCRYPT, &good, NULL, 0);
+	struct talk *t = talk_new(TLS_CLIENT_ENCRYPT, &good, NULL, 0);
 
 	(void)state;
 	t->v.offer = "STARTTLS";

@@ -1,7 +1,7 @@
 /*
- * One connection to another host's SMTP server. Touches its socket only.
+ * One connection to another host's server. Touches its socket only.
  */
-#include "router/smtp_wire.h"
+#include "common/client_wire.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -19,37 +19,37 @@
 
 enum { WHY_SIZE = 200, NO_LIMIT_S = 365 * 24 * 3600 };
 
-struct smtp_wire {
+struct client_wire {
 	int fd;
 	SSL *ssl;
 	int64_t deadline_ms, limit_ms; /* CLOCK_MONOTONIC */
-	enum smtp_wire_end end;
+	enum client_wire_end end;
 	bool write_failed;
 	bool read_ended;  /* the server sends no more */
 	bool half_answer; /* something has come since the last write */
 	char why[WHY_SIZE];
 	size_t in_at, in_len, out_len;
-	char in[SMTP_WIRE_IN_BYTES];
-	char out[SMTP_WIRE_OUT_BYTES];
+	char in[CLIENT_WIRE_IN_BYTES];
+	char out[CLIENT_WIRE_OUT_BYTES];
 };
 
 /* ---- life ---- */
 
-struct smtp_wire *
-smtp_wire_new(void)
+struct client_wire *
+client_wire_new(void)
 {
-	struct smtp_wire *w = xmalloc(sizeof *w);
+	struct client_wire *w = xmalloc(sizeof *w);
 
 	/* Not the buffers: a page that is never used is never there. */
-	memset(w, 0, offsetof(struct smtp_wire, in));
+	memset(w, 0, offsetof(struct client_wire, in));
 	w->fd = -1;
-	smtp_wire_limit(w, NO_LIMIT_S);
-	smtp_wire_deadline(w, NO_LIMIT_S);
+	client_wire_limit(w, NO_LIMIT_S);
+	client_wire_deadline(w, NO_LIMIT_S);
 	return w;
 }
 
 void
-smtp_wire_free(struct smtp_wire **w)
+client_wire_free(struct client_wire **w)
 {
 	if (*w == NULL)
 		return;
@@ -66,7 +66,7 @@ smtp_wire_free(struct smtp_wire **w)
 }
 
 void
-smtp_wire_deadline(struct smtp_wire *w, unsigned seconds)
+client_wire_deadline(struct client_wire *w, unsigned seconds)
 {
 	int64_t at = (int64_t)monotonic_ms() + (int64_t)seconds * 1000;
 
@@ -74,26 +74,26 @@ smtp_wire_deadline(struct smtp_wire *w, unsigned seconds)
 }
 
 void
-smtp_wire_limit(struct smtp_wire *w, uint64_t seconds)
+client_wire_limit(struct client_wire *w, uint64_t seconds)
 {
 	w->limit_ms =
 	    (int64_t)monotonic_ms() + (int64_t)(seconds < NO_LIMIT_S ? seconds : NO_LIMIT_S) * 1000;
 }
 
-enum smtp_wire_end
-smtp_wire_end(const struct smtp_wire *w)
+enum client_wire_end
+client_wire_end(const struct client_wire *w)
 {
 	return w->end;
 }
 
 const char *
-smtp_wire_why(const struct smtp_wire *w)
+client_wire_why(const struct client_wire *w)
 {
 	return w->why;
 }
 
 SSL *
-smtp_wire_ssl(const struct smtp_wire *w)
+client_wire_ssl(const struct client_wire *w)
 {
 	return w->ssl;
 }
@@ -101,7 +101,7 @@ smtp_wire_ssl(const struct smtp_wire *w)
 /* ---- ends ---- */
 
 static int
-fail(struct smtp_wire *w, enum smtp_wire_end end, const char *why)
+fail(struct client_wire *w, enum client_wire_end end, const char *why)
 {
 	if (w->end == WIRE_OPEN) {
 		w->end = end;
@@ -111,13 +111,13 @@ fail(struct smtp_wire *w, enum smtp_wire_end end, const char *why)
 }
 
 static int
-fail_errno(struct smtp_wire *w, enum smtp_wire_end end)
+fail_errno(struct client_wire *w, enum client_wire_end end)
 {
 	return fail(w, end, strerror(errno));
 }
 
 static int
-fail_closed(struct smtp_wire *w)
+fail_closed(struct client_wire *w)
 {
 	w->read_ended = true;
 	return fail(w, WIRE_CLOSED, "the connection was closed");
@@ -125,7 +125,7 @@ fail_closed(struct smtp_wire *w)
 
 /* What OpenSSL says of its last error, and of the certificate when that was it. */
 static int
-fail_tls(struct smtp_wire *w)
+fail_tls(struct client_wire *w)
 {
 	unsigned long error = ERR_peek_last_error();
 	const char *reason = ERR_reason_error_string(error);
@@ -144,7 +144,7 @@ fail_tls(struct smtp_wire *w)
 
 /* -1: the deadline passed, or poll() failed. Else what poll() says. */
 static int
-wait_for(struct smtp_wire *w, short events)
+wait_for(struct client_wire *w, short events)
 {
 	struct pollfd p = {.fd = w->fd, .events = events};
 
@@ -167,7 +167,7 @@ enum { TRY_AGAIN_IN = -2, TRY_AGAIN_OUT = -3 };
 
 /* What an SSL call that did not succeed wants: TRY_AGAIN_*, 0 at the end, -1 for an error. */
 static ssize_t
-tls_outcome(struct smtp_wire *w)
+tls_outcome(struct client_wire *w)
 {
 	switch (SSL_get_error(w->ssl, 0)) {
 	case SSL_ERROR_WANT_READ:
@@ -188,7 +188,7 @@ tls_outcome(struct smtp_wire *w)
 }
 
 static ssize_t
-receive(struct smtp_wire *w, char *out, size_t size)
+receive(struct client_wire *w, char *out, size_t size)
 {
 	ssize_t n;
 	size_t done;
@@ -206,7 +206,7 @@ receive(struct smtp_wire *w, char *out, size_t size)
 }
 
 static ssize_t
-transmit(struct smtp_wire *w, const char *bytes, size_t size)
+transmit(struct client_wire *w, const char *bytes, size_t size)
 {
 	ssize_t n;
 	size_t done;
@@ -228,7 +228,7 @@ transmit(struct smtp_wire *w, const char *bytes, size_t size)
 /* ---- connecting ---- */
 
 int
-smtp_wire_connect(struct smtp_wire *w, const struct sockaddr *address, socklen_t length)
+client_wire_connect(struct client_wire *w, const struct sockaddr *address, socklen_t length)
 {
 	int yes = 1, error = 0;
 	socklen_t size = sizeof error;
@@ -255,13 +255,13 @@ smtp_wire_connect(struct smtp_wire *w, const struct sockaddr *address, socklen_t
 }
 
 int
-smtp_wire_start_tls(struct smtp_wire *w, SSL *ssl)
+client_wire_start_tls(struct client_wire *w, SSL *ssl)
 {
 	w->ssl = ssl;
 	if (w->end != WIRE_OPEN)
 		return -1;
-	if (smtp_wire_unread(w) > 0)
-		return fail(w, WIRE_GARBAGE, "more came with the reply to STARTTLS");
+	if (client_wire_unread(w) > 0)
+		return fail(w, WIRE_GARBAGE, "more came with the reply that TLS may begin");
 	if (SSL_set_fd(ssl, w->fd) != 1)
 		return fail_tls(w);
 	SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -283,7 +283,7 @@ smtp_wire_start_tls(struct smtp_wire *w, SSL *ssl)
 
 /* Takes what has come, if there is room for it. */
 static ssize_t
-fill(struct smtp_wire *w)
+fill(struct client_wire *w)
 {
 	ssize_t n;
 
@@ -307,7 +307,7 @@ fill(struct smtp_wire *w)
  * one only when the first was acknowledged. The kernel would wait up to 44 ms with that.
  */
 static void
-acknowledge(struct smtp_wire *w)
+acknowledge(struct client_wire *w)
 {
 	int yes = 1;
 
@@ -317,7 +317,7 @@ acknowledge(struct smtp_wire *w)
 
 /* Waits first: what is asked for has seldom come yet. */
 static int
-fill_and_wait(struct smtp_wire *w)
+fill_and_wait(struct client_wire *w)
 {
 	short events = POLLIN;
 	ssize_t n;
@@ -339,7 +339,7 @@ fill_and_wait(struct smtp_wire *w)
 }
 
 int
-smtp_wire_line(struct smtp_wire *w, size_t max, struct span *line)
+client_wire_line(struct client_wire *w, size_t max, struct span *line)
 {
 	if (w->end != WIRE_OPEN && w->end != WIRE_CLOSED)
 		return -1;
@@ -362,17 +362,17 @@ smtp_wire_line(struct smtp_wire *w, size_t max, struct span *line)
 }
 
 size_t
-smtp_wire_unread(const struct smtp_wire *w)
+client_wire_unread(const struct client_wire *w)
 {
 	return w->in_len - w->in_at;
 }
 
 bool
-smtp_wire_is_quiet(struct smtp_wire *w)
+client_wire_is_quiet(struct client_wire *w)
 {
 	struct pollfd p = {.fd = w->fd, .events = POLLIN};
 
-	if (w->end != WIRE_OPEN || w->read_ended || w->write_failed || smtp_wire_unread(w) > 0)
+	if (w->end != WIRE_OPEN || w->read_ended || w->write_failed || client_wire_unread(w) > 0)
 		return false;
 	if (poll(&p, 1, 0) == 0)
 		return true;
@@ -383,7 +383,7 @@ smtp_wire_is_quiet(struct smtp_wire *w)
 /* ---- writing ---- */
 
 static int
-fail_write(struct smtp_wire *w)
+fail_write(struct client_wire *w)
 {
 	w->write_failed = true;
 	w->out_len = 0;
@@ -393,7 +393,7 @@ fail_write(struct smtp_wire *w)
 /* Until the socket takes more. Takes in what the server says meanwhile, for it may read no more
  * before it has got rid of its replies (RFC 2920 3.1). */
 static int
-wait_to_write(struct smtp_wire *w, short events)
+wait_to_write(struct client_wire *w, short events)
 {
 	bool room = w->in_len - w->in_at < sizeof w->in && !w->read_ended;
 	int got = wait_for(w, events | (room && w->end == WIRE_OPEN ? POLLIN : 0));
@@ -408,7 +408,7 @@ wait_to_write(struct smtp_wire *w, short events)
 }
 
 int
-smtp_wire_flush(struct smtp_wire *w)
+client_wire_flush(struct client_wire *w)
 {
 	size_t done = 0;
 
@@ -432,31 +432,31 @@ smtp_wire_flush(struct smtp_wire *w)
 }
 
 size_t
-smtp_wire_room(const struct smtp_wire *w)
+client_wire_room(const struct client_wire *w)
 {
 	return sizeof w->out - w->out_len;
 }
 
 char *
-smtp_wire_reserve(struct smtp_wire *w)
+client_wire_reserve(struct client_wire *w)
 {
 	return w->out + w->out_len;
 }
 
 void
-smtp_wire_advance(struct smtp_wire *w, size_t n)
+client_wire_advance(struct client_wire *w, size_t n)
 {
 	w->out_len += n;
 }
 
 int
-smtp_wire_put(struct smtp_wire *w, struct span bytes)
+client_wire_put(struct client_wire *w, struct span bytes)
 {
 	while (bytes.len > 0) {
-		size_t n = smtp_wire_room(w);
+		size_t n = client_wire_room(w);
 
 		if (n == 0) {
-			if (smtp_wire_flush(w) == -1)
+			if (client_wire_flush(w) == -1)
 				return -1;
 			continue;
 		}

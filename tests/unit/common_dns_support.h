@@ -2,8 +2,8 @@
  * DNS servers of a test: a thread each, UDP and TCP on one port of 127.0.0.1 that the kernel chose,
  * which answers by a table and misbehaves as the table says. For router's unit tests.
  */
-#ifndef TESTS_UNIT_ROUTER_DNS_SUPPORT_H
-#define TESTS_UNIT_ROUTER_DNS_SUPPORT_H
+#ifndef TESTS_UNIT_COMMON_DNS_SUPPORT_H
+#define TESTS_UNIT_COMMON_DNS_SUPPORT_H
 
 #include <errno.h>
 #include <ldns/ldns.h>
@@ -24,8 +24,8 @@
 /* after the ones above */
 #include <cmocka.h>
 
+#include "common/dns.h"
 #include "common/memory.h"
-#include "router/dns.h"
 
 enum behaviour {
 	B_PLAIN,

@@ -2,7 +2,7 @@
  * Answers of the DNS that may still be used. A tree by type and name, so that no choice of names
  * makes it slow, and a list in the order of use.
  */
-#include "router/dns_cache.h"
+#include "common/dns_cache.h"
 
 #include <stdlib.h>
 #include <string.h>

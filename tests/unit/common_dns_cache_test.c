@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
+#include "common/dns_cache.h"
 #include "common/memory.h"
-#include "router/dns_cache.h"
 
 static void
 put(struct dns_cache *c, const char *name, enum dns_status status, uint32_t ttl, size_t pool,

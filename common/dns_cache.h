@@ -3,10 +3,10 @@
  * number and in bytes: what was used longest ago goes first. Pure: the time is given, in seconds of
  * any clock that does not run backwards.
  */
-#ifndef ROUTER_DNS_CACHE_H
-#define ROUTER_DNS_CACHE_H
+#ifndef COMMON_DNS_CACHE_H
+#define COMMON_DNS_CACHE_H
 
-#include "router/dns_answer.h"
+#include "common/dns_answer.h"
 
 enum {
 	DNS_CACHE_ENTRIES = 4096,

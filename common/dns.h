@@ -12,12 +12,12 @@
  * SERVFAIL, REFUSED, time-outs, unreadable or contradictory answers are never a proof: when all
  * servers end so the answer is DNS_LATER.
  */
-#ifndef ROUTER_DNS_H
-#define ROUTER_DNS_H
+#ifndef COMMON_DNS_H
+#define COMMON_DNS_H
 
 #include <sys/socket.h>
 
-#include "router/dns_answer.h"
+#include "common/dns_answer.h"
 
 enum {
 	DNS_SERVERS_MAX = 3,

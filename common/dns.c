@@ -2,7 +2,7 @@
  * Asks DNS servers, for a sequential process: servers in turn, UDP, TCP, time-outs, chains that an
  * answer leaves open. What the bytes mean is dns_wire.c's business.
  */
-#include "router/dns.h"
+#include "common/dns.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -11,12 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/dns_cache.h"
+#include "common/dns_wire.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/monotonic.h"
 #include "common/socket_address.h"
-#include "router/dns_cache.h"
-#include "router/dns_wire.h"
 
 enum {
 	STRANGE_MAX = 20,  /* datagrams that are no answer, before TCP is used */

@@ -7,8 +7,8 @@
  * equal when their texts are. A name of a stranger's may hold anything: address_is_domain() says
  * whether it may be a host's, log_safe() makes it fit for a log.
  */
-#ifndef ROUTER_DNS_ANSWER_H
-#define ROUTER_DNS_ANSWER_H
+#ifndef COMMON_DNS_ANSWER_H
+#define COMMON_DNS_ANSWER_H
 
 #include <stdbool.h>
 #include <stddef.h>

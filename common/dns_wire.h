@@ -2,10 +2,10 @@
  * Questions to the DNS and judging what comes back for them (RFC 1035, 2308, 6840, 6891), by ldns.
  * Pure: bytes in, an answer out. dns.c sends and receives; the fuzz target calls this.
  */
-#ifndef ROUTER_DNS_WIRE_H
-#define ROUTER_DNS_WIRE_H
+#ifndef COMMON_DNS_WIRE_H
+#define COMMON_DNS_WIRE_H
 
-#include "router/dns_answer.h"
+#include "common/dns_answer.h"
 
 enum {
 	DNS_UDP_BYTES = 1232,	      /* asked for by EDNS: fits any path unfragmented */

@@ -1,7 +1,7 @@
 /*
- * TLS of outgoing SMTP. Called by the conversation; touches no file once the contexts are made.
+ * TLS of our clients. Called by the conversation; touches no file once the contexts are made.
  */
-#include "router/smtp_tls.h"
+#include "common/tls_client.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -16,7 +16,7 @@ enum { USAGE_DANE_TA = 2, USAGE_DANE_EE = 3 };
 /* ---- contexts ---- */
 
 X509_STORE *
-smtp_tls_roots(const char *path, const char **why)
+tls_client_roots(const char *path, const char **why)
 {
 	X509_STORE *roots = X509_STORE_new();
 
@@ -29,7 +29,7 @@ smtp_tls_roots(const char *path, const char **why)
 }
 
 SSL_CTX *
-smtp_tls_context(X509_STORE *roots, const char *certificate_pem, const char *key_pem,
+tls_client_context(X509_STORE *roots, const char *certificate_pem, const char *key_pem,
     bool newest_only, const char **why)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
@@ -74,7 +74,7 @@ add_name(SSL *ssl, const char *name)
 }
 
 static int
-add_names(SSL *ssl, const struct smtp_tls *t)
+add_names(SSL *ssl, const struct tls_client *t)
 {
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	for (size_t i = 0; i < t->n_names; i++)
@@ -98,7 +98,7 @@ static int
 on_judged(int ok, X509_STORE_CTX *ctx)
 {
 	int error = X509_STORE_CTX_get_error(ctx);
-	const struct smtp_tls *t;
+	const struct tls_client *t;
 
 	if (ok ||
 	    (error != X509_V_ERR_HOSTNAME_MISMATCH && error != X509_V_ERR_IP_ADDRESS_MISMATCH))
@@ -113,7 +113,7 @@ on_judged(int ok, X509_STORE_CTX *ctx)
 }
 
 static int
-demand_name(SSL *ssl, const struct smtp_tls *t, const char **why)
+demand_name(SSL *ssl, const struct tls_client *t, const char **why)
 {
 	/* Without a name OpenSSL would take the certificate of anyone. */
 	if (t->n_names == 0) {
@@ -130,7 +130,7 @@ demand_name(SSL *ssl, const struct smtp_tls *t, const char **why)
 
 /* How many of the records can be used; -1 when there is no memory. */
 static int
-add_records(SSL *ssl, const struct smtp_tls *t)
+add_records(SSL *ssl, const struct tls_client *t)
 {
 	int usable = 0;
 
@@ -150,7 +150,7 @@ add_records(SSL *ssl, const struct smtp_tls *t)
 }
 
 static int
-demand_dane(SSL *ssl, const struct smtp_tls *t, const char **why)
+demand_dane(SSL *ssl, const struct tls_client *t, const char **why)
 {
 	int usable;
 
@@ -170,9 +170,9 @@ demand_dane(SSL *ssl, const struct smtp_tls *t, const char **why)
 /* Anything is better than what will be said in clear otherwise (RFC 7435 3). The names are for the
  * log. */
 static int
-demand_little(SSL *ssl, const struct smtp_tls *t)
+demand_little(SSL *ssl, const struct tls_client *t)
 {
-	if (t->policy == SMTP_TLS_MAY) {
+	if (t->policy == TLS_CLIENT_MAY) {
 		SSL_set_security_level(ssl, 0);
 		SSL_set_min_proto_version(ssl, TLS1_VERSION);
 	}
@@ -181,20 +181,20 @@ demand_little(SSL *ssl, const struct smtp_tls *t)
 }
 
 static int
-demand(SSL *ssl, const struct smtp_tls *t, const char **why)
+demand(SSL *ssl, const struct tls_client *t, const char **why)
 {
 	switch (t->policy) {
-	case SMTP_TLS_VERIFY:
+	case TLS_CLIENT_VERIFY:
 		return demand_name(ssl, t, why);
-	case SMTP_TLS_DANE:
+	case TLS_CLIENT_DANE:
 		return demand_dane(ssl, t, why);
-	case SMTP_TLS_MAY:
-	case SMTP_TLS_ENCRYPT:
+	case TLS_CLIENT_MAY:
+	case TLS_CLIENT_ENCRYPT:
 		if (demand_little(ssl, t) == 0)
 			return 0;
 		*why = "the host's name is none";
 		return -1;
-	case SMTP_TLS_NONE:
+	case TLS_CLIENT_NONE:
 		break;
 	}
 	*why = "the policy allows no TLS";
@@ -202,7 +202,7 @@ demand(SSL *ssl, const struct smtp_tls *t, const char **why)
 }
 
 SSL *
-smtp_tls_new(const struct smtp_tls *t, const char **why)
+tls_client_new(const struct tls_client *t, const char **why)
 {
 	SSL *ssl;
 
@@ -233,7 +233,7 @@ fail:
 /* ---- what was shown ---- */
 
 static void
-describe_peer(SSL *ssl, struct smtp_tls_result *out)
+describe_peer(SSL *ssl, struct tls_client_result *out)
 {
 	long verify = SSL_get_verify_result(ssl);
 	uint8_t usage, selector, matching;
@@ -252,9 +252,9 @@ describe_peer(SSL *ssl, struct smtp_tls_result *out)
 }
 
 void
-smtp_tls_describe(SSL *ssl, struct smtp_tls_result *out)
+tls_client_describe(SSL *ssl, struct tls_client_result *out)
 {
-	*out = (struct smtp_tls_result){0};
+	*out = (struct tls_client_result){0};
 	snprintf(out->version, sizeof out->version, "%s", SSL_get_version(ssl));
 	snprintf(out->cipher, sizeof out->cipher, "%s", SSL_get_cipher_name(ssl));
 	describe_peer(ssl, out);

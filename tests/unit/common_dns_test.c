@@ -2,12 +2,12 @@
  * Questions to DNS servers that answer, misbehave, or are not there; judging of answers; addresses
  * of servers as text.
  */
-#include "tests/unit/router_dns_support.h"
+#include "tests/unit/common_dns_support.h"
 
 #include <arpa/inet.h>
 
+#include "common/dns_wire.h"
 #include "common/nameserver.h"
-#include "router/dns_wire.h"
 
 #define A_OF(name) name " 60 IN A 192.0.2.1"
 #define EVIL(name) name " 60 IN A 203.0.113.66"

@@ -1,7 +1,7 @@
 /*
  * The answer to one DNS question: one block of memory, counted.
  */
-#include "router/dns_answer.h"
+#include "common/dns_answer.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * Questions to the DNS and judging what comes back for them. The header and the question are
  * compared as bytes, before ldns reads the rest.
  */
-#include "router/dns_wire.h"
+#include "common/dns_wire.h"
 
 #include <ctype.h>
 #include <ldns/ldns.h>

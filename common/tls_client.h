@@ -1,28 +1,34 @@
 /*
- * TLS of outgoing SMTP: what a destination's policy demands of the other host's certificate, and
- * what it had to show. Contexts are made before the process is confined; a connection opens no
- * file.
+ * TLS of our clients, for SMTP, POP3 and IMAP: what a policy demands of the other host's
+ * certificate, and what it had to show. Contexts are made before the process is confined; a
+ * connection opens no file.
  */
-#ifndef ROUTER_SMTP_TLS_H
-#define ROUTER_SMTP_TLS_H
+#ifndef COMMON_TLS_CLIENT_H
+#define COMMON_TLS_CLIENT_H
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "router/tlsa.h"
+#include "common/span.h"
 
-enum smtp_tls_policy {
-	SMTP_TLS_NONE,	  /* never, even if offered */
-	SMTP_TLS_MAY,	  /* if offered; in clear if it does not work (RFC 7435) */
-	SMTP_TLS_ENCRYPT, /* always, with any certificate */
-	SMTP_TLS_VERIFY,  /* always, with a certificate of a known issuer for one of the names */
-	SMTP_TLS_DANE	  /* always, with a certificate that a TLSA record names (RFC 7672) */
+/* A certificate, or a key, that will do (RFC 6698 2.1). */
+struct tlsa_record {
+	uint8_t usage, selector, matching;
+	struct span data;
+};
+
+enum tls_client_policy {
+	TLS_CLIENT_NONE,    /* never, even if offered */
+	TLS_CLIENT_MAY,	    /* if offered; in clear if it does not work (RFC 7435) */
+	TLS_CLIENT_ENCRYPT, /* always, with any certificate */
+	TLS_CLIENT_VERIFY,  /* always, with a certificate of a known issuer for one of the names */
+	TLS_CLIENT_DANE	    /* always, with a certificate that a TLSA record names (RFC 7672) */
 };
 
 /* What one connection demands. Borrowed. */
-struct smtp_tls {
-	enum smtp_tls_policy policy;
+struct tls_client {
+	enum tls_client_policy policy;
 	SSL_CTX *context; /* with NULL only NONE, and MAY, which then is NONE, can be satisfied */
 	const char *host; /* for SNI: a host name, or an address, which is not sent */
 	/* VERIFY: any of these must be in the certificate; none: nothing satisfies it. DANE: names
@@ -39,18 +45,18 @@ struct smtp_tls {
 };
 
 enum {
-	SMTP_TLS_NAME_SIZE = 64,
-	SMTP_TLS_VERIFIED_SIZE = 128,
+	TLS_CLIENT_NAME_SIZE = 64,
+	TLS_CLIENT_VERIFIED_SIZE = 128,
 };
 
 /* For the log. */
-struct smtp_tls_result {
-	char version[SMTP_TLS_NAME_SIZE]; /* "TLSv1.3", "" in clear */
-	char cipher[SMTP_TLS_NAME_SIZE];
+struct tls_client_result {
+	char version[TLS_CLIENT_NAME_SIZE]; /* "TLSv1.3", "" in clear */
+	char cipher[TLS_CLIENT_NAME_SIZE];
 	bool verified;
 	/* "name" (an issuer we know, and the right name), "dane-3-1-1", or why it is not verified
 	 */
-	char how[SMTP_TLS_VERIFIED_SIZE];
+	char how[TLS_CLIENT_VERIFIED_SIZE];
 };
 
 /*
@@ -58,15 +64,15 @@ struct smtp_tls_result {
  * a reference is taken. certificate_pem and key_pem: our own, shown to who asks, or both NULL.
  * newest_only: TLS 1.3, with policies that demand TLS. NULL with *why.
  */
-SSL_CTX *smtp_tls_context(X509_STORE *roots, const char *certificate_pem, const char *key_pem,
+SSL_CTX *tls_client_context(X509_STORE *roots, const char *certificate_pem, const char *key_pem,
     bool newest_only, const char **why);
 /* Reads all certificates of a PEM file, now and not when they are needed. NULL with *why. */
-X509_STORE *smtp_tls_roots(const char *path, const char **why);
+X509_STORE *tls_client_roots(const char *path, const char **why);
 
 /* A connection that demands what t says, ready for the handshake. t must stay until that is over.
  * NULL with *why: it cannot be demanded, and then nothing is to be sent. */
-SSL *smtp_tls_new(const struct smtp_tls *t, const char **why);
+SSL *tls_client_new(const struct tls_client *t, const char **why);
 /* After the handshake. */
-void smtp_tls_describe(SSL *ssl, struct smtp_tls_result *out);
+void tls_client_describe(SSL *ssl, struct tls_client_result *out);
 
 #endif
