@@ -231,7 +231,7 @@ add_domain(struct talk *t, bool below)
 {
 	char domain[DNS_HOST_SIZE];
 
-	if (t->to.kind != DELIVER_MX || !mx_host_name(t->to.name, domain))
+	if (t->to.kind != DELIVER_MX || !host_name(t->to.name, domain))
 		return;
 	t->names_text = xasprintf("%s%c.%s", domain, '\0', domain);
 	add_name(t, t->names_text);

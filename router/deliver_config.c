@@ -1,7 +1,7 @@
 /*
  * What deliver takes from its settings, and from the host that it runs on: the issuers'
- * certificates, the addresses of the interfaces, and whether there are routes. Opens the file of
- * Trusted Roots; sends nothing.
+ * certificates, and the addresses of the interfaces. Opens the file of Trusted Roots; sends
+ * nothing.
  */
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/nameserver.h"
+#include "common/resolver.h"
 #include "common/socket_address.h"
 #include "router/deliver_private.h"
 
@@ -100,56 +101,7 @@ deliver_own_addresses(const struct deliver_config *c, uint16_t port)
 	return own;
 }
 
-/* ---- routes ---- */
-
-/* Nothing is sent: connect() of a datagram socket looks for a route only. */
-static bool
-has_route(const char *somewhere)
-{
-	struct sockaddr_storage address;
-	int fd;
-	bool routed;
-
-	if (!nameserver_parse(span_of(somewhere), &address))
-		return false;
-	fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	routed = fd != -1 && connect(fd, (const struct sockaddr *)&address,
-				 socket_address_length((const struct sockaddr *)&address)) == 0;
-	closefd(&fd);
-	return routed;
-}
-
-static void
-choose_protocol(struct deliver_config *c, const char *choice)
-{
-	c->ipv4 = strcmp(choice, "IPv6") != 0;
-	c->ipv6 = strcmp(choice, "IPv4") != 0;
-	if (strcmp(choice, "auto") != 0)
-		return;
-	/* Any addresses that the world routes: those of two root servers. */
-	c->ipv4 = has_route("198.41.0.4");
-	c->ipv6 = has_route("2001:503:ba3e::2:30");
-	if (!c->ipv4 && !c->ipv6) /* a network of its own */
-		c->ipv4 = c->ipv6 = true;
-}
-
 /* ---- the rest ---- */
-
-static void
-read_servers(struct dns_settings *dns, const struct settings *s)
-{
-	struct span rest = span_of(settings_text(s, "resolver", "Servers")), one;
-	bool more;
-
-	do {
-		more = span_take(&rest, ' ', &one);
-		if (dns->n_servers < nitems(dns->servers) &&
-		    nameserver_parse(one, &dns->servers[dns->n_servers]))
-			dns->n_servers++;
-	} while (more);
-	dns->trust_ad = settings_bool(s, "resolver", "Trust AD");
-	dns->timeout_ms = settings_u64(s, "timeouts", "DNS Reply") * 1000;
-}
 
 static void
 read_timeouts(struct smtp_timeouts *t, const struct settings *s)
@@ -215,8 +167,8 @@ deliver_config_new(const struct settings *s)
 	c->interfaces = addresses_of_interfaces();
 	c->own_addresses = xstrdup(settings_text(s, "outgoing", "Own Addresses"));
 	c->unusable = ip_list_new(span_of(settings_text(s, "outgoing", "Unusable Addresses")));
-	choose_protocol(c, settings_text(s, "outgoing", "IP Protocol"));
-	read_servers(&c->dns, s);
+	resolver_choose_protocol(settings_text(s, "outgoing", "IP Protocol"), &c->ipv4, &c->ipv6);
+	resolver_settings(s, &c->dns);
 	read_timeouts(&c->timeouts, s);
 	c->idle_s = settings_u64(s, "timeouts", "Outgoing Idle");
 	c->trace = settings_bool(s, "mail", "Trace Router");

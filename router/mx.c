@@ -3,9 +3,6 @@
  */
 #include "router/mx.h"
 
-#include <arpa/inet.h>
-#include <idn2.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +12,6 @@
 #include "common/dns.h"
 #include "common/log.h"
 #include "common/memory.h"
-#include "common/socket_address.h"
-
-enum { IP_TEXT_SIZE = 64 };
 
 /* What one resolution works with and has found out. */
 struct search {
@@ -48,61 +42,6 @@ end_with(struct mx_list *l, enum mx_end end, const char *code, const char *forma
 	va_end(ap);
 }
 
-/* ---- names and addresses as text ---- */
-
-bool
-mx_host_name(struct span domain, char out[DNS_HOST_SIZE])
-{
-	char text[ADDRESS_DOMAIN_MAX_BYTES + 2], *ascii = NULL;
-	bool ok;
-
-	if (domain.len > 1 && domain.at[domain.len - 1] == '.')
-		domain.len--;
-	if (!span_copy(domain, text, sizeof text))
-		return false;
-	/* idn2 refuses names with underscores, which are ASCII already */
-	if (address_is_domain(domain)) {
-		strlcpy(out, text, DNS_HOST_SIZE);
-		for (char *c = out; *c != '\0'; c++)
-			*c = *c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c;
-		return true;
-	}
-	ok = idn2_lookup_u8((const uint8_t *)text, (uint8_t **)&ascii,
-		 IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK &&
-	     strlcpy(out, ascii, DNS_HOST_SIZE) < DNS_HOST_SIZE && address_is_domain(span_of(out));
-	idn2_free(ascii);
-	return ok;
-}
-
-static struct span
-without_brackets(struct span text)
-{
-	static const char tag[] = "IPv6:";
-	const size_t tag_len = sizeof tag - 1;
-
-	if (text.len < 2 || text.at[0] != '[' || text.at[text.len - 1] != ']')
-		return text;
-	text = (struct span){text.at + 1, text.len - 2};
-	if (text.len > tag_len && span_is_nocase((struct span){text.at, tag_len}, tag))
-		text = (struct span){text.at + tag_len, text.len - tag_len};
-	return text;
-}
-
-static void
-set_address(struct sockaddr_storage *out, int family, const void *binary, uint16_t port)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-
-	memset(out, 0, sizeof *out);
-	out->ss_family = family;
-	if (family == AF_INET)
-		memcpy(&v4->sin_addr, binary, sizeof v4->sin_addr);
-	else
-		memcpy(&v6->sin6_addr, binary, sizeof v6->sin6_addr);
-	socket_address_set_port(out, port);
-}
-
 /* ---- the addresses of one host ---- */
 
 static bool
@@ -111,41 +50,17 @@ has(const struct ip_list *l, const struct sockaddr_storage *address)
 	return l != NULL && ip_list_has(l, (const struct sockaddr *)address);
 }
 
-static void
-shuffle(struct sockaddr_storage *addresses, size_t n)
+/* Of what the configuration names any address is good. */
+static enum host_verdict
+judge(void *arg, const struct sockaddr_storage *address)
 {
-	for (size_t i = n; i > 1; i--) {
-		size_t j = arc4random_uniform(i);
-		struct sockaddr_storage kept = addresses[i - 1];
+	const struct search *q = arg;
 
-		addresses[i - 1] = addresses[j];
-		addresses[j] = kept;
-	}
-}
-
-/* Of one family; at most MX_ADDRESSES_MAX. */
-struct found {
-	size_t n;
-	struct sockaddr_storage addresses[MX_ADDRESSES_MAX];
-};
-
-/* False: one of them is ours. */
-static bool
-take_addresses(const struct search *q, const struct dns_answer *a, int family, struct found *found)
-{
-	struct sockaddr_storage address;
-
-	for (size_t i = 0; i < a->n; i++) {
-		set_address(&address, family, a->records[i].data.at, q->port);
-		if (!q->trusted && has(q->s->own_addresses, &address))
-			return false;
-		if (!q->trusted && has(q->s->unusable, &address))
-			continue;
-		if (found->n < MX_ADDRESSES_MAX)
-			found->addresses[found->n++] = address;
-	}
-	shuffle(found->addresses, found->n);
-	return true;
+	if (q->trusted)
+		return HOST_TAKE;
+	if (has(q->s->own_addresses, address))
+		return HOST_STOP;
+	return has(q->s->unusable, address) ? HOST_SKIP : HOST_TAKE;
 }
 
 static bool
@@ -154,56 +69,31 @@ is_own_name(const struct search *q, const char *name)
 	return !q->trusted && address_match_list(q->s->own_names, span_of(name));
 }
 
-/* False: that is us. */
-static bool
-look_up(struct search *q, struct mx_host *host, int family, struct found *found)
-{
-	struct dns_answer *a =
-	    dns_lookup(q->d, host->name, family == AF_INET ? DNS_A : DNS_AAAA, q->deadline);
-	bool ours = false;
-
-	if (a->hops > 0 && address_is_domain(span_of(a->name)))
-		strlcpy(host->alias, a->name, sizeof host->alias);
-	if (a->status == DNS_FOUND)
-		ours = is_own_name(q, host->alias) || !take_addresses(q, a, family, found);
-	if (found->n > 0)
-		host->secure &= a->secure;
-	if (a->status == DNS_LATER)
-		q->later = a->why;
-	dns_answer_free(&a);
-	return !ours;
-}
-
-/* In turn, the first family first. */
-static void
-merge(struct mx_host *host, const struct found *a, const struct found *b)
-{
-	for (size_t i = 0; i < MX_ADDRESSES_MAX; i++) {
-		if (i < a->n && host->n < MX_ADDRESSES_MAX)
-			host->addresses[host->n++] = a->addresses[i];
-		if (i < b->n && host->n < MX_ADDRESSES_MAX)
-			host->addresses[host->n++] = b->addresses[i];
-	}
-}
-
 /* Adds the host if it has addresses. False: that is us. */
 static bool
 add_host(struct search *q, const char *name, uint16_t preference)
 {
 	struct mx_host *host = &q->list->hosts[q->list->n];
-	struct found v6 = {.n = 0}, v4 = {.n = 0};
-	const char *later = q->later;
+	const struct host_question question = {.dns = q->d,
+	    .deadline = q->deadline,
+	    .port = q->port,
+	    .ipv4 = q->s->ipv4,
+	    .ipv6 = q->s->ipv6,
+	    .judge = judge,
+	    .judge_arg = q};
+	struct host_addresses found;
 
-	*host = (struct mx_host){.preference = preference, .secure = true};
-	strlcpy(host->name, name, sizeof host->name);
-	if ((q->s->ipv6 && !look_up(q, host, AF_INET6, &v6)) ||
-	    (q->s->ipv4 && !look_up(q, host, AF_INET, &v4)))
+	if (host_lookup(&question, name, &found) == -1 ||
+	    (found.found && is_own_name(q, found.alias)))
 		return false;
-	merge(host, &v6, &v4);
-	if (host->n == 0)
-		return true;
-	q->later = later; /* what the other family would have said is not needed */
-	q->list->n++;
+	*host = (struct mx_host){.preference = preference, .secure = found.secure, .n = found.n};
+	strlcpy(host->name, name, sizeof host->name);
+	strlcpy(host->alias, found.alias, sizeof host->alias);
+	memcpy(host->addresses, found.addresses, sizeof host->addresses);
+	if (found.n > 0)
+		q->list->n++; /* what the other family would have said is not needed */
+	else if (found.later != NULL)
+		q->later = found.later;
 	return true;
 }
 
@@ -371,19 +261,11 @@ static bool
 set_only_address(struct search *q, struct span text)
 {
 	struct mx_host *host = &q->list->hosts[0];
-	unsigned char binary[sizeof(struct in6_addr)];
-	char ip[IP_TEXT_SIZE];
 
-	if (!span_copy(without_brackets(text), ip, sizeof ip))
-		return false;
 	*host = (struct mx_host){.n = 1};
-	if (inet_pton(AF_INET, ip, binary) == 1)
-		set_address(&host->addresses[0], AF_INET, binary, q->port);
-	else if (inet_pton(AF_INET6, ip, binary) == 1)
-		set_address(&host->addresses[0], AF_INET6, binary, q->port);
-	else
+	if (!host_address(text, q->port, &host->addresses[0]) ||
+	    !span_copy(host_without_brackets(text), host->name, sizeof host->name))
 		return false;
-	strlcpy(host->name, ip, sizeof host->name);
 	q->list->n = 1;
 	return true;
 }
@@ -456,7 +338,7 @@ mx_of_domain(struct dns *d, const struct mx_settings *s, struct span domain, uin
 	start(&q, list);
 	if (domain.len > 0 && domain.at[0] == '[')
 		resolve_literal(&q, domain);
-	else if (!mx_host_name(domain, name))
+	else if (!host_name(domain, name))
 		no_domain(list, domain);
 	else
 		resolve_name(&q, name);
@@ -475,7 +357,7 @@ mx_of_host(struct dns *d, const struct mx_settings *s, struct span name, uint16_
 		set_found(list);
 		return;
 	}
-	if (!mx_host_name(name, host)) {
+	if (!host_name(name, host)) {
 		end_with(list, MX_LATER, "4.4.4", "<%.255s> is no host name", log_safe(name));
 		return;
 	}

@@ -26,13 +26,12 @@
 
 #include <sys/socket.h>
 
-#include "common/dns_answer.h"
+#include "common/host_lookup.h"
 #include "common/ip_list.h"
 
 enum {
-	MX_HOSTS_MAX = 10,    /* with addresses; RFC 5321 5.1 wants at least two to be tried */
-	MX_LOOKED_MAX = 20,   /* hosts whose addresses are looked up */
-	MX_ADDRESSES_MAX = 8, /* of one host */
+	MX_HOSTS_MAX = 10,  /* with addresses; RFC 5321 5.1 wants at least two to be tried */
+	MX_LOOKED_MAX = 20, /* hosts whose addresses are looked up */
 	MX_CODE_SIZE = 8,
 	MX_TEXT_SIZE = 512
 };
@@ -50,11 +49,8 @@ struct mx_host {
 	uint16_t preference;
 	bool secure; /* all these addresses were validated, with the chain that leads to them */
 	size_t n;    /* at least one */
-	struct sockaddr_storage addresses[MX_ADDRESSES_MAX]; /* with the port */
+	struct sockaddr_storage addresses[HOST_ADDRESSES_MAX]; /* with the port */
 };
-
-/* The A-labels (RFC 5891) of a domain, in lower case. False when it is none, as a literal is. */
-bool mx_host_name(struct span domain, char out[DNS_HOST_SIZE]);
 
 enum mx_end { MX_FOUND, MX_LATER, MX_FAILED };
 

@@ -43,7 +43,7 @@ choose(const struct tables *t, struct span domain, struct span override, struct 
 static struct span
 domain_of(const struct place *p, char out[DNS_HOST_SIZE])
 {
-	return mx_host_name(p->domain, out) ? span_of(out) : p->domain;
+	return host_name(p->domain, out) ? span_of(out) : p->domain;
 }
 
 /* ---- TLS ---- */

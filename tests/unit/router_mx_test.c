@@ -446,7 +446,7 @@ test_addresses(void **state)
 
 		find("addresses.example");
 		assert_int_equal(list.n, 1);
-		assert_int_equal(h->n, MX_ADDRESSES_MAX);
+		assert_int_equal(h->n, HOST_ADDRESSES_MAX);
 		for (size_t k = 0; k < h->n; k++) {
 			const struct sockaddr_in *v4 = (const void *)&h->addresses[k];
 
