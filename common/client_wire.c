@@ -361,6 +361,69 @@ client_wire_line(struct client_wire *w, size_t max, struct span *line)
 	}
 }
 
+int
+client_wire_bytes(struct client_wire *w, struct span *bytes)
+{
+	if (w->end != WIRE_OPEN && w->end != WIRE_CLOSED)
+		return -1;
+	while (client_wire_unread(w) == 0)
+		if (fill_and_wait(w) == -1)
+			return -1;
+	*bytes = (struct span){w->in + w->in_at, client_wire_unread(w)};
+	return 0;
+}
+
+void
+client_wire_consume(struct client_wire *w, size_t n)
+{
+	w->in_at += n;
+}
+
+static enum client_wire_news
+take_news(struct client_wire *w)
+{
+	ssize_t n = fill(w);
+
+	if (n > 0)
+		return WIRE_BYTES;
+	if (n == 0)
+		(void)fail_closed(w);
+	/* Inside TLS it may be a session ticket, which is no word of the server. */
+	return n == 0 || n == -1 ? WIRE_OVER : WIRE_TIME;
+}
+
+enum client_wire_news
+client_wire_wait(struct client_wire *w, int fd, uint64_t seconds)
+{
+	struct pollfd p[] = {{.fd = w->fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+	int64_t until =
+	    (int64_t)monotonic_ms() + (int64_t)(seconds < NO_LIMIT_S ? seconds : NO_LIMIT_S) * 1000;
+
+	if (w->end != WIRE_OPEN || w->read_ended)
+		return WIRE_OVER;
+	if (client_wire_unread(w) > 0 || (w->ssl != NULL && SSL_pending(w->ssl) > 0))
+		return WIRE_BYTES;
+	for (;;) {
+		int64_t left = until - (int64_t)monotonic_ms();
+		int n = poll(p, 2, left <= 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left);
+
+		if (n == -1 && errno != EINTR) {
+			(void)fail_errno(w, WIRE_CLOSED);
+			return WIRE_OVER;
+		}
+		if (n > 0 && p[1].revents != 0)
+			return WIRE_FD;
+		if (n > 0) {
+			enum client_wire_news news = take_news(w);
+
+			if (news != WIRE_TIME)
+				return news;
+		}
+		if (left <= 0)
+			return WIRE_TIME;
+	}
+}
+
 size_t
 client_wire_unread(const struct client_wire *w)
 {

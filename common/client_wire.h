@@ -57,10 +57,19 @@ int client_wire_flush(struct client_wire *w);
 
 /* The next line, without CRLF, at most max bytes long with it. Valid until the next call. */
 int client_wire_line(struct client_wire *w, size_t max, struct span *line);
+/* At least one byte, as it came; valid until the next call. Those that were used are then
+ * consumed, the others come again. */
+int client_wire_bytes(struct client_wire *w, struct span *bytes);
+void client_wire_consume(struct client_wire *w, size_t n);
 /* Bytes that came and were not asked for as lines. */
 size_t client_wire_unread(const struct client_wire *w);
 /* True when nothing has come, not even an end: an idle connection that can be used again. */
 bool client_wire_is_quiet(struct client_wire *w);
+
+enum client_wire_news { WIRE_BYTES, WIRE_FD, WIRE_TIME, WIRE_OVER };
+/* Until the server says something, fd (unless -1) can be read or has hung up, or so many seconds
+ * have passed, whatever the deadline. */
+enum client_wire_news client_wire_wait(struct client_wire *w, int fd, uint64_t seconds);
 
 enum client_wire_end client_wire_end(const struct client_wire *w);
 /* A phrase for a reply: "timed out", "the connection was closed". */

@@ -98,12 +98,15 @@ static int
 on_judged(int ok, X509_STORE_CTX *ctx)
 {
 	int error = X509_STORE_CTX_get_error(ctx);
-	const struct tls_client *t;
+	const struct tls_client *t =
+	    SSL_get_app_data(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
 
+	if (t->fingerprint != NULL)
+		(void)X509_digest(
+		    X509_STORE_CTX_get0_cert(ctx), EVP_sha256(), t->fingerprint, NULL);
 	if (ok ||
 	    (error != X509_V_ERR_HOSTNAME_MISMATCH && error != X509_V_ERR_IP_ADDRESS_MISMATCH))
 		return ok;
-	t = SSL_get_app_data(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
 	for (size_t i = 0; i < t->n_names; i++)
 		if (fits(X509_STORE_CTX_get0_cert(ctx), t->names[i])) {
 			X509_STORE_CTX_set_error(ctx, X509_V_OK);
@@ -167,6 +170,19 @@ demand_dane(SSL *ssl, const struct tls_client *t, const char **why)
 	return 0;
 }
 
+static int
+demand_pinned(SSL *ssl, const struct tls_client *t, const char **why)
+{
+	/* As DANE-EE: neither name nor issuer nor date count (RFC 7672 3.1.1). */
+	if (SSL_dane_enable(ssl, is_address(t->host) ? NULL : t->host) != 1 ||
+	    add_records(ssl, t) <= 0) {
+		*why = "there is no fingerprint to compare with";
+		return -1;
+	}
+	SSL_set_verify(ssl, SSL_VERIFY_PEER, on_judged);
+	return 0;
+}
+
 /* Anything is better than what will be said in clear otherwise (RFC 7435 3). The names are for the
  * log. */
 static int
@@ -188,6 +204,8 @@ demand(SSL *ssl, const struct tls_client *t, const char **why)
 		return demand_name(ssl, t, why);
 	case TLS_CLIENT_DANE:
 		return demand_dane(ssl, t, why);
+	case TLS_CLIENT_PIN:
+		return demand_pinned(ssl, t, why);
 	case TLS_CLIENT_MAY:
 	case TLS_CLIENT_ENCRYPT:
 		if (demand_little(ssl, t) == 0)

@@ -23,7 +23,8 @@ enum tls_client_policy {
 	TLS_CLIENT_MAY,	    /* if offered; in clear if it does not work (RFC 7435) */
 	TLS_CLIENT_ENCRYPT, /* always, with any certificate */
 	TLS_CLIENT_VERIFY,  /* always, with a certificate of a known issuer for one of the names */
-	TLS_CLIENT_DANE	    /* always, with a certificate that a TLSA record names (RFC 7672) */
+	TLS_CLIENT_DANE,    /* always, with a certificate that a TLSA record names (RFC 7672) */
+	TLS_CLIENT_PIN /* always, with a certificate that is tlsa, whatever it says of itself */
 };
 
 /* What one connection demands. Borrowed. */
@@ -42,6 +43,9 @@ struct tls_client {
 	 */
 	const struct tlsa_record *tlsa;
 	size_t n_tlsa;
+	/* Gets the SHA-256 of the certificate that was shown, also if it does not satisfy; 32
+	 * bytes. NULL: nobody wants it. */
+	unsigned char *fingerprint;
 };
 
 enum {
