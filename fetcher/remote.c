@@ -243,15 +243,13 @@ remote_handshake(struct remote *r)
 
 /* ---- life ---- */
 
-static const struct remote_ops *const protocols[] = {[REMOTE_POP3] = &pop3_ops};
-
 struct remote *
 remote_new(const struct remote_target *target)
 {
 	struct remote *r = xcalloc(1, sizeof *r);
 
 	r->target = target;
-	r->ops = protocols[target->protocol];
+	r->ops = target->protocol == REMOTE_IMAP ? &imap_ops : &pop3_ops;
 	return r;
 }
 
@@ -319,8 +317,6 @@ remote_open(struct remote *r)
 	const struct remote_target *t = r->target;
 
 	r->end = REMOTE_OK;
-	if (r->ops == NULL)
-		return remote_fail(r, REMOTE_PERMANENT, "speaks a protocol that we do not");
 	if (t->n_addresses == 0)
 		return remote_fail(r, REMOTE_TEMPORARY, "has no address");
 	if ((t->password == NULL) == (t->token == NULL) || t->user == NULL)

@@ -152,7 +152,7 @@ remote_delivery_bytes(struct remote_delivery *d, struct span bytes)
 		d->too_large = true;
 	if (is_endless(d))
 		return remote_fail(d->r, REMOTE_TEMPORARY,
-		    "sends far more of a message than the %llu bytes that it has said",
+		    "sends far more of a message than the %llu bytes that it may have",
 		    (unsigned long long)d->announced);
 	if (!d->too_large)
 		take(d, bytes);
