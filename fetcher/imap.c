@@ -284,11 +284,8 @@ static void
 show(struct remote *r)
 {
 	const struct imap *i = r->p;
-	struct span line = {i->in.echo, i->in.echo_len};
 
-	while (line.len > 0 && (line.at[line.len - 1] == '\n' || line.at[line.len - 1] == '\r'))
-		line.len--;
-	remote_heard(r, line);
+	remote_heard(r, (struct span){i->in.echo, i->in.echo_len});
 }
 
 static int

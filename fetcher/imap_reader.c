@@ -40,10 +40,10 @@ look(struct imap_reader *d, struct span *bytes)
 static void
 take(struct imap_reader *d, struct span bytes)
 {
-	size_t room = sizeof d->echo - d->echo_len, n = bytes.len < room ? bytes.len : room;
-
-	memcpy(d->echo + d->echo_len, bytes.at, n);
-	d->echo_len += n;
+	/* Line ends within a response are those around literals. */
+	for (size_t i = 0; i < bytes.len && d->echo_len < sizeof d->echo; i++)
+		if (bytes.at[i] != '\r' && bytes.at[i] != '\n')
+			d->echo[d->echo_len++] = bytes.at[i];
 	d->response_bytes += bytes.len;
 	d->source.consume(d->source.arg, bytes.len);
 }

@@ -37,7 +37,8 @@ struct imap_source {
 struct imap_reader {
 	struct imap_source source;
 	const char *why; /* what is malformed; NULL while nothing is. Then nothing more is read */
-	char echo[IMAP_ECHO_SIZE]; /* the first bytes of the response, for a trace */
+	char echo[IMAP_ECHO_SIZE]; /* the first bytes of the response, without line ends, for a
+				      trace */
 	size_t echo_len;
 	/* private */
 	uint64_t literal_left;

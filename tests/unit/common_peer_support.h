@@ -85,6 +85,8 @@ server_read(struct server *v, char *out, size_t size)
 static inline void
 server_say(struct server *v, const char *bytes, size_t len)
 {
+	if (len == 0)
+		return;
 	if (v->ssl != NULL)
 		v->gone |= SSL_write(v->ssl, bytes, len) <= 0;
 	else
