@@ -322,14 +322,20 @@ ask(struct remote *r, struct fetching *f, size_t *from, bool alone)
 	uint32_t left[REMOTE_BATCH_MAX];
 	char set[IMAP_SET_SIZE];
 	size_t n = 0, sent = 0;
+	uint32_t last;
 	/* BODY[HEADER] is asked for as BODY.PEEK[HEADER]. */
 	const char *peeked = f->section + sizeof "BODY" - 1;
 
 	for (size_t k = *from; k < f->n; k++)
 		if (!f->done[k])
 			left[n++] = f->handles[k];
-	imap_set(left, alone && n > 1 ? 1 : n, &sent, set);
-	f->only = sent == 1 ? left[0] : 0;
+	if (n == 0) {
+		*from = f->n;
+		return REMOTE_OK;
+	}
+	imap_set(left, alone ? 1 : n, &sent, set);
+	last = left[sent > 0 ? sent - 1 : 0];
+	f->only = sent == 1 ? last : 0;
 	f->late = false;
 	i->on_fetch = on_message;
 	i->arg = f;
@@ -340,7 +346,7 @@ ask(struct remote *r, struct fetching *f, size_t *from, bool alone)
 	if (sent > 1 && (f->late || i->status != IMAP_OK))
 		return REMOTE_OK; /* again, one by one */
 	/* The others of the set have gone. */
-	for (size_t k = *from; k < f->n && f->handles[k] <= left[sent - 1]; k++, (*from)++) {
+	for (size_t k = *from; k < f->n && f->handles[k] <= last; k++, (*from)++) {
 		if (f->done[k])
 			continue;
 		remote_say(r, "does not give message %u out: %s", f->handles[k], i->text);
@@ -365,10 +371,6 @@ fetch(struct remote *r, const char *section, const uint32_t *handles, size_t n, 
 	for (size_t from = 0; from < n;) {
 		size_t before = from;
 
-		while (from < n && f.done[from])
-			before = ++from;
-		if (from == n)
-			break;
 		if (ask(r, &f, &from, alone) != REMOTE_OK)
 			return remote_delivery_break(&f.d);
 		alone |= from == before;

@@ -135,9 +135,9 @@ remote_put(struct remote *r, const char *mask, const char *format, ...)
 		remote_fail(r, REMOTE_PERMANENT, "a command cannot be sent");
 	} else {
 		trace(r, REMOTE_TRACE_OUT, mask ? span_of(mask) : (struct span){line, n});
-		memcpy(line + n, "\r\n", 2);
 		/* A failure shows when the answer is read, and what was said before it too. */
-		(void)client_wire_put(r->wire, (struct span){line, n + 2});
+		(void)client_wire_put(r->wire, (struct span){line, n});
+		(void)client_wire_put(r->wire, span_of("\r\n"));
 	}
 	explicit_bzero(line, sizeof line);
 	return r->end;
