@@ -150,8 +150,10 @@ struct loader {
 	const char *file;
 	unsigned line;
 	const char *section; /* as the table spells it; NULL: none yet, or an unknown one */
-	int entries;	     /* enum config_entries within these sections, else -1 */
-	bool unknown;	     /* what follows belongs to an unknown section: told once */
+	char shown[CONFIG_SECTION_SIZE]; /* the same for people */
+	struct config_section *named;	 /* or NULL */
+	int entries;			 /* enum config_entries within these sections, else -1 */
+	bool unknown;			 /* what follows belongs to an unknown section: told once */
 	unsigned *section_lines;
 };
 
@@ -164,7 +166,7 @@ find_section(const char *file, struct span name)
 	size_t i = 0;
 
 	while (i < n_config_keys && (strcmp(config_keys[i].file, file) != 0 ||
-					!span_is_nocase(name, config_keys[i].section)))
+					!config_section_is(config_keys[i].section, name)))
 		i++;
 	return i;
 }
@@ -179,12 +181,33 @@ enter_section(struct loader *l, unsigned *seen, const char *name)
 }
 
 static void
+enter_named(struct loader *l, const char *table_section, struct span name)
+{
+	const struct config_section *before;
+
+	if (!config_section_named(table_section, name, l->shown)) {
+		COMPLAIN(l, "[%s] lacks a name (letters, digits and -) in the place of *",
+		    log_safe(name));
+		l->unknown = true;
+	} else if ((before = config_section_find(l->c, l->shown)) != NULL) {
+		COMPLAIN(
+		    l, "section [%s] is there twice, first in line %u", l->shown, before->line);
+		l->unknown = true;
+	} else if ((l->named = config_section_add(l->c, table_section, l->shown, l->line)) ==
+		   NULL) {
+		COMPLAIN(l, "there are more than %d such sections", CONFIG_SECTIONS_MAX);
+		l->unknown = true;
+	}
+}
+
+static void
 on_section(struct loader *l, struct span name)
 {
 	size_t i = find_section(l->file, name);
 	char *hint;
 
 	l->section = NULL;
+	l->named = NULL;
 	l->entries = strcmp(l->file, "mail.ini") == 0 ? config_entries_index(name) : -1;
 	l->unknown = false;
 	if (l->entries != -1) {
@@ -192,6 +215,11 @@ on_section(struct loader *l, struct span name)
 		    l, &l->c->entry_sections[l->entries], config_entry_sections[l->entries]);
 	} else if (i < n_config_keys) {
 		l->section = config_keys[i].section;
+		if (config_key_is_named(&config_keys[i])) {
+			enter_named(l, l->section, name);
+			return;
+		}
+		strlcpy(l->shown, l->section, sizeof l->shown);
 		enter_section(l, &l->section_lines[i], l->section);
 	} else {
 		l->unknown = true;
@@ -204,7 +232,9 @@ on_section(struct loader *l, struct span name)
 static void
 set_value(struct loader *l, const struct config_key *key, struct span value)
 {
-	struct config_value *v = &l->c->values[key - config_keys];
+	struct config_value *v = l->named != NULL
+				     ? &l->named->values[key - config_keys - l->named->first]
+				     : &l->c->values[key - config_keys];
 	char *text, *why;
 
 	if (v->line != 0) {
@@ -245,7 +275,7 @@ on_key(struct loader *l, struct span name, struct span value)
 		return;
 	}
 	hint = config_suggest_key(l->section, name);
-	COMPLAIN(l, "there is no key \"%s\" in [%s]%s", log_safe(name), l->section, hint);
+	COMPLAIN(l, "there is no key \"%s\" in [%s]%s", log_safe(name), l->shown, hint);
 	free(hint);
 }
 
@@ -392,6 +422,7 @@ config_free(struct config **cp)
 		free(c->values[i].written);
 	}
 	free(c->values);
+	config_sections_free(c);
 	config_entries_free(c);
 	free(c->root);
 	free(c);
@@ -402,7 +433,7 @@ config_free(struct config **cp)
 const char *
 config_text(const struct config *c, const char *section, const char *key)
 {
-	return c->values[config_index(section, key)].text;
+	return config_value_of(c, section, &config_keys[config_index(section, key)])->text;
 }
 
 bool
@@ -444,9 +475,9 @@ config_is_local_domain(const struct config *c, const char *domain)
 }
 
 const char *
-config_written(const struct config *c, const struct config_key *key)
+config_written(const struct config *c, const char *section, const struct config_key *key)
 {
-	const char *written = c->values[key - config_keys].written;
+	const char *written = config_value_of(c, section, key)->written;
 
 	if (written != NULL)
 		return written;
@@ -454,9 +485,18 @@ config_written(const struct config *c, const struct config_key *key)
 }
 
 bool
-config_is_there(const struct config *c, const struct config_key *key)
+config_is_there(const struct config *c, const char *section, const struct config_key *key)
 {
-	return c->values[key - config_keys].line != 0;
+	return config_value_of(c, section, key)->line != 0;
+}
+
+static void
+slice_section(const struct config_section *s, unsigned role,
+    void (*each)(void *arg, const char *section, const char *key, const char *value), void *arg)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (config_keys[s->first + i].roles & role)
+			each(arg, s->name, config_keys[s->first + i].key, s->values[i].text);
 }
 
 void
@@ -464,8 +504,10 @@ config_slice(const struct config *c, unsigned role,
     void (*each)(void *arg, const char *section, const char *key, const char *value), void *arg)
 {
 	for (size_t i = 0; i < n_config_keys; i++)
-		if (config_keys[i].roles & role)
+		if ((config_keys[i].roles & role) && !config_key_is_named(&config_keys[i]))
 			each(arg, config_keys[i].section, config_keys[i].key, c->values[i].text);
+	for (size_t i = 0; i < c->n_sections; i++)
+		slice_section(&c->sections[i], role, each, arg);
 	if (!(role & ROLE_ROUTER))
 		return;
 	for (size_t i = 0; i < c->n_entries; i++) {

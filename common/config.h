@@ -28,12 +28,20 @@ enum config_type {
 	CONFIG_NAMESERVER, /* an IP address, optional :port, [v6]:port */
 	CONFIG_MAILBOX,	   /* a local user name */
 	CONFIG_MAIL_ADDRESS,
-	CONFIG_PATH /* relative to the root; normalized to an absolute path */
+	CONFIG_PATH,	    /* relative to the root; normalized to an absolute path */
+	CONFIG_INTERVAL,    /* a duration, or manual; normalized to seconds, 0 for manual */
+	CONFIG_FINGERPRINT, /* SHA-256 in hexadecimal, with or without colons; normalized to lower
+			     * case without them */
+	CONFIG_FOLDERS,	  /* names or patterns, in " where they hold blanks; one blank between them
+			   */
+	CONFIG_AT_SERVER, /* leave, delete, delete after TIME, seen, move FOLDER; the time in
+			   * seconds */
+	CONFIG_ROUTING	  /* mailbox NAME, local or all */
 };
 
 struct config_key {
-	const char *file; /* "config.ini" or "mail.ini" */
-	const char *section, *key;
+	const char *file;	   /* "config.ini" or "mail.ini" */
+	const char *section, *key; /* section "fetch *": of each [fetch NAME] */
 	enum config_type type;
 	const char *preset;  /* the value when the key is absent or empty; NULL: none */
 	const char *words;   /* CONFIG_CHOICE: separated by blanks */
@@ -73,7 +81,7 @@ void config_free(struct config **c);
 void config_problems_free(struct config_problems *problems);
 
 /* A normalized value by section and key, its preset when absent, "" without either. A key not in
- * the table is a programming error (fatalx). */
+ * the table is a programming error (fatalx). A section may be "fetch NAME". */
 const char *config_text(const struct config *c, const char *section, const char *key);
 bool config_bool(const struct config *c, const char *section, const char *key);
 uint64_t config_u64(const struct config *c, const char *section, const char *key);
@@ -89,15 +97,22 @@ bool config_is_local_domain(const struct config *c, const char *domain);
  * a sentence to be freed that names the sections or the nearest key.
  */
 const struct config_key *config_find(const char *section, const char *key, char **why);
+/* The section as a file is to spell it, for a key that was found in it: the table's, or "fetch
+ * name". */
+enum { CONFIG_SECTION_SIZE = 64 };
+void config_section_spell(
+    const struct config_key *key, const char *section, char out[CONFIG_SECTION_SIZE]);
 /* The value as the file has it, its preset when absent, "" without either. */
-const char *config_written(const struct config *c, const struct config_key *key);
+const char *
+config_written(const struct config *c, const char *section, const struct config_key *key);
 /* Whether the file has the key, with a value or without. */
-bool config_is_there(const struct config *c, const struct config_key *key);
+bool config_is_there(const struct config *c, const char *section, const struct config_key *key);
 
 /*
- * Calls each() for everything that the role is to receive: the keys of its bits, and for ROUTER
- * also [aliases], [forward], [routes] and [tls policy] (name, value) in the file's order. The TLS
- * files are not read here: master adds "[tls] Certificate PEM" and "[tls] Private Key PEM".
+ * Calls each() for everything that the role is to receive: the keys of its bits, those of [fetch
+ * NAME] for each of these sections ("fetch name"), and for ROUTER also [aliases], [forward],
+ * [routes] and [tls policy] (name, value) in the file's order. The TLS files are not read here:
+ * master adds "[tls] Certificate PEM" and "[tls] Private Key PEM".
  */
 void config_slice(const struct config *c, unsigned role,
     void (*each)(void *arg, const char *section, const char *key, const char *value), void *arg);

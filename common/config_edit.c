@@ -309,13 +309,14 @@ config_set(const char *root, const char *section, const char *key, const char *v
 {
 	const struct config_key *k = config_find(section, key, why);
 	struct splice_key place = {.is = is_key};
-	char *text = NULL;
+	char *text = NULL, spelled[CONFIG_SECTION_SIZE];
 	int rv = -1, which;
 
 	errno = 0;
 	if (k == NULL || (value != NULL && check_one_line(value, why) == -1))
 		return -1;
-	place.section = k->section;
+	config_section_spell(k, section, spelled);
+	place.section = spelled;
 	place.name = k->key;
 	which = strcmp(k->file, config_source_names[CONFIG_INI]) == 0 ? CONFIG_INI : MAIL_INI;
 	if (value != NULL)

@@ -18,7 +18,9 @@ config_index(const char *section, const char *key)
 {
 	for (size_t i = 0; i < n_config_keys; i++)
 		if (strcmp(config_keys[i].key, key) == 0 &&
-		    strcmp(config_keys[i].section, section) == 0)
+		    (config_key_is_named(&config_keys[i])
+			    ? config_section_is(config_keys[i].section, span_of(section))
+			    : strcmp(config_keys[i].section, section) == 0))
 			return i;
 	fatalx("the configuration has no key [%s] %s", section, key);
 }
@@ -28,7 +30,7 @@ config_key_in(const char *file, const char *section, struct span key)
 {
 	for (size_t i = 0; i < n_config_keys; i++)
 		if (strcmp(config_keys[i].file, file) == 0 &&
-		    strcasecmp(config_keys[i].section, section) == 0 &&
+		    config_section_is(config_keys[i].section, span_of(section)) &&
 		    span_is_nocase(key, config_keys[i].key))
 			return &config_keys[i];
 	return NULL;
@@ -90,7 +92,8 @@ nearest_key(const char *section, struct span name)
 
 	for (size_t i = 0; i < n_config_keys; i++) {
 		size_t changes = changes_between(name, config_keys[i].key);
-		bool here = section != NULL && strcasecmp(config_keys[i].section, section) == 0;
+		bool here =
+		    section != NULL && config_section_is(config_keys[i].section, span_of(section));
 
 		/* of equally near ones the one in this section */
 		if (changes < least_changes || (changes == least_changes && here)) {
@@ -108,7 +111,7 @@ config_suggest_key(const char *section, struct span name)
 
 	if (near == NULL)
 		return xstrdup("");
-	if (section != NULL && strcasecmp(near->section, section) == 0)
+	if (section != NULL && config_section_is(near->section, span_of(section)))
 		return xasprintf("; the nearest is \"%s\"", near->key);
 	if (span_is_nocase(name, near->key))
 		return xasprintf("; it belongs to [%s] of %s", near->section, near->file);
@@ -150,14 +153,24 @@ config_suggest_section(const char *file, struct span name)
 
 /* ---- what an administrator names ---- */
 
+/* Without a section, no key of those that have names. */
+static bool
+is_meant(const struct config_key *k, const char *section)
+{
+	char name[CONFIG_SECTION_SIZE];
+
+	if (config_key_is_named(k))
+		return section != NULL && config_section_named(k->section, span_of(section), name);
+	return section == NULL || strcasecmp(k->section, section) == 0;
+}
+
 static const struct config_key *
 next_key(size_t *at, const char *section, const char *key)
 {
 	for (; *at < n_config_keys; ++*at) {
 		const struct config_key *k = &config_keys[*at];
 
-		if (strcasecmp(k->key, key) == 0 &&
-		    (section == NULL || strcasecmp(k->section, section) == 0)) {
+		if (strcasecmp(k->key, key) == 0 && is_meant(k, section)) {
 			++*at;
 			return k;
 		}
@@ -187,4 +200,12 @@ config_find(const char *section, const char *key, char **why)
 		return NULL;
 	}
 	return found;
+}
+
+void
+config_section_spell(
+    const struct config_key *key, const char *section, char out[CONFIG_SECTION_SIZE])
+{
+	if (section == NULL || !config_section_named(key->section, span_of(section), out))
+		strlcpy(out, key->section, CONFIG_SECTION_SIZE);
 }

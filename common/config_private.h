@@ -8,8 +8,10 @@
 #include "common/span.h"
 
 enum {
-	CONFIG_PROBLEMS_MAX = 1000, /* more are not told */
-	CONFIG_ENTRIES_MAX = 100000 /* lines of [aliases], [forward], [routes], [tls policy] */
+	CONFIG_PROBLEMS_MAX = 1000,  /* more are not told */
+	CONFIG_ENTRIES_MAX = 100000, /* lines of [aliases], [forward], [routes], [tls policy] */
+	CONFIG_SECTIONS_MAX = 1000,  /* [fetch NAME] */
+	CONFIG_SECTION_NAME_MAX_BYTES = 32
 };
 
 struct config_value {
@@ -36,6 +38,14 @@ struct config_entry {
 	unsigned line;
 };
 
+/* One that is there under a name of its own: [fetch NAME]. */
+struct config_section {
+	char *name; /* with its kind, in lower case: "fetch work" */
+	unsigned line;
+	size_t first, n; /* of config_keys */
+	struct config_value *values;
+};
+
 struct config_name {
 	const struct config_entry *entry;
 };
@@ -46,6 +56,8 @@ struct config {
 	struct config_entry *entries; /* in the file's order */
 	struct config_name *by_name;  /* sorted by section, then by key */
 	size_t n_entries;
+	struct config_section *sections; /* in the file's order */
+	size_t n_sections;
 	unsigned entry_sections[ENTRY_SECTIONS]; /* where they start */
 	struct config_problems *problems;
 };
@@ -82,6 +94,25 @@ const struct config_key *config_key_in(const char *file, const char *section, st
 char *config_suggest_key(const char *section, struct span key);
 char *config_suggest_section(const char *file, struct span section);
 
+/* ---- config_sections.c ---- */
+
+/* The key belongs to each section of a kind, which has a name: "fetch *" in the table. */
+bool config_key_is_named(const struct config_key *key);
+/* Whether this is the table's section, or, of a kind that has names, one with a right name. Without
+ * regard to case. */
+bool config_section_is(const char *table_section, struct span section);
+/* The same for a kind that has names only; out: as it is kept, "fetch work". */
+bool
+config_section_named(const char *table_section, struct span section, char out[CONFIG_SECTION_SIZE]);
+struct config_section *config_section_find(const struct config *c, const char *name);
+/* With the presets of its kind. NULL: there are too many. Valid until the next one is added. */
+struct config_section *
+config_section_add(struct config *c, const char *table_section, const char *name, unsigned line);
+void config_sections_free(struct config *c);
+/* The key's value in this section; its preset where there is no such section. */
+struct config_value *
+config_value_of(const struct config *c, const char *section, const struct config_key *key);
+
 /* ---- config_entries.c ---- */
 
 /* The section of mail.ini, without regard to case; -1: it has other lines. */
@@ -112,6 +143,11 @@ void config_check_listeners(struct config *c);
 void config_warn(struct config *c);
 void config_warn_key(struct config *c, const char *section, const char *key, const char *format,
     ...) __attribute__((format(printf, 4, 5)));
+
+/* ---- config_warnings_fetch.c ---- */
+
+/* The part of it that is about [fetch NAME]. */
+void config_warn_fetching(struct config *c);
 
 /* ---- config_warnings_relay.c ---- */
 

@@ -60,11 +60,20 @@ leave_section(struct scan *s, bool at_head)
 	s->in_section = false;
 }
 
+/* ";[fetch work]": what follows is no part of the section before it either. */
+static bool
+is_example_head(const struct config_line *line)
+{
+	return line->whole.len > 1 && line->whole.at[0] == ';' && line->whole.at[1] == '[';
+}
+
 static void
 scan_line(struct scan *s, const struct config_line *line)
 {
 	size_t behind = line->whole.at + line->whole.len - s->start;
 
+	if (line->kind == LINE_COMMENT && is_example_head(line))
+		leave_section(s, true);
 	if (line->kind == LINE_SECTION) {
 		leave_section(s, true);
 		s->in_section = span_is_nocase(line->name, s->key->section);

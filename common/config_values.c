@@ -15,7 +15,12 @@
 #include "common/memory.h"
 #include "common/nameserver.h"
 
-enum { PATH_MAX_BYTES = 3000 };
+enum {
+	PATH_MAX_BYTES = 3000,
+	FOLDER_MAX_BYTES = 500,
+	FOLDERS_MAX = 100,
+	KEEP_MAX_S = 10 * 365 * 86400
+};
 
 /* A word being normalized: what it is for, and where its normalized text goes. */
 struct job {
@@ -270,6 +275,110 @@ path(struct job *j, struct span word)
 	return put_span(j, word);
 }
 
+/* ---- [fetch NAME] ---- */
+
+static int
+interval(struct job *j, struct span word)
+{
+	return span_is_nocase(word, "manual") ? put_number(j, true, j->key->min)
+					      : duration(j, word);
+}
+
+static int
+fingerprint(struct job *j, struct span word)
+{
+	enum { HEX_DIGITS = 64 };
+	size_t digits = 0;
+
+	for (size_t i = 0; i < word.len; i++) {
+		char c = lower(word.at[i]);
+
+		if (c == ':' && digits % 2 == 0 && digits > 0)
+			continue;
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')) || ++digits > HEX_DIGITS)
+			return -1;
+		fputc(c, j->out);
+	}
+	return digits == HEX_DIGITS ? 0 : -1;
+}
+
+bool
+config_next_folder(struct span *rest, struct span *name)
+{
+	*rest = span_trim(*rest);
+	if (rest->len == 0)
+		return false;
+	if (rest->at[0] != '"') {
+		*name = span_take_word(rest);
+		return memchr(name->at, '"', name->len) == NULL;
+	}
+	*rest = (struct span){rest->at + 1, rest->len - 1};
+	if (!span_take(rest, '"', name))
+		return false;
+	return name->len > 0 && (rest->len == 0 || rest->at[0] == ' ' || rest->at[0] == '\t');
+}
+
+static int
+put_folder(struct job *j, struct span name)
+{
+	bool quotes = memchr(name.at, ' ', name.len) != NULL;
+
+	if (name.len > FOLDER_MAX_BYTES)
+		return -1;
+	fprintf(j->out, "%s%.*s%s", quotes ? "\"" : "", (int)name.len, name.at, quotes ? "\"" : "");
+	return 0;
+}
+
+static int
+folders(struct job *j, struct span rest)
+{
+	struct span name;
+	size_t n = 0;
+
+	for (; rest.len > 0; rest = span_trim(rest)) {
+		if (n++ > 0)
+			fputc(' ', j->out);
+		if (n > FOLDERS_MAX || !config_next_folder(&rest, &name) ||
+		    put_folder(j, name) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+at_server(struct job *j, struct span word)
+{
+	static const char *const words[] = {"leave", "delete", "seen"};
+	struct span rest = word, verb = span_take_word(&rest);
+	uint64_t seconds;
+
+	for (size_t i = 0; i < nitems(words); i++)
+		if (span_is_nocase(word, words[i]))
+			return put_span(j, span_of(words[i]));
+	if (span_is_nocase(verb, "move") && config_next_folder(&rest, &word) && rest.len == 0) {
+		fputs("move ", j->out);
+		return put_folder(j, word);
+	}
+	if (!span_is_nocase(verb, "delete") || !span_is_nocase(span_take_word(&rest), "after") ||
+	    !config_parse_duration(rest, &seconds) || seconds == 0 || seconds > KEEP_MAX_S)
+		return -1;
+	fprintf(j->out, "delete after %" PRIu64, seconds);
+	return 0;
+}
+
+static int
+routing(struct job *j, struct span word)
+{
+	struct span rest = word, verb = span_take_word(&rest);
+
+	if (span_is_nocase(word, "local") || span_is_nocase(word, "all"))
+		return put_lower(j, word);
+	if (!span_is_nocase(verb, "mailbox") || !address_is_user_name(rest))
+		return -1;
+	fputs("mailbox ", j->out);
+	return put_span(j, rest);
+}
+
 /* ---- the table ---- */
 
 enum shape { ONE, LIST };
@@ -301,6 +410,14 @@ static const struct kind {
     [CONFIG_MAILBOX] = {mailbox, ONE, "a user's name (a-z, 0-9, - and _)"},
     [CONFIG_MAIL_ADDRESS] = {mail_address, ONE, "a mail address such as ann@example.org"},
     [CONFIG_PATH] = {path, ONE, "a path"},
+    [CONFIG_INTERVAL] = {interval, ONE, "manual or a time (seconds, or with s, m, h, d) up to 30d"},
+    [CONFIG_FINGERPRINT] = {fingerprint, ONE,
+	"a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons"},
+    [CONFIG_FOLDERS] = {folders, ONE,
+	"names of folders with blanks between them, in \" where they hold blanks"},
+    [CONFIG_AT_SERVER] = {at_server, ONE,
+	"leave, delete, delete after TIME (such as 7d), seen or move FOLDER"},
+    [CONFIG_ROUTING] = {routing, ONE, "mailbox NAME, local or all"},
 };
 
 static void

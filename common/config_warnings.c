@@ -462,6 +462,7 @@ config_warn(struct config *c)
 	warn_not_yet(c);
 	warn_open_relay(c);
 	config_warn_relaying(c);
+	config_warn_fetching(c);
 	open_local(&l, c);
 	warn_circles(&l);
 	if (l.mail != -1)

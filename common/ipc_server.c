@@ -40,6 +40,7 @@ static const struct {
     {ROLE_WEBD, "webd"},
     {ROLE_FETCHER, "fetcher"},
     {ROLE_DELIVER, "deliver"},
+    {ROLE_FETCH, "fetch"},
 };
 
 unsigned

@@ -30,6 +30,7 @@ struct name {
 struct item {
 	const struct config_key *key; /* NULL: a line */
 	const char *file, *section, *name;
+	char spelled[CONFIG_SECTION_SIZE];
 	struct name asked;
 };
 
@@ -83,7 +84,8 @@ find(struct item *out, const char *text)
 		return -1;
 	}
 	out->file = out->key->file;
-	out->section = out->key->section;
+	config_section_spell(out->key, out->asked.section_or_null, out->spelled);
+	out->section = out->spelled;
 	out->name = out->key->key;
 	return 0;
 }
@@ -128,7 +130,7 @@ print_of(const struct ctl *ctl, const struct item *item, const struct config *c)
 	const char *value, *normalized;
 
 	if (item->key != NULL)
-		return print(ctl, item, config_written(c, item->key),
+		return print(ctl, item, config_written(c, item->section, item->key),
 		    config_text(c, item->section, item->name));
 	if (config_entry_value(c, item->section, item->name, &value, &normalized))
 		return print(ctl, item, value, normalized);
@@ -283,7 +285,7 @@ may_be_there(const struct ctl *ctl, const struct item *item)
 	bool there = problems.n_errors > 0;
 
 	if (item->key != NULL)
-		there |= config_is_there(c, item->key);
+		there |= config_is_there(c, item->section, item->key);
 	else
 		there |= config_entry_value(c, item->section, item->name, &value, &normalized);
 	config_problems_free(&problems);

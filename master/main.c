@@ -36,8 +36,8 @@ struct master {
 	int status;
 };
 
-static const unsigned all_roles =
-    ROLE_AUTH | ROLE_STORE | ROLE_QUEUE | ROLE_ROUTER | ROLE_SMTPD | ROLE_POP3D | ROLE_DELIVER;
+static const unsigned all_roles = ROLE_AUTH | ROLE_STORE | ROLE_QUEUE | ROLE_ROUTER | ROLE_SMTPD |
+				  ROLE_POP3D | ROLE_DELIVER | ROLE_FETCHER | ROLE_FETCH;
 
 static void
 notify(struct master *m, const char *text)

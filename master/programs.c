@@ -16,6 +16,8 @@ const struct program programs[] = {
 	{ "smtpd", ROLE_SMTPD, CONFINE_NETWORK, 0, NULL, "limits", "SMTP Workers", true, false, "Run SMTPD", {NULL} },
 	{ "pop3d", ROLE_POP3D, CONFINE_NETWORK, 0, NULL, "limits", "POP3 Workers", true, false, NULL, {NULL} },
 	{ "deliver", ROLE_DELIVER, CONFINE_OUTGOING, 2, "deliver.sock", "mail", "Maximum MTA Routers", true, true, NULL, {NULL} },
+	{ "fetcher", ROLE_FETCHER, CONFINE_FILES, 0, NULL, NULL, NULL, false, false, NULL, {"fetcher"} },
+	{ "fetch", ROLE_FETCH, CONFINE_OUTGOING, 1, "fetch.sock", "limits", "Maximum Fetches", true, true, NULL, {NULL} },
 };
 /* clang-format on */
 const size_t n_programs = nitems(programs);
@@ -25,5 +27,6 @@ const struct program_directory program_directories[] = {
     {"mail", ROLE_STORE, "mail", "Mail Directory", NULL},
     {"spool", ROLE_QUEUE, "smtpd", "Spool Directory", NULL},
     {"failures", ROLE_QUEUE, "smtpd", "Failures Directory", NULL},
+    {"fetcher", ROLE_FETCHER, NULL, NULL, "fetcher"},
 };
 const size_t n_program_directories = nitems(program_directories);

@@ -18,8 +18,8 @@
 enum slot_state { SLOT_OFF, SLOT_STARTING, SLOT_RUNNING, SLOT_STOPPING, SLOT_BACKOFF };
 /* ROWS_MAX: processes of one program, retired ones that finish their work included. */
 enum {
-	DIRECTORIES = 4,
-	PROGRAMS = 7,
+	DIRECTORIES = 5,
+	PROGRAMS = 9,
 	WORKERS_MAX = 64,
 	ON_DEMAND_MAX = 1000, /* of a program that is started on demand */
 	ROWS_MAX = 4 * WORKERS_MAX

@@ -1,7 +1,7 @@
 /*
- * The door of router: smtpd asks where a recipient goes before it accepts it.
+ * The door of router: smtpd and fetcher ask where a recipient goes before they accept it.
  *
- * ASK     reverse-path, recipient, message size (0: not known) (smtpd). Answer: ANSWER verdict,
+ * ASK     reverse-path, recipient, message size (0: not known) (smtpd, fetcher). Answer: ANSWER verdict,
  *         targets, room, text
  * SENDER  address, user ("": any account) (smtpd). Answer: STANDING standing
  * EXPLAIN recipient (smtpd). Answer: EXPLAINED verdict, targets, then for each step of the way:

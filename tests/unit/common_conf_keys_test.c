@@ -91,6 +91,8 @@ count_shown(const char *text, const struct config_key *k)
 	while (config_line_next(&rest, &line)) {
 		if (line.kind == LINE_SECTION)
 			in_section = span_is(line.name, k->section);
+		else if (span_is(span_trim(line.value), "[fetch NAME]"))
+			in_section = span_is(span_of("fetch *"), k->section);
 		else if (in_section && after_comment && shows_key(&line, k))
 			n++;
 		after_comment = line.kind == LINE_COMMENT && line.whole.at[0] == '#';
@@ -138,7 +140,10 @@ test_shipped_has_no_other(void **state)
 			assert_true(line.whole.len <= 101);
 			if (line.kind == LINE_SECTION)
 				assert_true(span_copy(line.name, section, sizeof section));
-			check_shown_line(config_source_names[i], section, &line);
+			if (span_is(span_trim(line.value), "[fetch NAME]"))
+				strlcpy(section, "fetch *", sizeof section);
+			else
+				check_shown_line(config_source_names[i], section, &line);
 		}
 		free(text);
 	}
@@ -178,13 +183,15 @@ part_of(const char *page, const char *from, const char *end_mark)
 	return end != NULL ? strndup(start, end + 1 - start) : strdup(start);
 }
 
-/* A word that is the name of a macro of mdoc(7), as "In", is written \&In. */
+/* A word that is the name of a macro of mdoc(7), as "In" or "At", is written \&In. */
 static void
 print_item(char *out, size_t size, const char *key)
 {
 	const char *in = strstr(key, " In ");
 
-	if (in == NULL)
+	if (strncmp(key, "At ", 3) == 0)
+		snprintf(out, size, ".It Va \\&%s No = ", key);
+	else if (in == NULL)
 		snprintf(out, size, ".It Va %s No = ", key);
 	else
 		snprintf(out, size, ".It Va %.*s \\&In %s No = ", (int)(in - key), key, in + 4);
@@ -195,7 +202,8 @@ check_manual(const char *page, const struct config_key *k)
 {
 	char heading[160], item[160], quoted[160], *section, *text;
 
-	snprintf(heading, sizeof heading, "\n.Ss [%s] in %s\n", k->section, k->file);
+	snprintf(heading, sizeof heading, "\n.Ss [%s] in %s\n",
+	    config_key_is_named(k) ? "fetch NAME" : k->section, k->file);
 	section = part_of(page, heading, "\n.S");
 	print_item(item, sizeof item, k->key);
 	text = part_of(section, item, "\n.It");

@@ -278,11 +278,11 @@ test_values(void **state)
 	assert_string_equal(
 	    config_text(c, "timeouts", "Retry Intervals"), "300 900 1800 3600 7200 14400");
 	assert_string_equal(
-	    config_written(c, config_find(NULL, "Maximum Message Size", &why)), "1 M");
+	    config_written(c, "", config_find(NULL, "Maximum Message Size", &why)), "1 M");
 	assert_string_equal(
-	    config_written(c, config_find(NULL, "Mail Server", &why)), "Example.ORG");
+	    config_written(c, "", config_find(NULL, "Mail Server", &why)), "Example.ORG");
 	assert_string_equal(
-	    config_written(c, config_find("TLS", "certificate", &why)), "config/tls.crt");
+	    config_written(c, "", config_find("TLS", "certificate", &why)), "config/tls.crt");
 	config_free(&c);
 }
 
