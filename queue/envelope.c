@@ -10,7 +10,8 @@
  *   24  u64 message size      48  u64 release (s)
  * Then one status byte a recipient, then the fields: u32 flags, u32 ret, the strings (u32 length,
  * bytes) reverse-path, submitter, program, client address, client name, protocol, envid, and for
- * each recipient string address, string original, u32 notify. Checksums are CRC-32.
+ * each recipient string address, string original, u32 notify; zeros behind them up to the message.
+ * Checksums are CRC-32.
  */
 #include "queue/envelope.h"
 
@@ -85,8 +86,8 @@ texts(struct envelope *e, struct span *out[N_TEXTS])
 	memcpy(out, all, sizeof all);
 }
 
-size_t
-envelope_size(const struct envelope *e)
+static size_t
+fields_end(const struct envelope *e)
 {
 	size_t n = ENVELOPE_HEADER_BYTES + e->n_recipients + 8 + N_TEXTS * 4;
 
@@ -95,6 +96,14 @@ envelope_size(const struct envelope *e)
 	for (size_t i = 0; i < e->n_recipients; i++)
 		n += 12 + e->recipients[i].address.len + e->recipients[i].original.len;
 	return n;
+}
+
+size_t
+envelope_size(const struct envelope *e)
+{
+	size_t n = fields_end(e);
+
+	return n > e->room ? n : e->room;
 }
 
 static unsigned char *
@@ -138,7 +147,9 @@ envelope_encode(struct envelope *e, unsigned char *out)
 
 	memset(out + ENVELOPE_HEADER_BYTES, RECIPIENT_PENDING, e->n_recipients);
 	end = encode_fields(e, fields);
-	e->message_offset = end - out;
+	e->message_offset = envelope_size(e);
+	memset(end, 0, out + e->message_offset - end);
+	end = out + e->message_offset;
 	memcpy(out, magic, sizeof magic);
 	store_u64(out + AT_ID, e->id);
 	store_u64(out + AT_OFFSET, e->message_offset);
@@ -282,7 +293,10 @@ parse_fields(struct envelope *e, struct span head, const char **why)
 		*all[i] = cut_text(&c);
 	if (!parse_recipients(e, &c, status))
 		return refuse(why, "a recipient is malformed");
-	if (c.bad || c.left != 0)
+	while (!c.bad && c.left > 0)
+		if (*cut(&c, 1) != 0)
+			c.bad = true;
+	if (c.bad)
 		return refuse(why, "the envelope's fields are malformed");
 	return 0;
 }

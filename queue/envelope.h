@@ -5,7 +5,7 @@
  * A spool file:
  *   header     ENVELOPE_HEADER_BYTES, fixed: magic, version, id, lengths, checksums (envelope.c)
  *   status     one byte a recipient, changed in place by queue only
- *   fields     length-prefixed, written once
+ *   fields     length-prefixed, written once; zeros behind them, if there was more room
  *   message    at message_offset, message_size bytes: CRLF, dots unstuffed, our Received: first
  *   journal    records appended by queue: replies, added recipients, attempts, hold, route, what
  *              the sender was told (journal.h)
@@ -68,6 +68,9 @@ struct envelope {
 	uint64_t arrival_us; /* since 1970 */
 	uint64_t release_s;  /* not before; 0: at once */
 	uint64_t message_offset, message_size;
+	/* The message's offset is at least this: of who writes it before its recipients are known.
+	 * Not kept. */
+	uint64_t room;
 	uint32_t message_crc; /* crc32 (zlib) of the message's bytes */
 	unsigned flags, ret;
 	struct span reverse_path;		 /* canonical text, empty: null sender */
@@ -89,8 +92,8 @@ struct envelope {
 	size_t journal_len;	/* its sound records, set by envelope_read() */
 };
 
-/* Bytes that header, status and fields take: message_offset of a new message. Depends on the spans
- * and recipients only. */
+/* Bytes that header, status and fields take, or room: message_offset of a new message. Depends on
+ * the spans, the recipients and room only. */
 size_t envelope_size(const struct envelope *e);
 
 /* Encodes header, status (all pending) and fields into out, which holds exactly envelope_size(e)
