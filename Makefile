@@ -10,8 +10,8 @@ PREFIX   ?= /usr/local
 CC       ?= gcc
 VERSION  := 0.1
 
-PROGRAMS := master queue store auth router smtpd pop3d
-LIBRARIES := libevent_core libevent_pthreads openssl jansson libseccomp libbsd-overlay libcrypt zlib ldns libidn2
+PROGRAMS := master queue store auth router smtpd pop3d fetcher
+LIBRARIES := libevent_core libevent_pthreads openssl jansson libseccomp libbsd-overlay libcrypt zlib ldns libidn2 sqlite3
 
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
@@ -36,8 +36,8 @@ objects  = $(patsubst %.c,$(B)/obj/%.o,$(1))
 COMMON  := $(call objects,$(call sources,common))
 # The doors: the client's side of each guardian's protocol.
 DOORS   := $(call objects,$(wildcard queue/client.c queue/envelope.c store/client.c store/mailbox_client.c auth/client.c router/client.c))
-MAINS   := $(foreach p,$(PROGRAMS),$(B)/obj/$(p)/main.o) $(B)/obj/master/sambarctl.o $(B)/obj/router/deliver_main.o
-EXECUTABLES := $(PROGRAMS) deliver
+MAINS   := $(foreach p,$(PROGRAMS),$(B)/obj/$(p)/main.o) $(B)/obj/master/sambarctl.o $(B)/obj/router/deliver_main.o $(B)/obj/fetcher/fetch_main.o
+EXECUTABLES := $(PROGRAMS) deliver fetch
 
 all: $(addprefix $(B)/,$(EXECUTABLES)) $(B)/sambarctl
 
@@ -57,6 +57,10 @@ $(B)/libfetcher.a: $(filter-out $(MAINS) $(DOORS),$(call objects,$(call sources,
 
 # The children of router.
 $(B)/deliver: $(B)/obj/router/deliver_main.o $(B)/librouter.a $(B)/libdoors.a $(B)/libcommon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+# The children of fetcher.
+$(B)/fetch: $(B)/obj/fetcher/fetch_main.o $(B)/libfetcher.a $(B)/libdoors.a $(B)/libcommon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # It takes the shipped files in.

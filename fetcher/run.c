@@ -930,6 +930,8 @@ on_done(struct run *r, struct reader *in)
 		refuse(r, "DONE");
 		return;
 	}
+	if (r->done) /* it has waited, and has collected nothing since */
+		r->counts = (struct run_counts){0};
 	r->waits = waits;
 	r->counts.large += large;
 	r->counts.not_kept += gone;
