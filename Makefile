@@ -53,8 +53,6 @@ $(foreach p,$(PROGRAMS),$(eval $(call program_library,$(p))))
 $(B)/sambarctl: $(B)/obj/master/sambarctl.o $(B)/libmaster.a $(B)/libdoors.a $(B)/libcommon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-$(B)/libfetcher.a: $(filter-out $(MAINS) $(DOORS),$(call objects,$(call sources,fetcher)))
-
 # The children of router.
 $(B)/deliver: $(B)/obj/router/deliver_main.o $(B)/librouter.a $(B)/libdoors.a $(B)/libcommon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
@@ -79,7 +77,7 @@ $(B)/obj/%.o: %.c
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 folder_of = $(firstword $(subst _, ,$(1)))
-library_of = $(if $(filter $(PROGRAMS) fetcher,$(call folder_of,$(1))),$(B)/lib$(call folder_of,$(1)).a)
+library_of = $(if $(filter $(PROGRAMS),$(call folder_of,$(1))),$(B)/lib$(call folder_of,$(1)).a)
 
 .SECONDEXPANSION:
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $$(call library_of,$$*) $(B)/libdoors.a $(B)/libcommon.a

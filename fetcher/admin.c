@@ -18,10 +18,11 @@ static const char *const ends[] = {
 json_t *
 schedule_describe_counts(const struct run_counts *c)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "listed", (json_int_t)c->listed,
-	    "new", (json_int_t)c->taken, "before", (json_int_t)c->before, "too_large",
-	    (json_int_t)c->large, "left", (json_int_t)c->not_kept, "refused",
-	    (json_int_t)c->refused, "bytes", (json_int_t)c->bytes);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "listed",
+	    (json_int_t)c->listed, "fresh", (json_int_t)c->fresh, "new", (json_int_t)c->taken,
+	    "before", (json_int_t)c->before, "too_large", (json_int_t)c->large, "left",
+	    (json_int_t)c->not_kept, "refused", (json_int_t)c->refused, "bytes",
+	    (json_int_t)c->bytes);
 }
 
 /* ---- list ---- */
@@ -87,8 +88,7 @@ admin_cut_off(struct asker **ap)
 	*ap = NULL;
 	if (a == NULL || --a->waiting > 0)
 		return;
-	role_admin_reply(a->fetcher->role, a->tag, a->failed ? EX_TEMPFAIL : 0,
-	    json_pack("{s:o}", "sections", a->results));
+	role_admin_reply(a->fetcher->role, a->tag, 0, json_pack("{s:o}", "sections", a->results));
 	free(a);
 }
 
@@ -96,7 +96,6 @@ void
 admin_hear(struct asker *a, const struct section *s)
 {
 	json_array_append_new(a->results, describe(s));
-	a->failed |= s->failures > 0;
 	admin_cut_off(&a);
 }
 

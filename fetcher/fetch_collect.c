@@ -697,4 +697,7 @@ fetch_collect(struct fetch_link *l, const struct fetch_config *config)
 	c.body->slot.fd = -1;
 	say_done(&c, false, run(&c));
 	clear(&c);
+	/* Who closes first may take away what the other has not read yet. */
+	while (fetch_link_receive(l) == 0)
+		fetch_link_drop_slots(l);
 }

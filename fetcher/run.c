@@ -673,6 +673,7 @@ send_known(const struct listing *l)
 	for (size_t i = 0; i < l->n; i++) {
 		wants[i] = l->listed[i].want;
 		l->run->counts.large += l->listed[i].want == FETCH_LARGE;
+		l->run->counts.fresh += l->listed[i].want == FETCH_GET;
 	}
 	ipc_write(&w, FETCH_KNOWN, 0);
 	put_str(&w, (struct span){wants, l->n});
@@ -720,6 +721,7 @@ on_list(struct run *r, struct reader *in)
 	l->folder = xstrdup(r->folder);
 	l->validity = r->validity;
 	l->policy = section_policy(r->conf);
+	l->policy.look_only = r->mode != FETCH_COLLECT;
 	l->job.work = list;
 	l->job.done = on_listed;
 	r->n_jobs++;

@@ -34,7 +34,7 @@ struct run_means {
 };
 
 struct run_counts {
-	uint64_t listed, taken, before, large, not_kept, refused, bytes;
+	uint64_t listed, fresh, taken, before, large, not_kept, refused, bytes;
 };
 
 /* How a collection went. */

@@ -263,13 +263,13 @@ find_by_id(struct seen *s, const struct seen_pass *p, const struct seen_place *a
 }
 
 static int
-note_listed(struct seen *s, const struct row *row, uint64_t now_s)
+note_listed(struct seen *s, const struct row *row, const struct seen_policy *policy)
 {
 	sqlite3_stmt *st = s->statements[SQL_LISTED];
 
-	if (row->listed / DAY_S == now_s / DAY_S)
+	if (policy->look_only || row->listed / DAY_S == policy->now_s / DAY_S)
 		return 0;
-	sqlite3_bind_int64(st, 9, now_s);
+	sqlite3_bind_int64(st, 9, policy->now_s);
 	sqlite3_bind_int64(st, 10, row->row);
 	return step(s, SQL_LISTED);
 }
@@ -306,13 +306,15 @@ list_large(struct seen *s, struct seen_pass *p, const struct seen_place *at,
 	m->want = FETCH_LARGE;
 	if (rv == -1)
 		return -1;
+	if (policy->look_only)
+		return 0;
 	m->reported = rv == 0;
 	if (rv == 0 && m->id[0] != '\0' &&
 	    insert(s, at, m->id, m->size, NULL, ROW_LARGE, policy->now_s, &row.row) == -1)
 		return -1;
 	if (m->id[0] != '\0')
 		account(p, row.row);
-	return rv == 1 ? note_listed(s, &row, policy->now_s) : 0;
+	return rv == 1 ? note_listed(s, &row, policy) : 0;
 }
 
 static int
@@ -338,7 +340,7 @@ list_one(struct seen *s, struct seen_pass *p, const struct seen_place *at,
 		return 0;
 	m->want = FETCH_SKIP;
 	account(p, row.row);
-	return note_listed(s, &row, policy->now_s);
+	return note_listed(s, &row, policy);
 }
 
 static int

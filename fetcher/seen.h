@@ -55,6 +55,7 @@ struct seen_policy {
 	bool acts;	      /* something is done at the server once they are safe */
 	uint64_t act_after_s; /* that long after they were taken */
 	uint64_t now_s;
+	bool look_only; /* nothing is written */
 };
 
 struct seen_listed {

@@ -16,8 +16,6 @@ struct asker {
 	uint64_t tag;
 	size_t waiting; /* sections */
 	json_t *results;
-	bool failed;
-	struct asker *next;
 };
 
 /* One [fetch NAME], for as long as it is there. */

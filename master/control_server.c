@@ -393,6 +393,12 @@ run_queue(struct request *q, const char *const *words, size_t n)
 }
 
 static void
+run_fetch(struct request *q, const char *const *words, size_t n)
+{
+	pass_on(q, "fetcher", words, n);
+}
+
+static void
 run_explain(struct request *q, const char *const *words, size_t n)
 {
 	pass_on(q, "smtpd", words, n);
@@ -400,7 +406,7 @@ run_explain(struct request *q, const char *const *words, size_t n)
 
 static const struct request_kind kinds[] = {{"ping", run_ping}, {"status", run_status},
     {"stop", run_stop}, {"restart", run_restart}, {"reload", run_reload}, {"log", run_log},
-    {"user", run_user}, {"queue", run_queue}, {"explain", run_explain}};
+    {"user", run_user}, {"queue", run_queue}, {"fetch", run_fetch}, {"explain", run_explain}};
 
 /* ---- connections ---- */
 

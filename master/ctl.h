@@ -109,6 +109,7 @@ int ctl_user(struct ctl *ctl, char **args, size_t n);
 int ctl_alias(struct ctl *ctl, char **args, size_t n);
 int ctl_forward(struct ctl *ctl, char **args, size_t n);
 int ctl_queue(struct ctl *ctl, char **args, size_t n);
+int ctl_fetch(struct ctl *ctl, char **args, size_t n);
 int ctl_explain(struct ctl *ctl, char **args, size_t n);
 int ctl_log(struct ctl *ctl, char **args, size_t n);
 int ctl_trace(struct ctl *ctl, char **args, size_t n);

@@ -75,6 +75,16 @@ static const struct ctl_command commands[] = {
 	"A message that is being delivered is dealt with when that attempt has ended.\n"
 	"Changes take --json, too.\n",
 	false, ctl_queue},
+    {"fetch",
+	"list [--json]\nnow [NAME] [--json]\ntest NAME [--json]\ndry-run NAME [--json]\nforget "
+	"NAME",
+	"mail collected from other hosts",
+	"NAME is that of a section [fetch NAME] of config/mail.ini.\n"
+	"now      collects, and returns when that is over; without NAME all\n"
+	"test     connects, logs in, says what is there, and takes nothing\n"
+	"dry-run  the same, and to whom each new message would go, and why\n"
+	"forget   all that is still there is new again\n",
+	false, ctl_fetch},
     {"explain", "--from ADDRESS --to ADDRESS --ip IP [--user USER] [--listener KEY] [--json]",
 	"who may send what to whom, and where it would go",
 	"Asks the running programs for each rule, and sends nothing.\n"

@@ -7,7 +7,7 @@ import struct
 import time
 import zlib
 
-ACCOUNTS = ("auth", "store", "queue", "router", "smtpd", "pop3d", "deliver")      # in the order of --uid-base
+ACCOUNTS = ("auth", "store", "queue", "router", "smtpd", "pop3d", "deliver", "fetcher", "fetch")      # in the order of --uid-base
 GREETING = 0
 TAKE, COMMIT, TAKEN, DURABLE = 1, 3, 100, 101               # of queue
 
@@ -42,11 +42,11 @@ def acting_as(instance, role):
 
 
 def connect(instance, name, role=None):
-    """With a role: as its account, and greeting as it unless the socket is deliver's, which takes router's only."""
+    """With a role: as its account, and greeting as it unless the socket is that of a child, which takes its parent's only."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with acting_as(instance, role) if role else contextlib.nullcontext():
         sock.connect(instance.path("run", f"{name}.sock"))
-    if role and name != "deliver":
+    if role and name not in ("deliver", "fetch"):
         send(sock, message(GREETING, role, tag=0))
     return sock
 

@@ -14,8 +14,9 @@ from ipc import ACCOUNTS as PROGRAMS, connect     # in the order of --uid-base
 from sambar import BUILD, Instance, read
 from conftest import finish
 
-NETWORK = ("smtpd", "pop3d", "deliver")
-DIRECTORIES = {"auth": "config/users", "store": "mail/mbox", "queue": "spool"}
+NETWORK = ("smtpd", "pop3d", "deliver", "fetch")
+CHILDREN = {"deliver": "router", "fetch": "fetcher"}     # on demand: who asks for them
+DIRECTORIES = {"auth": "config/users", "store": "mail/mbox", "queue": "spool", "fetcher": "fetcher"}
 UID_BASE = 61000
 CONFIG = {"Debug": "true"}      # starts on demand are told
 
@@ -24,11 +25,13 @@ if os.geteuid() != 0:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def child(instance):
-    """A child of router runs, as if it had work."""
+def children(instance):
+    """A child of router and one of fetcher run, as if they had work."""
     at = len(instance.log("master"))
-    with connect(instance, "deliver", "router"):
-        instance.wait_log("master", r"deliver\[\d+\] runs", after=at)
+    with contextlib.ExitStack() as stack:
+        for name, parent in CHILDREN.items():
+            stack.enter_context(connect(instance, name, parent))
+            instance.wait_log("master", rf"{name}\[\d+\] runs", after=at)
         yield
 
 
@@ -68,7 +71,7 @@ def test_network_programs_hold_no_files(instance):
                 if name in NETWORK or name == "router":
                     assert not stat.S_ISDIR(mode), (name, target)
                     if stat.S_ISREG(mode) and not target.startswith(("/memfd:", "/dev/zero", "anon_inode")):
-                        assert name not in ("pop3d", "deliver") and target.startswith(instance.path("spool")), (name, target)
+                        assert name not in ("pop3d", *CHILDREN) and target.startswith(instance.path("spool")), (name, target)
                 elif stat.S_ISDIR(mode):
                     own = [DIRECTORIES[name]] + (["failures"] if name == "queue" else [])
                     assert target.startswith(tuple(instance.path(d) for d in own)), (name, target)
@@ -114,11 +117,11 @@ class Probing:
         with open(os.path.join(self.programs, f"{self.name}.attempts"), "w") as f:
             f.write("".join(f"{attempt}\n" for attempt in attempts))
         log_at = len(self.one.log(self.name))
-        if check or self.name == "deliver":     # whose death does not hinder a start
+        if check or self.name in CHILDREN:     # whose death does not hinder a start
             self.one.start()
         else:
             self.one.ctl("start", check=False)
-        with connect(self.one, "deliver", "router") if self.name == "deliver" else contextlib.nullcontext():
+        with connect(self.one, self.name, CHILDREN[self.name]) if self.name in CHILDREN else contextlib.nullcontext():
             self._wait_for(attempts[-1], log_at)
         return dict(re.findall(r": attempt (.*): ([^:\n]+)$", self.one.log(self.name)[log_at:], re.M))
 
@@ -163,7 +166,7 @@ def test_files_and_network_out_of_reach(probing, name):
     outcomes = probe.run(attempts)
     assert set(outcomes) == set(attempts)
     reached = {a: o for a, o in outcomes.items() if o == "done"}
-    if name == "deliver":       # the network is what it is for; all but connections of its own is not
+    if name in CHILDREN:        # the network is what it is for; all but connections of its own is not
         for attempt in (f"tcp {one.port('SMTP')}", "udp -"):
             assert reached.pop(attempt, None), attempt
     assert reached == {}, reached
@@ -175,9 +178,9 @@ def test_only_the_asked_guardians_answer(probing, name):
     probe = probing(name)
     outcomes = probe.run([f"unix /{guardian}.sock" for guardian in ("queue", "router", "store", "auth", "control")])
     assert outcomes["unix /control.sock"] != "done"
-    if name == "deliver":       # asks nobody
+    if name in CHILDREN:        # asks nobody
         assert "done" not in outcomes.values(), outcomes
-    asks = {"smtpd": ("queue", "router", "auth"), "pop3d": ("auth",), "router": ("queue", "store"), "auth": ("store",)}
+    asks = {"smtpd": ("queue", "router", "auth"), "pop3d": ("auth",), "router": ("queue", "store"), "fetcher": ("queue", "router"), "auth": ("store",)}
     for guardian in asks.get(name, ()):
         assert outcomes[f"unix /{guardian}.sock"] == "done", guardian
 

@@ -49,7 +49,7 @@ def test_usage(instance):
     (["config", "get", "[mail]"], EX_DATAERR, '"[mail]" is no key'),
     (["config", "get", "Mail", "Server"], EX_USAGE, "one argument: 'Mail Server'"),
     (["config", "set", "Use", "MTA", "true"], EX_USAGE, "one argument: 'Use MTA'"),
-    (["restart", "nosuch"], EX_USAGE, 'there is no program "nosuch"; right is auth, store, queue, router, smtpd, pop3d, deliver'),
+    (["restart", "nosuch"], EX_USAGE, 'there is no program "nosuch"; right is auth, store, queue, router, smtpd, pop3d, deliver, fetcher, fetch'),
     (["restart", "--all"], EX_USAGE, 'restart: "--all" is no option here'),
     (["stop", "x"], EX_USAGE, 'stop: "x" is one argument too many'),
     (["start", "--background"], EX_USAGE, 'start: "--background" is no option here'),
@@ -195,9 +195,9 @@ def test_status(instance):
     status = instance.status()
     assert status["master"]["pid"] == instance.master_pid
     programs = {p["name"] for p in status["programs"]}
-    assert programs == {"auth", "store", "queue", "router", "smtpd", "pop3d", "deliver"}
+    assert programs == {"auth", "store", "queue", "router", "smtpd", "pop3d", "deliver", "fetcher", "fetch"}
     for program in status["programs"]:
-        if program["name"] == "deliver":
+        if program["name"] in ("deliver", "fetch"):
             assert program["state"] == "on demand" and program["pid"] is None
             continue
         assert program["state"] == "running" and program["restarts"] == 0 and program["memory_kb"] > 0
@@ -730,7 +730,7 @@ def test_dead_programs_are_restarted(make_instance):
         wait_process_end(before[0])
         one.wait_log("master", rf"{name}\[\d+\] runs", after=log_at)
         assert len(one.pids(name)) == len(before)
-    assert all(p["state"] == "running" for p in one.status()["programs"] if p["name"] != "deliver")
+    assert all(p["state"] == "running" for p in one.status()["programs"] if p["name"] not in ("deliver", "fetch"))
     one.send(text_message("alive"), "ann@example.test")
     one.wait_mailbox("ann", 1)
     with one.pop("ann") as pop:
@@ -739,7 +739,7 @@ def test_dead_programs_are_restarted(make_instance):
 
 def test_run_smtpd_false(make_instance):
     one = make_instance(config={"Run SMTPD": "false"})
-    assert {p["name"] for p in one.status()["programs"]} == {"auth", "store", "queue", "router", "pop3d", "deliver"}
+    assert {p["name"] for p in one.status()["programs"]} == {"auth", "store", "queue", "router", "pop3d", "deliver", "fetcher", "fetch"}
     with pytest.raises(ConnectionRefusedError):
         one.smtp()
     with one.pop("ann") as pop:
