@@ -1,0 +1,340 @@
+"""Mail collected from other hosts: our own POP3 server of another instance, and servers as the tests want them."""
+import collections
+import json
+import re
+
+import pytest
+
+from clients import text_message
+from conftest import finish
+from events import wait_until
+from popserver import PopServer
+from sambar import Instance, split_trace
+
+EX_TEMPFAIL = 75
+TOKEN = re.compile(rb"^X-Token: (\S+)\r$", re.M)
+
+
+class Fetching:
+    """An instance, and its [fetch work]."""
+
+    def __init__(self, one):
+        self.one = one
+        self.base = read_ini(one)
+
+    def section(self, name="work", **keys):
+        """Replaces all sections by this one."""
+        keys = {"TLS": "none", "User": "ann", "Password": "secret", "Routing": "mailbox ann", "Interval": "manual", **keys}
+        lines = "".join(f"{key.replace('_', ' ')} = {value}\n" for key, value in keys.items() if value is not None)
+        with open(self.one.path("config", "mail.ini"), "w") as f:
+            f.write(f"{self.base}\n[fetch {name}]\n{lines}")
+        self.one.ctl("reload")
+
+    def now(self, name="work", code=0):
+        done = self.one.ctl("fetch", "now", name, "--json", check=False)
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        section, = json.loads(done.stdout)["sections"]
+        return section
+
+    def taken(self, name="work", code=0):
+        counts = self.now(name, code)["counts"]
+        return counts["new"], counts["before"]
+
+
+def read_ini(one):
+    with open(one.path("config", "mail.ini")) as f:
+        return f.read()
+
+
+def mail(token, to="ann@example.test", size=0, **fields):
+    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
+    return f"{head}From: s@far.test\r\nTo: {to}\r\nSubject: {token}\r\nX-Token: {token}\r\n\r\n{'x' * 70 + chr(13) + chr(10) if size else ''}".encode() \
+        + b"y" * max(0, size - 200) + b"\r\n"
+
+
+def tokens(one, user="ann"):
+    return collections.Counter(TOKEN.search(m).group(1).decode() for m in one.messages(user))
+
+
+@pytest.fixture
+def here():
+    one = Instance(users=("ann", "bob", "lost"))
+    yield Fetching(one)
+    finish([one])
+
+
+@pytest.fixture(scope="module")
+def there():
+    """Our own server at another host."""
+    one = Instance(users=("src", "other"))
+    yield one
+    finish([one])
+
+
+def empty(one, user):
+    with one.pop(user) as pop:
+        for number in range(1, len(one.mailbox(user)) + 1):
+            pop.ok(f"DELE {number}")
+        pop.quit()
+
+
+# ---- our own server ----
+
+def test_from_our_own_server(here, there):
+    here.section(Server=f"127.0.0.1:{there.port('POP3')}", User="src", Password="src-secret")
+    for i in range(20):
+        there.send(text_message(f"own{i}", 2000), "src@example.test")
+    sent = [split_trace(m) for m in there.wait_mailbox("src", 20)]
+    assert here.taken() == (20, 0)
+    got = here.one.wait_mailbox("ann", 20)
+    assert sorted(split_trace(m)[1] for m in got) == sorted(a + b for a, b in sent)
+    assert all(m.startswith(b"Return-Path: <>\r\nReceived: from 127.0.0.1 ([127.0.0.1])") for m in got)
+    assert here.taken() == (0, 0)
+    at = len(here.one.log("master"))
+    here.one.kill("fetcher")
+    here.one.expect_alarm("killed by signal 9")
+    here.one.wait_log("master", r"fetcher\[\d+\] runs", after=at)
+    assert here.taken() == (0, 0)
+    here.one.stop()
+    here.one.start()
+    assert here.taken() == (0, 0)
+    with here.one.pop("ann") as pop:
+        assert pop.ok("STAT").startswith("+OK 20 ")
+        assert len(pop.multi("UIDL")) == 20
+        pop.quit()
+    empty(there, "src")
+
+
+def test_deleted_at_the_server(here, there):
+    here.section(Server=f"127.0.0.1:{there.port('POP3')}", User="src", Password="src-secret", At_Server="delete")
+    for i in range(7):
+        there.send(text_message(f"del{i}"), "src@example.test")
+    there.wait_mailbox("src", 7)
+    assert here.taken() == (7, 0)
+    here.one.wait_mailbox("ann", 7)
+    assert there.mailbox("src") == []
+
+
+@pytest.mark.parametrize("tls, listener", [("starttls", "POP3"), ("implicit", "POP3S")])
+def test_certificates(here, there, tls, listener):
+    """A self-signed one is believed only when it is pinned; else nobody logs in."""
+    address = f"127.0.0.1:{there.port(listener)}"
+    here.section(Server=address, User="other", Password="other-secret", TLS=tls)
+    assert here.now(code=EX_TEMPFAIL)["end"] == "permanent"
+    shown = json.loads(here.one.ctl("fetch", "test", "work", "--json", check=False).stdout)
+    assert "login" not in shown["server"] or shown["server"]["login"] == ""
+    fingerprint = shown["server"]["fingerprint"]
+    here.section(Server=address, User="other", Password="other-secret", TLS=tls, Certificate_Fingerprint=fingerprint)
+    assert here.now()["end"] == "ok"
+    other = ("00" if fingerprint[:2] != "00" else "11") + fingerprint[2:]
+    here.section(Server=address, User="other", Password="other-secret", TLS=tls, Certificate_Fingerprint=other)
+    assert here.now(code=EX_TEMPFAIL)["end"] == "permanent"
+
+
+def test_wrong_password(here, there):
+    here.section(Server=f"127.0.0.1:{there.port('POP3')}", User="src", Password="not-his-secret", Interval="1h")
+    section = here.now(code=EX_TEMPFAIL)
+    assert section["end"] == "login refused" and section["failures"] >= 1
+    listed, = here.one.json("fetch", "list")["sections"]
+    assert listed["state"] == "planned" and listed["next"] > listed["last"]
+    assert "not-his-secret" not in here.one.log("fetch") + here.one.log("fetcher")
+
+
+# ---- routing ----
+
+@pytest.mark.parametrize("routing, header, boxes", [
+    ("local", {"to": "bob@example.test"}, ["bob"]),
+    ("local", {"to": "Bob <bob@example.test>, \"x, y\" <ann@example.test>, far@far.test"}, ["ann", "bob"]),
+    ("local", {"to": "ann@example.test", "Delivered_To": "bob@example.test"}, ["bob"]),
+    ("local", {"to": "ann@example.test", "Delivered_To": "x@far.test"}, ["ann"]),
+    ("all", {"to": "ann@example.test", "Delivered_To": "bob@example.test"}, ["ann", "bob"]),
+    ("local", {"to": "bob@isp.test"}, ["bob"]),
+    ("local", {"to": "nobody@isp.test"}, ["lost"]),
+    ("local", {"to": "bob@elsewhere.test"}, ["lost"]),
+    ("all", {"to": "undisclosed-recipients:;"}, ["lost"]),
+    ("local", {"to": "x@far.test", "Cc": "(bob@example.test) ann@example.test (c)"}, ["ann"]),
+    ("local", {"to": "x@far.test", "Resent_To": "bob@example.test", "Cc": "ann@example.test"}, ["bob"]),
+    ("local", {"to": "group: ann@example.test, bob@example.test;"}, ["ann", "bob"]),
+    ("local", {"to": "away@example.test"}, ["lost"]),        # leads to another host: never sent out
+])
+def test_routing(here, routing, header, boxes):
+    here.one.ctl("forward", "set", "away", "away@far.test")
+    here.base = read_ini(here.one)
+    with PopServer([b"1", mail("r", **header)]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}", Routing=routing, Local_Domains="isp.test", Unknown_Mailbox="lost")
+        preview = json.loads(here.one.ctl("fetch", "dry-run", "work", "--json").stdout)
+        assert sorted(r["to"] for r in preview["messages"][0]["recipients"]) == [f"{box}@example.test" for box in boxes]
+        assert all(not here.one.mailbox(user) for user in ("ann", "bob", "lost"))
+        assert here.taken() == (1, 0)
+        here.one.wait_spool_empty()
+        assert sorted(user for user in ("ann", "bob", "lost") if tokens(here.one, user)) == boxes
+
+
+def test_without_a_recipient_it_stays(here):
+    with PopServer([b"1", mail("n", to="x@far.test")]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}", Routing="local", At_Server="delete")
+        assert here.now()["counts"]["left"] == 1 and len(server.messages) == 1
+        here.section(Server=f"127.0.0.1:{server.port}", Routing="mailbox nobody", At_Server="delete")
+        assert here.now()["counts"]["left"] == 1 and len(server.messages) == 1
+
+
+def test_many_recipients_move_the_message(here):
+    """The envelope is larger than the room that the child has left for it."""
+    for i in range(60):
+        here.one.ctl("alias", "set", f"a-rather-long-name-of-an-alias-{i:02}", "bob")
+    here.base = read_ini(here.one)
+    to = ",\r\n ".join(f"a-rather-long-name-of-an-alias-{i:02}@example.test" for i in range(60))
+    message = mail("many", to=to, size=200000)
+    with PopServer([b"1", message]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}", Routing="local", Unknown_Mailbox="lost")
+        assert here.taken() == (1, 0)
+        assert split_trace(here.one.wait_mailbox("bob", 1)[0])[1] == message
+
+
+# ---- what is new ----
+
+def test_ids_that_start_again(here):
+    """Other ids for the same bytes: nothing is taken twice. The same id for other bytes: nothing is lost."""
+    a, b, c = mail("a"), mail("b"), mail("c")
+    with PopServer([b"1", a], [b"2", b]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}")
+        assert here.taken() == (2, 0)
+        server.messages = [[b"x1", a], [b"x2", b]]
+        assert here.taken() == (0, 2)
+        assert here.taken() == (0, 0)
+        server.messages = [[b"x1", c]]      # of the same size: only who has it can tell
+        here.section(Server=f"127.0.0.1:{server.port}", At_Server="delete")
+        assert here.taken() == (1, 0) and server.messages == []
+        here.one.wait_mailbox("ann", 3)
+        assert tokens(here.one) == {"a": 1, "b": 1, "c": 1}
+
+
+def test_equal_messages_are_as_many_as_there(here):
+    a = mail("a")
+    with PopServer([b"1", a], [b"2", a]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}")
+        assert here.taken() == (2, 0)
+        assert here.taken() == (0, 0)
+        server.messages.append([b"3", a])
+        assert here.taken() == (1, 0)
+        assert here.taken() == (0, 0)
+
+
+def test_one_id_for_two(here):
+    with PopServer([b"same", mail("a")], [b"same", mail("bb")]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}")
+        assert here.taken() == (2, 0)
+        assert here.taken() == (0, 2) or here.taken() == (0, 0)
+        here.one.wait_mailbox("ann", 2)
+
+
+def test_server_without_ids(here):
+    with PopServer([b"", mail("a")], [b"", mail("b")], uidl=False) as server:
+        here.section(Server=f"127.0.0.1:{server.port}")
+        assert here.taken() == (2, 0)
+        server.messages.append([b"", mail("c")])
+        assert here.taken() == (1, 2)
+        assert here.taken() == (0, 3)
+
+
+def test_status_fields_do_not_make_it_new(here):
+    with PopServer([b"1", mail("a")]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}")
+        assert here.taken() == (1, 0)
+        server.messages = [[b"2", b"Status: RO\r\nX-UIDL: 2\r\n" + mail("a")]]
+        assert here.taken() == (0, 1)
+
+
+def test_forget(here):
+    with PopServer([b"1", mail("a")], [b"2", mail("b")]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}")
+        assert here.taken() == (2, 0)
+        assert json.loads(here.one.ctl("fetch", "forget", "work", "--json").stdout) == {"forgotten": 2}
+        assert here.taken() == (2, 0)
+
+
+def test_too_large_stays_and_is_reported_once(here):
+    with PopServer([b"1", mail("small")], [b"2", mail("large", size=50000)]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}", Maximum_Message_Size="10K", At_Server="delete")
+        for _ in range(2):
+            section = here.now()
+            assert section["counts"]["too_large"] == 1 and [m[0] for m in server.messages] == [b"2"]
+        assert len(re.findall("larger than the Maximum Message Size", here.one.log("fetcher"))) == 1
+        here.section(Server=f"127.0.0.1:{server.port}", Maximum_Message_Size="1M", At_Server="delete")
+        assert here.taken() == (1, 0) and server.messages == []
+
+
+def test_loop_is_cut(here):
+    message = b"Received: from x by y; z\r\n" * 31 + mail("loop")
+    with PopServer([b"1", message]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}", At_Server="delete")
+        assert here.now()["counts"]["left"] == 1
+        assert here.now()["counts"]["listed"] == 1 and len(server.messages) == 1
+        assert server.seen.count(b"RETR 1") == 1
+
+
+# ---- at the server ----
+
+def test_delete_after(here):
+    with PopServer([b"1", mail("a")], [b"2", mail("b")]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}", At_Server="delete after 1s")
+        assert here.taken() == (2, 0) and len(server.messages) == 2
+        while server.messages:
+            here.now()
+        here.one.wait_mailbox("ann", 2)
+        assert tokens(here.one) == {"a": 1, "b": 1}
+
+
+def test_drop_at_quit(here):
+    """Nothing was deleted then: it is, the next time, and is not taken again."""
+    with PopServer([b"1", mail("a")], [b"2", mail("b")]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}", At_Server="delete")
+        server.drop = {"QUIT": 1}
+        assert here.now(code=EX_TEMPFAIL)["counts"]["new"] == 2 and len(server.messages) == 2
+        server.drop = {}
+        assert here.taken() == (0, 2) and server.messages == []
+        here.one.wait_mailbox("ann", 2)
+
+
+@pytest.mark.parametrize("verb, number", [("CAPA", 1), ("USER", 1), ("PASS", 1), ("STAT", 1), ("UIDL", 1), ("LIST", 1), ("RETR", 1), ("RETR", 3),
+                                          ("RETR", 5), ("DELE", 1), ("DELE", 3), ("QUIT", 1)])
+def test_drop_at_each_step(here, verb, number):
+    with PopServer(*([b"%d" % i, mail(f"m{i}", size=3000)] for i in range(5))) as server:
+        here.section(Server=f"127.0.0.1:{server.port}", At_Server="delete")
+        server.drop = {verb: number}
+        here.one.ctl("fetch", "now", check=False)
+        server.drop = {}
+        here.now()
+        assert server.messages == []
+        here.one.wait_spool_empty()
+        assert tokens(here.one) == {f"m{i}": 1 for i in range(5)}
+
+
+# ---- our side dies ----
+
+@pytest.mark.parametrize("name", ["fetch", "fetcher", "queue"])
+@pytest.mark.parametrize("after", [1, 30, 200])
+def test_kills_lose_nothing(here, name, after):
+    """Killed when so many messages were accepted: each is there, few twice, and the server has none in the end."""
+    n = 300
+    with PopServer(*([b"%d" % i, mail(f"k{i}", size=2000)] for i in range(n))) as server:
+        here.section(Server=f"127.0.0.1:{server.port}", At_Server="delete", Interval="1s")
+        wait_until(lambda: len(re.findall(r" accepted ", here.one.log("fetcher"))) >= after, here.one.path("log", "fetcher.log"))
+        here.one.kill(name)
+        here.one.expect_alarm("killed by signal 9")
+        wait_until(lambda: not server.messages, here.one.path("log", "fetcher.log"))
+        here.one.wait_spool_empty()
+        found = tokens(here.one)
+        assert set(found) == {f"k{i}" for i in range(n)}
+        assert max(found.values()) <= 2, found.most_common(3)
+
+
+def test_secrets_stay(here, there):
+    """The password is in no log and no trace; others' settings are not sent to a child."""
+    here.one.configure("Trace Fetcher", "true")
+    here.base = read_ini(here.one)
+    here.section(Server=f"127.0.0.1:{there.port('POP3')}", User="src", Password="src-secret")
+    here.now()
+    assert "CAPA" in here.one.log("fetch", "trace")
+    for name in ("fetch", "fetcher", "master"):
+        assert "src-secret" not in here.one.log(name) + here.one.log(name, "trace")
