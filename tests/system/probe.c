@@ -35,6 +35,8 @@ static const struct {
     {"smtpd", NULL, CONFINE_NETWORK},
     {"pop3d", NULL, CONFINE_NETWORK},
     {"deliver", NULL, CONFINE_OUTGOING},
+    {"fetcher", "fetcher", CONFINE_FILES},
+    {"fetch", NULL, CONFINE_OUTGOING},
 };
 
 static int own_directory = -1;
