@@ -127,6 +127,41 @@ run_free(struct run **rp)
 	destroy_when_idle(r);
 }
 
+/* What the server has not listed for long: only after all that it has was listed. */
+struct pruning {
+	struct job job; /* first */
+	struct seen *seen;
+	char section[FETCH_NAME_MAX_BYTES + 1];
+	uint64_t now_s;
+};
+
+static void
+prune(struct job *job)
+{
+	struct pruning *p = (struct pruning *)job;
+
+	(void)seen_prune(p->seen, p->section, p->now_s); /* it is tried again each time */
+}
+
+static void
+free_job(struct job *job)
+{
+	free(job);
+}
+
+static void
+prune_later(struct run *r)
+{
+	struct pruning *p = xcalloc(1, sizeof *p);
+
+	p->job.work = prune;
+	p->job.done = free_job;
+	p->seen = r->means->seen;
+	p->now_s = wall_clock_now() / 1000000;
+	strlcpy(p->section, r->conf->name, sizeof p->section);
+	worker_push(r->means->worker, &p->job, false);
+}
+
 static void
 tell_done(struct run *r, enum remote_end end, const char *why)
 {
@@ -140,6 +175,8 @@ tell_done(struct run *r, enum remote_end end, const char *why)
 		outcome.end = REMOTE_TEMPORARY;
 		outcome.why = r->why;
 	}
+	if (outcome.end == REMOTE_OK && r->mode == FETCH_COLLECT && !r->stopping && !r->done)
+		prune_later(r);
 	r->done = true;
 	drop_places(r);
 	r->ops->on_done(r->arg, &outcome);
@@ -836,12 +873,6 @@ drop_pass(struct job *job)
 }
 
 static void
-free_drop(struct job *job)
-{
-	free(job);
-}
-
-static void
 on_begin(struct run *r, struct reader *in)
 {
 	struct drop *d;
@@ -853,7 +884,7 @@ on_begin(struct run *r, struct reader *in)
 	/* A listing may still look at the old one. */
 	d = xcalloc(1, sizeof *d);
 	d->job.work = drop_pass;
-	d->job.done = free_drop;
+	d->job.done = free_job;
 	d->pass = r->pass;
 	worker_push(r->means->worker, &d->job, false);
 	r->pass = seen_pass_new();
