@@ -32,6 +32,7 @@ enum config_type {
 	CONFIG_INTERVAL,    /* a duration, or manual; normalized to seconds, 0 for manual */
 	CONFIG_FINGERPRINT, /* SHA-256 in hexadecimal, with or without colons; normalized to lower
 			     * case without them */
+	CONFIG_URL,	    /* https://host[:port]/path */
 	CONFIG_FOLDERS,	  /* names or patterns, in " where they hold blanks; one blank between them
 			   */
 	CONFIG_AT_SERVER, /* leave, delete, delete after TIME, seen, move FOLDER; the time in

@@ -18,6 +18,7 @@
 enum {
 	PATH_MAX_BYTES = 3000,
 	FOLDER_MAX_BYTES = 500,
+	URL_MAX_BYTES = 1000,
 	FOLDERS_MAX = 100,
 	KEEP_MAX_S = 10 * 365 * 86400
 };
@@ -302,6 +303,25 @@ fingerprint(struct job *j, struct span word)
 	return digits == HEX_DIGITS ? 0 : -1;
 }
 
+static int
+url(struct job *j, struct span word)
+{
+	static const char scheme[] = "https://";
+	size_t n = sizeof scheme - 1, end;
+	struct host_port at;
+
+	if (word.len <= n || word.len > URL_MAX_BYTES || strncasecmp(word.at, scheme, n) != 0)
+		return -1;
+	for (size_t i = 0; i < word.len; i++)
+		if (word.at[i] <= ' ' || word.at[i] > '~')
+			return -1;
+	for (end = n; end < word.len && word.at[end] != '/' && word.at[end] != '?'; end++)
+		continue;
+	if (!host_port_parse((struct span){word.at + n, end - n}, &at))
+		return -1;
+	return put_span(j, word);
+}
+
 bool
 config_next_folder(struct span *rest, struct span *name)
 {
@@ -413,6 +433,7 @@ static const struct kind {
     [CONFIG_INTERVAL] = {interval, ONE, "manual or a time (seconds, or with s, m, h, d) up to 30d"},
     [CONFIG_FINGERPRINT] = {fingerprint, ONE,
 	"a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons"},
+    [CONFIG_URL] = {url, ONE, "a URL such as https://login.example.org/token"},
     [CONFIG_FOLDERS] = {folders, ONE,
 	"names of folders with blanks between them, in \" where they hold blanks"},
     [CONFIG_AT_SERVER] = {at_server, ONE,

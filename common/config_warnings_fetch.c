@@ -39,11 +39,17 @@ warn(struct config *c, const struct config_section *s, const char *key, const ch
 static void
 warn_missing(struct config *c, const struct config_section *s)
 {
-	static const char *const keys[] = {"Server", "User", "Password", "Routing"};
+	static const char *const keys[] = {
+	    "Server", "User", "Routing", "OAuth Client ID", "OAuth Refresh Token"};
+	bool oauth = text_of(c, s, "OAuth Token Endpoint")[0] != '\0';
 
-	for (size_t i = 0; i < nitems(keys); i++)
+	for (size_t i = 0; i < (oauth ? nitems(keys) : 3); i++)
 		if (text_of(c, s, keys[i])[0] == '\0')
 			warn(c, s, NULL, "has no %s: it is not collected", keys[i]);
+	if (!oauth && text_of(c, s, "Password")[0] == '\0')
+		warn(c, s, NULL, "has no Password: it is not collected");
+	if (oauth && text_of(c, s, "Password")[0] != '\0')
+		warn(c, s, "Password", "has no effect with an OAuth Token Endpoint");
 }
 
 static void
@@ -109,6 +115,13 @@ warn_rights(struct config *c, const struct config_section *s)
 	free(path);
 }
 
+static bool
+has_secret(const struct config *c, const struct config_section *s)
+{
+	return text_of(c, s, "Password")[0] != '\0' ||
+	       text_of(c, s, "OAuth Refresh Token")[0] != '\0';
+}
+
 void
 config_warn_fetching(struct config *c)
 {
@@ -121,7 +134,7 @@ config_warn_fetching(struct config *c)
 		warn_routing(c, s);
 		warn_protocol(c, s);
 		warn_in_clear(c, s);
-		if (!secret && text_of(c, s, "Password")[0] != '\0') {
+		if (!secret && has_secret(c, s)) {
 			warn_rights(c, s);
 			secret = true;
 		}

@@ -15,6 +15,7 @@
 #include "common/queue_id.h"
 #include "common/wall_clock.h"
 #include "fetcher/fetch_private.h"
+#include "fetcher/oauth.h"
 
 enum {
 	BATCH = 100,	      /* messages that are asked for at a time */
@@ -42,6 +43,7 @@ struct collect {
 	struct remote *remote;
 	struct dns *dns;
 	struct host_addresses addresses;
+	struct oauth_token token;
 	struct fetch_body *body;
 	struct wanted *wanted; /* of the folder, by handle */
 	size_t n_wanted;
@@ -507,32 +509,32 @@ on_trace(void *arg, enum remote_trace what, struct span line)
 	log_trace("%s %s %s", c->job->section, marks[what], log_safe(line));
 }
 
-/* The addresses of the server. -1: there are none; end and why say so. */
+/* The addresses of a host. -1: there are none; end and why say so. */
 static int
-look_up(struct collect *c, enum remote_end *end)
+look_up(struct collect *c, const char *host, unsigned port, struct host_addresses *found,
+    enum remote_end *end)
 {
-	struct host_question q = {
-	    .port = c->job->port, .ipv4 = c->config->ipv4, .ipv6 = c->config->ipv6};
-	struct host_addresses *found = &c->addresses;
+	struct host_question q = {.port = port, .ipv4 = c->config->ipv4, .ipv6 = c->config->ipv6};
 	char name[DNS_HOST_SIZE];
 
-	if (host_address(span_of(c->job->host), c->job->port, &found->addresses[0])) {
+	if (host_address(span_of(host), port, &found->addresses[0])) {
 		found->n = 1;
 		return 0;
 	}
 	*end = REMOTE_PERMANENT;
-	if (!host_name(span_of(c->job->host), name)) {
-		snprintf(c->why, sizeof c->why, "%s is no name of a host", c->job->host);
+	if (!host_name(span_of(host), name)) {
+		snprintf(c->why, sizeof c->why, "%s is no name of a host", host);
 		return -1;
 	}
-	c->dns = dns_new(&c->config->dns);
+	if (c->dns == NULL)
+		c->dns = dns_new(&c->config->dns);
 	q.dns = c->dns;
 	q.deadline = dns_deadline(c->dns);
 	if (host_lookup(&q, name, found) == 0 && found->n > 0)
 		return 0;
 	if (found->later != NULL)
 		*end = REMOTE_TEMPORARY;
-	snprintf(c->why, sizeof c->why, "%s: %s", c->job->host,
+	snprintf(c->why, sizeof c->why, "%s: %s", host,
 	    found->later != NULL ? found->later : "there is no such host, or it has no address");
 	return -1;
 }
@@ -635,6 +637,45 @@ converse(struct collect *c)
 	return end;
 }
 
+/* An access token, in place of the password. */
+static enum remote_end
+get_token(struct collect *c)
+{
+	const struct fetch_job *job = c->job;
+	struct host_addresses found = {.n = 0};
+	struct oauth_url url;
+	struct oauth_target target = {.url = &url,
+	    .addresses = found.addresses,
+	    .context = c->config->context,
+	    .client_id = job->client_id,
+	    .refresh_token = job->refresh_token,
+	    .client_secret = job->client_secret[0] != '\0' ? job->client_secret : NULL,
+	    .timeouts = c->config->timeouts,
+	    .trace = c->config->trace ? on_trace : NULL,
+	    .trace_arg = c};
+	char why[REMOTE_WHY_SIZE] = "";
+	enum remote_end end;
+	struct writer w;
+
+	if (!oauth_url_parse(span_of(job->endpoint), &url)) {
+		strlcpy(c->why, "the OAuth Token Endpoint is no https URL", sizeof c->why);
+		return REMOTE_PERMANENT;
+	}
+	if (look_up(c, url.host, url.port, &found, &end) == -1)
+		return end;
+	target.n_addresses = found.n;
+	if ((end = oauth_refresh(&target, &c->token, why)) != REMOTE_OK) {
+		strlcpy(c->why, why, sizeof c->why);
+		return end;
+	}
+	if (c->token.refresh[0] != '\0') {
+		ipc_write(&w, FETCH_REFRESH, 0);
+		put_text(&w, c->token.refresh);
+		fetch_link_send(c->link, &w);
+	}
+	return REMOTE_OK;
+}
+
 static enum remote_end
 run(struct collect *c)
 {
@@ -646,14 +687,17 @@ run(struct collect *c)
 	    .context = c->config->context,
 	    .fingerprint = job->has_fingerprint ? job->fingerprint : NULL,
 	    .user = job->user,
-	    .password = job->password,
+	    .password = job->endpoint[0] == '\0' ? job->password : NULL,
+	    .token = job->endpoint[0] == '\0' ? NULL : c->token.access,
 	    .timeouts = c->config->timeouts,
 	    .trace = c->config->trace ? on_trace : NULL,
 	    .trace_arg = c};
 	char why[REMOTE_WHY_SIZE];
 	enum remote_end end, last;
 
-	if (look_up(c, &end) == -1)
+	if (look_up(c, job->host, job->port, &c->addresses, &end) == -1)
+		return end;
+	if (job->endpoint[0] != '\0' && (end = get_token(c)) != REMOTE_OK)
 		return end;
 	target.n_addresses = c->addresses.n;
 	c->remote = remote_new(&target);
@@ -674,6 +718,7 @@ static void
 clear(struct collect *c)
 {
 	remote_free(&c->remote);
+	explicit_bzero(&c->token, sizeof c->token);
 	dns_free(&c->dns);
 	header_free(&c->body->header);
 	free(c->body);

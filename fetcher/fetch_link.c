@@ -102,6 +102,10 @@ on_job(struct fetch_link *l, struct reader *in)
 	fingerprint = get_str(in, 2 * REMOTE_FINGERPRINT_BYTES);
 	get_text(in, job->user, sizeof job->user);
 	get_text(in, job->password, sizeof job->password);
+	get_text(in, job->endpoint, sizeof job->endpoint);
+	get_text(in, job->client_id, sizeof job->client_id);
+	get_text(in, job->client_secret, sizeof job->client_secret);
+	get_text(in, job->refresh_token, sizeof job->refresh_token);
 	action = get_u64(in);
 	get_text(in, job->move_to, sizeof job->move_to);
 	job->max_size = get_u64(in);

@@ -45,6 +45,10 @@ struct fetch_job {
 	bool has_fingerprint;
 	unsigned char fingerprint[REMOTE_FINGERPRINT_BYTES];
 	char user[FETCH_CREDENTIAL_MAX_BYTES + 1], password[FETCH_CREDENTIAL_MAX_BYTES + 1];
+	/* OAuth2, in place of the password, unless endpoint is "" */
+	char endpoint[FETCH_CREDENTIAL_MAX_BYTES + 1], client_id[FETCH_CREDENTIAL_MAX_BYTES + 1],
+	    client_secret[FETCH_CREDENTIAL_MAX_BYTES + 1],
+	    refresh_token[FETCH_CREDENTIAL_MAX_BYTES + 1];
 	enum fetch_action action;
 	char move_to[FETCH_FOLDER_MAX_BYTES + 1];
 	uint64_t max_size;

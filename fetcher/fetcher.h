@@ -8,18 +8,27 @@
  *
  * message   fields
  * from fetcher:
- * JOB       mode, section, protocol, host, port, tls, fingerprint, user, password, action, folder
- * to move to, maximum size, idle (0/1), candidates (0/1), room, name*: patterns of folders SLOT id,
- * descriptor: a place for the next message KNOWN     one byte for each message of LISTED: enum
- * fetch_want TAKEN     handle, row, act (0/1), what (enum fetch_taken): of a MESSAGE AGAIN     - :
- * to who waits for news: collect now STOP      - : no further messages; what is safe is still dealt
- * with from the child: OPENED    { name, value }*: what there is to say of the server BEGIN     - :
- * a collection starts FOLDER    name, uidvalidity, messages there LISTED    { id, size }*, of the
- * folder. Answer: KNOWN MESSAGE   slot, handle, size listed, size, crc, Received fields, digest,
- * id, { source, address }*. Answer: TAKEN, later ABANDON   slot: nothing was kept in it HEADER size
- * listed, id, from, subject, { source, address }* (mode DRY_RUN) ACTED     row*: what was to be
- * done with them at the server is done DONE      waits (0/1), end (enum remote_end), too large, not
- * had, why: the collection is over. waits 1: it stays there for news or AGAIN
+ * JOB       mode, section, protocol, host, port, tls, fingerprint, user, password, OAuth2 endpoint,
+ *           client id, client secret, refresh token, action, folder to move to, maximum size,
+ *           idle (0/1), candidates (0/1), room, name*: patterns of folders
+ * SLOT      number of the collection, id, descriptor: a place for the next message
+ * KNOWN     one byte for each message of LISTED: enum fetch_want
+ * TAKEN     handle, row, act (0/1), what (enum fetch_taken): of a MESSAGE
+ * AGAIN     - : to who waits for news: collect now
+ * STOP      - : no further messages; what is safe is still dealt with
+ * from the child:
+ * REFRESH   token: the refresh token for the next time
+ * OPENED    { name, value }*: what there is to say of the server
+ * BEGIN     - : a collection starts
+ * FOLDER    name, uidvalidity, messages there
+ * LISTED    { id, size }*, of the folder. Answer: KNOWN
+ * MESSAGE   slot, handle, size listed, size, crc, Received fields, digest, id,
+ *           { source, address }*. Answer: TAKEN, later
+ * ABANDON   slot: nothing was kept in it
+ * HEADER    size listed, id, from, subject, { source, address }* (mode DRY_RUN)
+ * ACTED     row*: what was to be done with them at the server is done
+ * DONE      waits (0/1), end (enum remote_end), too large, not had, why: the collection is over.
+ *           waits 1: it stays there for news or AGAIN
  *
  * The child writes a message at `room` of its slot, and fetcher moves it where its envelope is
  * larger. Only after a TAKEN that says act may the child delete, move or mark the message: it, or
@@ -45,7 +54,8 @@ enum fetch_message {
 	FETCH_ABANDON,
 	FETCH_HEADER,
 	FETCH_ACTED,
-	FETCH_DONE
+	FETCH_DONE,
+	FETCH_REFRESH
 };
 
 enum fetch_mode {
@@ -85,9 +95,9 @@ enum {
 	FETCH_FOLDER_MAX_BYTES = 1023,
 	FETCH_NAME_MAX_BYTES = 64,
 	FETCH_HOST_MAX_BYTES = 255,
-	FETCH_CREDENTIAL_MAX_BYTES = 4096,
-	FETCH_LISTED_MAX = 500,	    /* messages in one LISTED */
-	FETCH_CANDIDATES_MAX = 100, /* addresses of one message */
+	FETCH_CREDENTIAL_MAX_BYTES = 6144, /* password, token, or URL */
+	FETCH_LISTED_MAX = 500,		   /* messages in one LISTED */
+	FETCH_CANDIDATES_MAX = 100,	   /* addresses of one message */
 	FETCH_TEXT_MAX_BYTES = 400,
 	FETCH_SLOTS = 100,	/* that a child has, messages that wait for TAKEN included */
 	FETCH_ROOM_BYTES = 2048 /* in front of a message, for an envelope */

@@ -221,8 +221,11 @@ static void
 send_job(struct run *r, bool may_wait)
 {
 	const struct section_conf *c = r->conf;
+	char token[FETCH_CREDENTIAL_MAX_BYTES + 1] = "";
 	struct writer w;
 
+	if (c->endpoint[0] != '\0')
+		seen_token(r->means->seen, c->name, c->refresh_token, token);
 	ipc_write(&w, FETCH_JOB, 0);
 	put_u64(&w, r->mode);
 	put_text(&w, c->name);
@@ -233,6 +236,10 @@ send_job(struct run *r, bool may_wait)
 	put_text(&w, c->fingerprint);
 	put_text(&w, c->user);
 	put_text(&w, c->password);
+	put_text(&w, c->endpoint);
+	put_text(&w, c->client_id);
+	put_text(&w, c->client_secret);
+	put_text(&w, token);
 	put_u64(&w, c->action);
 	put_text(&w, c->move_to);
 	put_u64(&w, c->max_size);
@@ -242,6 +249,7 @@ send_job(struct run *r, bool may_wait)
 	for (size_t i = 0; i < c->n_folders; i++)
 		put_text(&w, c->folders[i]);
 	ipc_channel_send(r->channel, &w, -1);
+	explicit_bzero(token, sizeof token);
 }
 
 static void
@@ -952,6 +960,58 @@ on_acted(struct run *r, struct reader *in)
 		refuse(r, "ACTED");
 }
 
+struct keeping {
+	struct job job; /* first */
+	struct seen *seen;
+	char *section, *configured;
+	char token[FETCH_CREDENTIAL_MAX_BYTES + 1];
+	int rv;
+};
+
+static void
+keep_token(struct job *job)
+{
+	struct keeping *k = (struct keeping *)job;
+
+	k->rv = seen_keep_token(k->seen, k->section, k->configured, k->token);
+}
+
+static void
+on_token_kept(struct job *job)
+{
+	struct keeping *k = (struct keeping *)job;
+
+	if (k->rv == -1)
+		log_warn("- refresh-token not kept section=%s", k->section);
+	else
+		log_info("- refresh-token kept section=%s", k->section);
+	explicit_bzero(k->configured, strlen(k->configured));
+	explicit_bzero(k->token, sizeof k->token);
+	free(k->section);
+	free(k->configured);
+	free(k);
+}
+
+/* The endpoint takes the old one no more. */
+static void
+on_refresh(struct run *r, struct reader *in)
+{
+	struct keeping *k = xcalloc(1, sizeof *k);
+
+	get_text(in, k->token, sizeof k->token);
+	if (get_end(in) == -1) {
+		free(k);
+		refuse(r, "REFRESH");
+		return;
+	}
+	k->seen = r->means->seen;
+	k->section = xstrdup(r->conf->name);
+	k->configured = xstrdup(r->conf->refresh_token);
+	k->job.work = keep_token;
+	k->job.done = on_token_kept;
+	worker_push(r->means->worker, &k->job, true);
+}
+
 static void
 on_done(struct run *r, struct reader *in)
 {
@@ -984,7 +1044,7 @@ on_message(void *arg, uint32_t type, uint64_t tag, struct reader *in)
 	} handlers[] = {{FETCH_OPENED, on_opened}, {FETCH_BEGIN, on_begin},
 	    {FETCH_FOLDER, on_folder}, {FETCH_LISTED, on_list}, {FETCH_MESSAGE, on_arrival},
 	    {FETCH_ABANDON, on_abandon}, {FETCH_HEADER, on_header}, {FETCH_ACTED, on_acted},
-	    {FETCH_DONE, on_done}};
+	    {FETCH_DONE, on_done}, {FETCH_REFRESH, on_refresh}};
 
 	(void)tag;
 	for (size_t i = 0; i < nitems(handlers); i++)

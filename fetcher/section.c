@@ -115,9 +115,14 @@ read_routing(struct section_conf *c, const char *text, const char *unknown)
 static void
 find_missing(struct section_conf *c, const struct settings *s, const char *section)
 {
-	static const char *const needed[] = {"Server", "User", "Password", "Routing"};
+	static const char *const with_password[] = {"Server", "User", "Routing", "Password"};
+	static const char *const with_oauth[] = {
+	    "Server", "User", "Routing", "OAuth Client ID", "OAuth Refresh Token"};
+	bool oauth = c->endpoint[0] != '\0';
+	const char *const *needed = oauth ? with_oauth : with_password;
+	size_t n = oauth ? nitems(with_oauth) : nitems(with_password);
 
-	for (size_t i = 0; i < nitems(needed) && c->missing == NULL; i++)
+	for (size_t i = 0; i < n && c->missing == NULL; i++)
 		if (settings_text(s, section, needed[i])[0] == '\0')
 			c->missing = xstrdup(needed[i]);
 }
@@ -158,6 +163,10 @@ section_conf_new(const struct settings *s, const char *section)
 	c->fingerprint = xstrdup(settings_text(s, section, "Certificate Fingerprint"));
 	c->user = xstrdup(settings_text(s, section, "User"));
 	c->password = xstrdup(settings_text(s, section, "Password"));
+	c->endpoint = xstrdup(settings_text(s, section, "OAuth Token Endpoint"));
+	c->client_id = xstrdup(settings_text(s, section, "OAuth Client ID"));
+	c->client_secret = xstrdup(settings_text(s, section, "OAuth Client Secret"));
+	c->refresh_token = xstrdup(settings_text(s, section, "OAuth Refresh Token"));
 	read_folders(c, settings_text(s, section, "Folders"));
 	c->interval_s = settings_u64(s, section, "Interval");
 	c->idle =
@@ -205,6 +214,10 @@ section_conf_unref(struct section_conf **cp)
 	free(c->fingerprint);
 	free(c->user);
 	free_secret(c->password);
+	free(c->endpoint);
+	free(c->client_id);
+	free_secret(c->client_secret);
+	free_secret(c->refresh_token);
 	free(c->move_to);
 	free(c->mailbox);
 	free(c->local_domains);

@@ -23,6 +23,8 @@ struct section_conf {
 	unsigned port;
 	char *fingerprint; /* 64 hexadecimal digits, or "" */
 	char *user, *password;
+	/* In its place, unless endpoint is "". */
+	char *endpoint, *client_id, *client_secret, *refresh_token;
 	char **folders;
 	size_t n_folders;
 	uint64_t interval_s; /* 0: manual */

@@ -24,6 +24,8 @@ static const char schema[] =
     " state INTEGER NOT NULL, acted INTEGER NOT NULL, taken INTEGER NOT NULL,"
     " listed INTEGER NOT NULL);"
     "CREATE INDEX IF NOT EXISTS seen_by_id ON seen (section, folder, validity, id);"
+    "CREATE TABLE IF NOT EXISTS tokens ("
+    " section TEXT PRIMARY KEY, configured TEXT NOT NULL, token TEXT NOT NULL);"
     "CREATE INDEX IF NOT EXISTS seen_by_digest ON seen (section, digest);";
 
 enum statement {
@@ -39,6 +41,8 @@ enum statement {
 	SQL_PRUNE,
 	SQL_FORGET,
 	SQL_COUNT,
+	SQL_TOKEN,
+	SQL_KEEP_TOKEN,
 	STATEMENTS
 };
 
@@ -62,6 +66,9 @@ static const char *const texts[STATEMENTS] = {
     [SQL_PRUNE] = "DELETE FROM seen WHERE section = ?1 AND listed < ?9",
     [SQL_FORGET] = "DELETE FROM seen WHERE section = ?1",
     [SQL_COUNT] = "SELECT count(*) FROM seen WHERE section = ?1 AND state = 0",
+    [SQL_TOKEN] = "SELECT token FROM tokens WHERE section = ?1 AND configured = ?2",
+    [SQL_KEEP_TOKEN] = "INSERT OR REPLACE INTO tokens (section, configured, token)"
+		       " VALUES (?1, ?2, ?3)",
 };
 
 struct seen {
@@ -196,7 +203,7 @@ seen_open(const char *name, const char **why)
 {
 	static char text[WHY_SIZE];
 	struct seen *s = xcalloc(1, sizeof *s);
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
 
 	if (sqlite3_open_v2(name, &s->db, flags, "unix") == SQLITE_OK && prepare(s) == 0)
 		return s;
@@ -489,4 +496,32 @@ seen_count(struct seen *s, const char *section, uint64_t *n)
 	*n = sqlite3_column_int64(s->statements[SQL_COUNT], 0);
 	(void)sqlite3_reset(s->statements[SQL_COUNT]);
 	return 0;
+}
+
+/* ---- refresh tokens ---- */
+
+void
+seen_token(struct seen *s, const char *section, const char *configured,
+    char out[FETCH_CREDENTIAL_MAX_BYTES + 1])
+{
+	sqlite3_stmt *st = s->statements[SQL_TOKEN];
+	const char *kept = NULL;
+
+	bind_text(st, 1, section);
+	bind_text(st, 2, configured);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		kept = (const char *)sqlite3_column_text(st, 0);
+	strlcpy(out, kept != NULL ? kept : configured, FETCH_CREDENTIAL_MAX_BYTES + 1);
+	(void)sqlite3_reset(st);
+}
+
+int
+seen_keep_token(struct seen *s, const char *section, const char *configured, const char *token)
+{
+	sqlite3_stmt *st = s->statements[SQL_KEEP_TOKEN];
+
+	bind_text(st, 1, section);
+	bind_text(st, 2, configured);
+	bind_text(st, 3, token);
+	return step(s, SQL_KEEP_TOKEN);
 }

@@ -93,6 +93,14 @@ struct seen_change {
 /* All or none, durable. -1: the database fails. */
 int seen_record(struct seen *s, struct seen_change *const *changes, size_t n, uint64_t now_s);
 
+/*
+ * The refresh token of a section: the one that was kept last in the place of the configured one,
+ * else that. From any thread.
+ */
+void seen_token(struct seen *s, const char *section, const char *configured,
+    char out[FETCH_CREDENTIAL_MAX_BYTES + 1]);
+int seen_keep_token(struct seen *s, const char *section, const char *configured, const char *token);
+
 /* Drops the rows of a section that its last collections have not listed. */
 int seen_prune(struct seen *s, const char *section, uint64_t now_s);
 /* All of a section. *n: how many there were. */
