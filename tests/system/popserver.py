@@ -1,4 +1,5 @@
 """A POP3 server as a test wants it: what it lists, what its ids are, and where it breaks off."""
+import base64
 import socket
 import threading
 
@@ -8,11 +9,12 @@ class PopServer:
 
     drop: {verb: n}: the n-th time in a session that this verb comes, the connection is closed without an answer.
     rules: {verb: bytes}: what is said instead of an answer.
+    token: what lets in by XOAUTH2 and OAUTHBEARER, then the only way.
     """
 
-    def __init__(self, *messages, uidl=True, user="ann", password="secret"):
+    def __init__(self, *messages, uidl=True, user="ann", password="secret", token=None):
         self.messages = [list(m) for m in messages]
-        self.uidl, self.user, self.password = uidl, user, password
+        self.uidl, self.user, self.password, self.token = uidl, user, password, token
         self.drop, self.rules, self.sessions, self.seen = {}, {}, 0, []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -58,12 +60,19 @@ class PopServer:
             number = int(words[0]) if words and words[0].isdigit() else 0
             one = dict(left).get(number)
             if verb == "CAPA":
-                answer = b"+OK\r\nUSER\r\n" + (b"UIDL\r\n" if self.uidl else b"") + b"PIPELINING\r\nTOP\r\n.\r\n"
+                answer = b"+OK\r\n" + (b"SASL XOAUTH2 OAUTHBEARER\r\n" if self.token else b"USER\r\n") + (b"UIDL\r\n" if self.uidl else b"") + b"PIPELINING\r\nTOP\r\n.\r\n"
             elif verb == "USER":
                 user, answer = words[0], b"+OK\r\n"
             elif verb == "PASS":
                 good = (user, words[0]) == (self.user, self.password)
                 answer = b"+OK\r\n" if good else b"-ERR no\r\n"
+            elif verb == "AUTH" and self.token:
+                if len(words) == 1:
+                    connection.sendall(b"+ \r\n")
+                    words.append(next(lines).strip().decode())
+                said = base64.b64decode(words[1]).decode("latin-1")
+                good = f"Bearer {self.token}\x01" in said and self.user in said
+                answer = b"+OK\r\n" if good else b"-ERR [AUTH] no\r\n"
             elif verb == "STAT":
                 answer = b"+OK %d %d\r\n" % (len(left), sum(len(m[1]) for _, m in left))
             elif verb == "LIST" and not words:

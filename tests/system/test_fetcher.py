@@ -1,10 +1,14 @@
 """Mail collected from other hosts: our own POP3 server of another instance, and servers as the tests want them."""
 import collections
 import glob
+import http.server
 import json
 import os
 import re
+import ssl
 import subprocess
+import threading
+import urllib.parse
 
 import pytest
 
@@ -443,3 +447,90 @@ def test_imap_uidvalidity_starts_again(here, there, dovecot):
     os.chown(uidlist, dovecot.account.pw_uid, dovecot.account.pw_gid)
     assert here.taken() == (0, 5)
     assert here.taken() == (0, 0)
+
+
+# ---- OAuth2 ----
+
+class TokenEndpoint:
+    """Gives out access tokens for the refresh tokens in `good`; each use of one puts `next` in its place, if there is one."""
+
+    def __init__(self, folder):
+        self.good, self.next, self.access, self.asked = {"refresh-1"}, None, "access-1", []
+        self.certificate = os.path.join(folder, "endpoint.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.certificate + ".key", "-out", self.certificate],
+                       check=True, capture_output=True)
+        endpoint = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                endpoint.asked.append(form)
+                code, answer = endpoint.answer(form["refresh_token"][0])
+                body = json.dumps(answer).encode()
+                self.send_response(code)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.certificate + ".key")
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"https://127.0.0.1:{self.server.server_port}/token"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def answer(self, refresh):
+        if refresh not in self.good:
+            return 400, {"error": "invalid_grant"}
+        answer = {"access_token": self.access, "token_type": "Bearer", "expires_in": 3600}
+        if self.next:
+            self.good, answer["refresh_token"] = {self.next}, self.next
+            self.next = None
+        return 200, answer
+
+    def end(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def endpoint(here):
+    server = TokenEndpoint(here.one.folder)
+    here.one.configure("Trusted Roots", server.certificate)
+    yield server
+    server.end()
+
+
+def test_oauth(here, endpoint):
+    """A token lets in; a refresh token that the endpoint replaces is kept, also over a restart; one that is of no more use is told."""
+    with PopServer([b"1", mail("a")], token="access-1") as server:
+        keys = dict(Server=f"127.0.0.1:{server.port}", Password=None, OAuth_Token_Endpoint=endpoint.url, OAuth_Client_ID="me", OAuth_Refresh_Token="refresh-1")
+        here.section(**keys)
+        endpoint.next = "refresh-2"
+        assert here.taken() == (1, 0)
+        assert endpoint.asked[0]["client_id"] == ["me"] and endpoint.asked[0]["refresh_token"] == ["refresh-1"]
+        assert here.taken() == (0, 0)
+        assert endpoint.asked[-1]["refresh_token"] == ["refresh-2"]
+        here.one.stop()
+        here.one.start()
+        assert here.taken() == (0, 0)
+        assert endpoint.asked[-1]["refresh_token"] == ["refresh-2"]
+        here.section(**{**keys, "OAuth_Refresh_Token": "other"})
+        assert here.now(code=EX_TEMPFAIL)["end"] == "login refused"
+        assert endpoint.asked[-1]["refresh_token"] == ["other"]
+        assert "refresh-" not in here.one.log("fetch") + here.one.log("fetcher").replace("refresh-token", "")
+
+
+def test_oauth_endpoint_that_is_not_believed(here, endpoint):
+    here.one.configure("Trusted Roots", "/etc/ssl/certs/ca-certificates.crt")
+    with PopServer([b"1", mail("a")], token="access-1") as server:
+        here.section(Server=f"127.0.0.1:{server.port}", Password=None, OAuth_Token_Endpoint=endpoint.url, OAuth_Client_ID="me", OAuth_Refresh_Token="refresh-1")
+        assert here.now(code=EX_TEMPFAIL)["end"] in ("permanent", "temporary")
+        assert endpoint.asked == []
