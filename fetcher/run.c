@@ -1,4 +1,4 @@
-/* One child's connection, and the steps of its messages. */
+/* One child's connection, the places in the spool that it has, and its collections. */
 #include "fetcher/run.h"
 
 #include <errno.h>
@@ -12,70 +12,11 @@
 #include "common/ipc.h"
 #include "common/log.h"
 #include "common/memory.h"
-#include "common/queue_id.h"
 #include "common/wall_clock.h"
 #include "fetcher/recorder.h"
+#include "fetcher/run_private.h"
 
-enum { SLOTS_AT_FIRST = 8, SHIFT_BYTES = 65536, ENTRIES_SHOWN_MAX = 1000 };
-
-/* A place that the child has, or that queue was asked for. */
-struct place {
-	TAILQ_ENTRY(place) link;
-	struct run *run;
-	struct queue_call *call; /* until there is a slot */
-	struct queue_slot slot;
-};
-TAILQ_HEAD(places, place);
-
-struct run {
-	const struct run_means *means;
-	struct section_conf *conf;
-	enum fetch_mode mode;
-	const struct run_ops *ops;
-	void *arg;
-	struct ipc_channel *channel; /* NULL: the child has gone */
-	struct seen_pass *pass;	     /* the helper thread's */
-	char *folder;
-	uint32_t validity;
-	uint64_t number; /* of the collection; a SLOT is for one of them */
-	struct places places;
-	size_t n_places, n_arriving, n_jobs, wanted;
-	struct run_counts counts;
-	char why[FETCH_TEXT_MAX_BYTES + 1]; /* why we have stopped it, or "" */
-	json_t *details;
-	bool waits, stopping, done, freed;
-	struct {
-		bool is_there;
-		enum remote_end end;
-		char why[FETCH_TEXT_MAX_BYTES + 1];
-	} last; /* DONE, which waits for what router has still to say */
-};
-
-/* A message between MESSAGE and TAKEN. */
-struct arriving {
-	struct job job; /* first */
-	struct run *run;
-	struct queue_slot slot;
-	uint64_t handle, size, message_size, crc, received;
-	unsigned char digest[FETCH_DIGEST_BYTES];
-	char id[FETCH_ID_MAX_BYTES + 1];
-	char *folder;
-	uint32_t validity;
-	struct seen_policy policy;
-	struct seen_found found;
-	int rv;
-	struct seen_change change;
-	enum fetch_taken taken;
-	bool act;
-	uint64_t queue_id;
-	struct routing_call *routing;
-	struct queue_call *commit;
-	struct routing_rule rule;
-	size_t n;
-	struct header_candidate candidates[];
-};
-
-static void feed(struct run *r);
+enum { SLOTS_AT_FIRST = 8 };
 
 /* ---- the end ---- */
 
@@ -101,8 +42,8 @@ drop_places(struct run *r)
 		drop_place(p);
 }
 
-static void
-destroy_when_idle(struct run *r)
+void
+run_settle(struct run *r)
 {
 	if (!r->freed || r->n_arriving > 0 || r->n_jobs > 0)
 		return;
@@ -124,7 +65,7 @@ run_free(struct run **rp)
 	drop_places(r);
 	ipc_channel_free(&r->channel);
 	r->freed = true;
-	destroy_when_idle(r);
+	run_settle(r);
 }
 
 /* What the server has not listed for long: only after all that it has was listed. */
@@ -182,8 +123,8 @@ tell_done(struct run *r, enum remote_end end, const char *why)
 	r->ops->on_done(r->arg, &outcome);
 }
 
-static void
-finish_when_idle(struct run *r)
+void
+run_finish_when_idle(struct run *r)
 {
 	if (!r->last.is_there || r->n_jobs > 0)
 		return;
@@ -192,8 +133,8 @@ finish_when_idle(struct run *r)
 }
 
 /* The child has gone, or does not keep to what was agreed. */
-static void
-lose(struct run *r, const char *why)
+void
+run_lose(struct run *r, const char *why)
 {
 	ipc_channel_free(&r->channel);
 	if (r->done && !r->waits)
@@ -202,17 +143,17 @@ lose(struct run *r, const char *why)
 	tell_done(r, REMOTE_TEMPORARY, why);
 }
 
-static void
-refuse(struct run *r, const char *what)
+void
+run_refuse(struct run *r, const char *what)
 {
 	log_warn("- malformed %s from fetch section=%s", what, r->conf->name);
-	lose(r, "the process that collects has sent what is not right");
+	run_lose(r, "the process that collects has sent what is not right");
 }
 
 static void
 on_close(void *arg)
 {
-	lose(arg, "the process that collects has ended");
+	run_lose(arg, "the process that collects has ended");
 }
 
 /* ---- to the child ---- */
@@ -328,8 +269,8 @@ on_slot(void *arg, const struct queue_slot *slot, int error)
 }
 
 /* More of them, the more the child uses. */
-static void
-feed(struct run *r)
+void
+run_feed(struct run *r)
 {
 	while (r->channel != NULL && !r->stopping && !r->done && r->mode == FETCH_COLLECT &&
 	       r->n_places + r->n_arriving < r->wanted) {
@@ -346,8 +287,8 @@ feed(struct run *r)
 	}
 }
 
-static bool
-take_place(struct run *r, uint64_t id, struct queue_slot *slot)
+bool
+run_take_place(struct run *r, uint64_t id, struct queue_slot *slot)
 {
 	struct place *p;
 
@@ -361,304 +302,7 @@ take_place(struct run *r, uint64_t id, struct queue_slot *slot)
 	return false;
 }
 
-/* ---- a message: its last step ---- */
-
-static void
-count(struct run *r, const struct arriving *a)
-{
-	switch (a->taken) {
-	case TAKEN_NEW:
-		r->counts.taken++;
-		r->counts.bytes += a->message_size;
-		break;
-	case TAKEN_BEFORE:
-		r->counts.before++;
-		break;
-	case TAKEN_NOT:
-		r->counts.not_kept++;
-		break;
-	case TAKEN_REFUSED:
-		r->counts.refused++;
-		break;
-	}
-}
-
-static void
-answer(struct arriving *a)
-{
-	struct run *r = a->run;
-	struct writer w;
-
-	if (a->slot.fd != -1)
-		queue_abandon(r->means->queue, &a->slot);
-	count(r, a);
-	if (r->channel != NULL) {
-		ipc_write(&w, FETCH_TAKEN, 0);
-		put_u64(&w, a->handle);
-		put_u64(&w, a->change.row);
-		put_u64(&w, a->act);
-		put_u64(&w, a->taken);
-		ipc_channel_send(r->channel, &w, -1);
-	}
-	free(a->folder);
-	free(a);
-	r->n_arriving--;
-	if (r->freed)
-		destroy_when_idle(r);
-	else
-		feed(r);
-}
-
-static void
-end_with(struct arriving *a, enum fetch_taken taken, bool act)
-{
-	a->taken = taken;
-	a->act = act;
-	answer(a);
-}
-
-/* ---- the fourth: the seen-list ---- */
-
-static void
-on_recorded(void *arg, bool ok)
-{
-	struct arriving *a = arg;
-
-	if (!ok)
-		end_with(a, TAKEN_REFUSED, false); /* what is durable here comes once more */
-	else
-		answer(a);
-}
-
-static void
-record(struct arriving *a, int what, enum fetch_taken taken, bool act)
-{
-	struct run *r = a->run;
-
-	a->taken = taken;
-	a->act = act;
-	a->change.what = what;
-	a->change.row = a->found.row;
-	a->change.pass = what == SEEN_RENAMED ? NULL : r->pass;
-	a->change.at = (struct seen_place){r->conf->name, a->folder, a->validity};
-	a->change.id = a->id;
-	a->change.size = a->size;
-	a->change.digest = a->digest;
-	recorder_add(r->means->recorder, &a->change, on_recorded, a);
-}
-
-/* ---- the third: queue ---- */
-
-static void
-on_durable(void *arg, uint64_t id, int error)
-{
-	struct arriving *a = arg;
-
-	a->commit = NULL;
-	if (error != 0) {
-		log_warn("%s not-kept section=%s id=%s error=\"%s\"", queue_id_text(id),
-		    a->run->conf->name, log_safe(span_of(a->id)), strerror(error));
-		end_with(a, TAKEN_REFUSED, false);
-		return;
-	}
-	record(a, SEEN_TAKEN, TAKEN_NEW, a->policy.acts && a->policy.act_after_s == 0);
-}
-
-/* The envelope is larger than the room that the child has left: the message goes back by as much.
- */
-static int
-shift(struct arriving *a, uint64_t by)
-{
-	static char piece[SHIFT_BYTES];
-	uint64_t left = a->message_size;
-
-	while (left > 0) {
-		size_t n = left < sizeof piece ? left : sizeof piece;
-
-		left -= n;
-		if (pread(a->slot.fd, piece, n, FETCH_ROOM_BYTES + left) != (ssize_t)n ||
-		    pwrite(a->slot.fd, piece, n, FETCH_ROOM_BYTES + by + left) != (ssize_t)n)
-			return -1;
-	}
-	return 0;
-}
-
-static void
-log_accepted(const struct arriving *a, const struct routing_result *to)
-{
-	for (size_t i = 0; i < to->n; i++)
-		log_info("%s accepted from=<> to=<%s> nrcpt=%zu size=%llu section=%s server=%s "
-			 "folder=%s id=%s by=%s",
-		    queue_id_text(a->queue_id), log_safe(span_of(to->recipients[i].address)), to->n,
-		    (unsigned long long)a->message_size, a->run->conf->name, a->run->conf->host,
-		    log_safe(span_of(a->folder)), log_safe(span_of(a->id)),
-		    to->recipients[i].source < 0 ? "section"
-						 : fetch_source_name(to->recipients[i].source));
-}
-
-static void
-hand_in(struct arriving *a, const struct routing_result *to)
-{
-	static struct recipient recipients[FETCH_CANDIDATES_MAX + 1];
-	const struct section_conf *c = a->run->conf;
-	struct envelope e = {.id = a->slot.id,
-	    .arrival_us = wall_clock_now(),
-	    .message_size = a->message_size,
-	    .message_crc = a->crc,
-	    .room = FETCH_ROOM_BYTES,
-	    .reverse_path = {"", 0}, /* whatever becomes of it, its sender is not told */
-	    .submitter = {"", 0},
-	    .program = span_of("fetcher"),
-	    .client_address = {"", 0},
-	    .client_name = span_of(c->host),
-	    .protocol = span_of(c->protocol == REMOTE_IMAP ? "IMAP" : "POP3"),
-	    .envid = {"", 0},
-	    .flags = ENVELOPE_8BITMIME | ENVELOPE_SMTPUTF8,
-	    .recipients = recipients,
-	    .n_recipients = to->n};
-
-	for (size_t i = 0; i < to->n; i++)
-		recipients[i] = (struct recipient){
-		    .address = span_of(to->recipients[i].address), .original = {"", 0}};
-	if (envelope_size(&e) > FETCH_ROOM_BYTES &&
-	    shift(a, envelope_size(&e) - FETCH_ROOM_BYTES) == -1) {
-		log_warn("%s not-written error=\"%s\"", queue_id_text(e.id), strerror(errno));
-		end_with(a, TAKEN_REFUSED, false);
-		return;
-	}
-	a->queue_id = e.id;
-	log_accepted(a, to);
-	a->commit = queue_commit(a->run->means->queue, &a->slot, &e, on_durable, a);
-	a->slot.fd = -1; /* queue_commit() has closed it */
-}
-
-/* ---- the second: recipients ---- */
-
-static void
-on_routed(void *arg, const struct routing_result *result)
-{
-	struct arriving *a = arg;
-
-	if (result->end == ROUTING_FOUND) {
-		hand_in(a, result);
-		return;
-	}
-	log_warn("- left section=%s folder=%s id=%s reason=\"%s\"", a->run->conf->name,
-	    log_safe(span_of(a->folder)), log_safe(span_of(a->id)), result->why);
-	end_with(a, result->end == ROUTING_LATER ? TAKEN_REFUSED : TAKEN_NOT, false);
-}
-
-static void
-leave_looping(struct arriving *a)
-{
-	log_warn("- left section=%s folder=%s id=%s reason=\"too many Received fields\"",
-	    a->run->conf->name, log_safe(span_of(a->folder)), log_safe(span_of(a->id)));
-	record(a, SEEN_LEFT, TAKEN_NOT, false);
-}
-
-/* ---- the first: its digest ---- */
-
-static void
-look(struct job *job)
-{
-	struct arriving *a = (struct arriving *)job;
-	struct seen_place at = {a->run->conf->name, a->folder, a->validity};
-
-	a->rv = seen_find(a->run->means->seen, a->run->pass, &at, &a->policy, a->id, a->size,
-	    a->digest, &a->found);
-}
-
-static void
-on_looked(struct job *job)
-{
-	struct arriving *a = (struct arriving *)job;
-	struct run *r = a->run;
-
-	a->change.row = a->found.row;
-	if (a->rv == -1)
-		end_with(a, TAKEN_REFUSED, false);
-	else if (a->found.row != 0 && a->found.same)
-		end_with(a, a->found.refused ? TAKEN_NOT : TAKEN_BEFORE, a->found.act);
-	else if (a->found.row != 0)
-		record(a, SEEN_RENAMED, a->found.refused ? TAKEN_NOT : TAKEN_BEFORE, a->found.act);
-	else if (a->received > r->conf->hops_max)
-		leave_looping(a);
-	else
-		routing_ask(r->means->routing, &a->rule, a->candidates, a->n, a->message_size,
-		    on_routed, a, &a->routing);
-}
-
-/* ---- what the child says: of a message ---- */
-
-static bool
-read_candidates(struct reader *in, struct header_candidate *out, size_t *n)
-{
-	for (*n = 0; get_more(in) && *n < FETCH_CANDIDATES_MAX; ++*n) {
-		uint64_t source = get_u64(in);
-		struct span text = get_str(in, ADDRESS_TEXT_SIZE);
-		const char *why;
-
-		if (source > SOURCE_LAST ||
-		    address_parse(text, ADDRESS_ALLOW_UTF8, out[*n].address, &why) == -1)
-			return false;
-		out[*n].source = source;
-	}
-	return get_end(in) == 0;
-}
-
-static struct arriving *
-arriving_new(struct run *r, const struct header_candidate *candidates, size_t n)
-{
-	struct arriving *a = xcalloc(1, sizeof *a + n * sizeof *a->candidates);
-
-	a->run = r;
-	a->slot.fd = -1;
-	a->folder = xstrdup(r->folder);
-	a->validity = r->validity;
-	a->policy = section_policy(r->conf);
-	a->rule = section_rule(r->conf);
-	a->n = n;
-	if (n > 0)
-		memcpy(a->candidates, candidates, n * sizeof *candidates);
-	a->job.work = look;
-	a->job.done = on_looked;
-	return a;
-}
-
-static void
-on_arrival(struct run *r, struct reader *in)
-{
-	static struct header_candidate candidates[FETCH_CANDIDATES_MAX];
-	uint64_t slot = get_u64(in), handle = get_u64(in), size = get_u64(in);
-	uint64_t message_size = get_u64(in), crc = get_u64(in), received = get_u64(in);
-	struct span digest = get_str(in, FETCH_DIGEST_BYTES), id = get_str(in, FETCH_ID_MAX_BYTES);
-	struct arriving *a;
-	size_t n;
-
-	if (!read_candidates(in, candidates, &n) || digest.len != FETCH_DIGEST_BYTES ||
-	    crc > UINT32_MAX || message_size > r->conf->max_size + SHIFT_BYTES ||
-	    size > INT64_MAX || r->folder == NULL) {
-		refuse(r, "MESSAGE");
-		return;
-	}
-	a = arriving_new(r, candidates, n);
-	a->handle = handle;
-	a->size = size;
-	a->message_size = message_size;
-	a->crc = crc;
-	a->received = received;
-	memcpy(a->digest, digest.at, sizeof a->digest);
-	if (!span_copy(id, a->id, sizeof a->id) || !take_place(r, slot, &a->slot)) {
-		free(a->folder);
-		free(a);
-		refuse(r, "MESSAGE");
-		return;
-	}
-	r->n_arriving++;
-	r->wanted = r->wanted < FETCH_SLOTS / 2 ? r->wanted * 2 : FETCH_SLOTS;
-	worker_push(r->means->worker, &a->job, true);
-	feed(r);
-}
+/* ---- what the child says of the collection ---- */
 
 static void
 on_abandon(struct run *r, struct reader *in)
@@ -666,190 +310,13 @@ on_abandon(struct run *r, struct reader *in)
 	struct queue_slot slot;
 	uint64_t id = get_u64(in);
 
-	if (get_end(in) == -1 || !take_place(r, id, &slot)) {
-		refuse(r, "ABANDON");
+	if (get_end(in) == -1 || !run_take_place(r, id, &slot)) {
+		run_refuse(r, "ABANDON");
 		return;
 	}
 	queue_abandon(r->means->queue, &slot);
-	feed(r);
+	run_feed(r);
 }
-
-/* ---- of a listing ---- */
-
-struct listing {
-	struct job job; /* first */
-	struct run *run;
-	char *folder;
-	uint32_t validity;
-	struct seen_policy policy;
-	int rv;
-	size_t n;
-	struct seen_listed listed[FETCH_LISTED_MAX];
-	char ids[FETCH_LISTED_MAX][FETCH_ID_MAX_BYTES + 1];
-};
-
-static void
-list(struct job *job)
-{
-	struct listing *l = (struct listing *)job;
-	struct seen_place at = {l->run->conf->name, l->folder, l->validity};
-
-	l->rv = seen_list(l->run->means->seen, l->run->pass, &at, &l->policy, l->listed, l->n);
-}
-
-static void
-report_large(const struct listing *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (l->listed[i].want == FETCH_LARGE && l->listed[i].reported)
-			log_warn("- left section=%s folder=%s id=%s size=%llu reason=\"larger than "
-				 "the Maximum Message Size\"",
-			    l->run->conf->name, log_safe(span_of(l->folder)),
-			    log_safe(span_of(l->listed[i].id)),
-			    (unsigned long long)l->listed[i].size);
-}
-
-static void
-send_known(const struct listing *l)
-{
-	char wants[FETCH_LISTED_MAX];
-	struct writer w;
-
-	for (size_t i = 0; i < l->n; i++) {
-		wants[i] = l->listed[i].want;
-		l->run->counts.large += l->listed[i].want == FETCH_LARGE;
-		l->run->counts.fresh += l->listed[i].want == FETCH_GET;
-	}
-	ipc_write(&w, FETCH_KNOWN, 0);
-	put_str(&w, (struct span){wants, l->n});
-	ipc_channel_send(l->run->channel, &w, -1);
-}
-
-static void
-on_listed(struct job *job)
-{
-	struct listing *l = (struct listing *)job;
-	struct run *r = l->run;
-
-	r->n_jobs--;
-	r->counts.listed += l->n;
-	if (l->rv == -1 && r->channel != NULL) {
-		log_warn("- seen-list not read section=%s", r->conf->name);
-		lose(r, "the seen-list cannot be read");
-	} else if (r->channel != NULL) {
-		report_large(l);
-		send_known(l);
-	}
-	free(l->folder);
-	free(l);
-	destroy_when_idle(r);
-}
-
-static void
-on_list(struct run *r, struct reader *in)
-{
-	struct listing *l = xcalloc(1, sizeof *l);
-	bool good = r->folder != NULL;
-
-	for (; good && get_more(in) && l->n < FETCH_LISTED_MAX; l->n++) {
-		get_text(in, l->ids[l->n], sizeof l->ids[l->n]);
-		l->listed[l->n].id = l->ids[l->n];
-		l->listed[l->n].size = get_u64(in);
-		good = l->listed[l->n].size <= INT64_MAX;
-	}
-	if (!good || get_end(in) == -1) {
-		free(l);
-		refuse(r, "LISTED");
-		return;
-	}
-	l->run = r;
-	l->folder = xstrdup(r->folder);
-	l->validity = r->validity;
-	l->policy = section_policy(r->conf);
-	l->policy.look_only = r->mode != FETCH_COLLECT;
-	l->job.work = list;
-	l->job.done = on_listed;
-	r->n_jobs++;
-	worker_push(r->means->worker, &l->job, true);
-}
-
-/* ---- DRY_RUN: where a message would go ---- */
-
-struct preview {
-	struct run *run;
-	struct routing_call *routing;
-	struct routing_rule rule;
-	json_t *message;
-};
-
-static json_t *
-describe_recipients(const struct routing_result *to)
-{
-	json_t *all = json_array();
-
-	for (size_t i = 0; i < to->n; i++)
-		json_array_append_new(
-		    all, json_pack("{s:s, s:s}", "to", to->recipients[i].address, "by",
-			     to->recipients[i].source < 0
-				 ? "section"
-				 : fetch_source_name(to->recipients[i].source)));
-	return all;
-}
-
-static void
-on_previewed(void *arg, const struct routing_result *result)
-{
-	struct preview *p = arg;
-	struct run *r = p->run;
-
-	json_object_set_new(p->message, "recipients", describe_recipients(result));
-	if (result->end != ROUTING_FOUND)
-		json_object_set_new(p->message, "why", json_string(result->why));
-	json_decref(p->message);
-	free(p);
-	r->n_jobs--;
-	if (r->freed)
-		destroy_when_idle(r);
-	else
-		finish_when_idle(r);
-}
-
-/* A string that may hold any byte. */
-static json_t *
-shown(struct span text)
-{
-	return json_string(log_printable(text));
-}
-
-static void
-on_header(struct run *r, struct reader *in)
-{
-	static struct header_candidate candidates[FETCH_CANDIDATES_MAX];
-	uint64_t size = get_u64(in);
-	struct span id = get_str(in, FETCH_ID_MAX_BYTES), from = get_str(in, HEADER_SHOWN_SIZE),
-		    subject = get_str(in, HEADER_SHOWN_SIZE);
-	json_t *messages = json_object_get(r->details, "messages");
-	struct preview *p;
-	size_t n;
-
-	if (!read_candidates(in, candidates, &n) || r->folder == NULL || messages == NULL) {
-		refuse(r, "HEADER");
-		return;
-	}
-	if (json_array_size(messages) >= ENTRIES_SHOWN_MAX)
-		return;
-	p = xcalloc(1, sizeof *p);
-	p->run = r;
-	p->rule = section_rule(r->conf);
-	p->message = json_pack("{s:o, s:o, s:I, s:o, s:o}", "folder", shown(span_of(r->folder)),
-	    "id", shown(id), "size", (json_int_t)size, "from", shown(from), "subject",
-	    shown(subject));
-	json_array_append(messages, p->message);
-	r->n_jobs++;
-	routing_ask(r->means->routing, &p->rule, candidates, n, size, on_previewed, p, &p->routing);
-}
-
-/* ---- of the collection ---- */
 
 static void
 on_opened(struct run *r, struct reader *in)
@@ -860,10 +327,10 @@ on_opened(struct run *r, struct reader *in)
 		char name[64];
 
 		get_text(in, name, sizeof name);
-		json_object_set_new(server, name, shown(get_str(in, FETCH_TEXT_MAX_BYTES)));
+		json_object_set_new(server, name, run_shown(get_str(in, FETCH_TEXT_MAX_BYTES)));
 	}
 	if (get_end(in) == -1)
-		refuse(r, "OPENED");
+		run_refuse(r, "OPENED");
 	else if (r->details != NULL)
 		json_object_set(r->details, "server", server);
 	json_decref(server);
@@ -886,7 +353,7 @@ on_begin(struct run *r, struct reader *in)
 	struct drop *d;
 
 	if (get_end(in) == -1 || r->n_arriving > 0) {
-		refuse(r, "BEGIN");
+		run_refuse(r, "BEGIN");
 		return;
 	}
 	/* A listing may still look at the old one. */
@@ -903,7 +370,7 @@ on_begin(struct run *r, struct reader *in)
 	r->waits = r->done = false;
 	if (r->ops->on_begin != NULL)
 		r->ops->on_begin(r->arg);
-	feed(r);
+	run_feed(r);
 }
 
 static void
@@ -916,7 +383,7 @@ on_folder(struct run *r, struct reader *in)
 	validity = get_u64(in);
 	messages = get_u64(in);
 	if (get_end(in) == -1 || validity > UINT32_MAX || messages > UINT32_MAX) {
-		refuse(r, "FOLDER");
+		run_refuse(r, "FOLDER");
 		return;
 	}
 	free(r->folder);
@@ -924,7 +391,7 @@ on_folder(struct run *r, struct reader *in)
 	r->validity = validity;
 	if (r->details != NULL)
 		json_array_append_new(json_object_get(r->details, "folders"),
-		    json_pack("{s:o, s:I}", "name", shown(span_of(name)), "messages",
+		    json_pack("{s:o, s:I}", "name", run_shown(span_of(name)), "messages",
 			(json_int_t)messages));
 }
 
@@ -957,7 +424,7 @@ on_acted(struct run *r, struct reader *in)
 		recorder_add(r->means->recorder, &a->change, on_acted_recorded, a);
 	}
 	if (get_end(in) == -1)
-		refuse(r, "ACTED");
+		run_refuse(r, "ACTED");
 }
 
 struct keeping {
@@ -1001,7 +468,7 @@ on_refresh(struct run *r, struct reader *in)
 	get_text(in, k->token, sizeof k->token);
 	if (get_end(in) == -1) {
 		free(k);
-		refuse(r, "REFRESH");
+		run_refuse(r, "REFRESH");
 		return;
 	}
 	k->seen = r->means->seen;
@@ -1020,7 +487,7 @@ on_done(struct run *r, struct reader *in)
 
 	get_text(in, why, sizeof why);
 	if (get_end(in) == -1 || waits > 1 || end > REMOTE_STOPPED) {
-		refuse(r, "DONE");
+		run_refuse(r, "DONE");
 		return;
 	}
 	if (r->done) /* it has waited, and has collected nothing since */
@@ -1031,7 +498,7 @@ on_done(struct run *r, struct reader *in)
 	r->last.is_there = true;
 	r->last.end = end;
 	memcpy(r->last.why, why, sizeof why);
-	finish_when_idle(r);
+	run_finish_when_idle(r);
 }
 
 /* Of a child that has done all, nothing is heard any more: the run is freed in DONE. */
@@ -1042,9 +509,10 @@ on_message(void *arg, uint32_t type, uint64_t tag, struct reader *in)
 		enum fetch_message type;
 		void (*handle)(struct run *r, struct reader *in);
 	} handlers[] = {{FETCH_OPENED, on_opened}, {FETCH_BEGIN, on_begin},
-	    {FETCH_FOLDER, on_folder}, {FETCH_LISTED, on_list}, {FETCH_MESSAGE, on_arrival},
-	    {FETCH_ABANDON, on_abandon}, {FETCH_HEADER, on_header}, {FETCH_ACTED, on_acted},
-	    {FETCH_DONE, on_done}, {FETCH_REFRESH, on_refresh}};
+	    {FETCH_FOLDER, on_folder}, {FETCH_LISTED, run_on_listed},
+	    {FETCH_MESSAGE, run_on_message}, {FETCH_ABANDON, on_abandon},
+	    {FETCH_HEADER, run_on_header}, {FETCH_ACTED, on_acted}, {FETCH_DONE, on_done},
+	    {FETCH_REFRESH, on_refresh}};
 
 	(void)tag;
 	for (size_t i = 0; i < nitems(handlers); i++)
@@ -1052,7 +520,7 @@ on_message(void *arg, uint32_t type, uint64_t tag, struct reader *in)
 			handlers[i].handle(arg, in);
 			return;
 		}
-	refuse(arg, "message");
+	run_refuse(arg, "message");
 }
 
 struct run *
