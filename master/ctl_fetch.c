@@ -91,8 +91,11 @@ now(struct ctl *ctl, char **args, size_t n)
 
 	if (code != 0)
 		return code;
-	json_array_foreach(json_object_get(doc, "sections"), i,
-	    section) if (ctl_number(section, "failures") > 0) worst = EX_TEMPFAIL;
+	json_array_foreach(json_object_get(doc, "sections"), i, section)
+	{
+		if (ctl_number(section, "failures") > 0)
+			worst = EX_TEMPFAIL;
+	}
 	code = print_sections(ctl, doc);
 	return code != 0 ? code : worst;
 }
@@ -105,9 +108,11 @@ print_server(const json_t *doc)
 	const json_t *server = json_object_get(doc, "server"), *value;
 	const char *key;
 
-	json_object_foreach(
-	    (json_t *)(uintptr_t)server, key, value) if (ctl_text(server, key)[0] != '\0')
-	    printf("%s: %s\n", key, ctl_text(server, key));
+	json_object_foreach((json_t *)(uintptr_t)server, key, value)
+	{
+		if (ctl_text(server, key)[0] != '\0')
+			printf("%s: %s\n", key, ctl_text(server, key));
+	}
 }
 
 static void
