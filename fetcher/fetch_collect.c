@@ -566,6 +566,7 @@ say_done(struct collect *c, bool waits, enum remote_end end)
 {
 	struct writer w;
 
+	log_flush(); /* it may be long until the next event */
 	fetch_link_drop_slots(c->link);
 	ipc_write(&w, FETCH_DONE, 0);
 	put_u64(&w, waits);

@@ -343,7 +343,8 @@ def test_secrets_stay(here, there):
     here.base = read_ini(here.one)
     here.section(Server=f"127.0.0.1:{there.port('POP3')}", User="src", Password="src-secret")
     here.now()
-    assert "CAPA" in here.one.log("fetch", "trace")
+    here.one.wait_log("fetch", "CAPA", suffix="trace")
+    here.one.wait_log("fetch", "QUIT", suffix="trace")
     for name in ("fetch", "fetcher", "master"):
         assert "src-secret" not in here.one.log(name) + here.one.log(name, "trace")
 
