@@ -108,33 +108,61 @@ shuffle(struct sockaddr_storage *addresses, size_t n)
 }
 
 static int
-take_addresses(
-    const struct host_question *q, const struct dns_answer *a, int family, struct found *found)
+take_address(const struct host_question *q, int family, const void *binary, struct found *found)
 {
 	struct sockaddr_storage address;
 	enum host_verdict verdict = HOST_TAKE;
 
-	for (size_t i = 0; i < a->n; i++) {
-		set_address(&address, family, a->records[i].data.at, q->port);
-		if (q->judge != NULL)
-			verdict = q->judge(q->judge_arg, &address);
-		if (verdict == HOST_STOP)
+	set_address(&address, family, binary, q->port);
+	if (q->judge != NULL)
+		verdict = q->judge(q->judge_arg, &address);
+	if (verdict == HOST_TAKE && found->n < HOST_ADDRESSES_MAX)
+		found->addresses[found->n++] = address;
+	return verdict == HOST_STOP ? -1 : 0;
+}
+
+static int
+take_addresses(
+    const struct host_question *q, const struct dns_answer *a, int family, struct found *found)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (take_address(q, family, a->records[i].data.at, found) == -1)
 			return -1;
-		if (verdict == HOST_TAKE && found->n < HOST_ADDRESSES_MAX)
-			found->addresses[found->n++] = address;
-	}
 	shuffle(found->addresses, found->n);
 	return 0;
+}
+
+/* RFC 6761 6.3: nobody is asked. */
+static bool
+is_localhost(const char *name)
+{
+	size_t length = strlen(name), suffix = strlen(".localhost");
+
+	return strcmp(name, "localhost") == 0 ||
+	       (length > suffix && strcmp(name + length - suffix, ".localhost") == 0);
+}
+
+static int
+take_loopback(
+    const struct host_question *q, int family, struct host_addresses *out, struct found *found)
+{
+	const struct in_addr v4 = {.s_addr = htonl(INADDR_LOOPBACK)};
+
+	out->found = true;
+	return take_address(
+	    q, family, family == AF_INET ? (const void *)&v4 : &in6addr_loopback, found);
 }
 
 static int
 look_up(const struct host_question *q, const char *name, int family, struct host_addresses *out,
     struct found *found)
 {
-	struct dns_answer *a =
-	    dns_lookup(q->dns, name, family == AF_INET ? DNS_A : DNS_AAAA, q->deadline);
+	struct dns_answer *a;
 	int rv = 0;
 
+	if (is_localhost(name))
+		return take_loopback(q, family, out, found);
+	a = dns_lookup(q->dns, name, family == AF_INET ? DNS_A : DNS_AAAA, q->deadline);
 	if (a->hops > 0 && address_is_domain(span_of(a->name)))
 		strlcpy(out->alias, a->name, sizeof out->alias);
 	if (a->status == DNS_FOUND) {

@@ -525,6 +525,7 @@ test_hosts(void **state)
 	find_host("a b", MX_LATER, "4.4.4");
 	find_host("", MX_LATER, "4.4.4");
 	find_host("localhost", MX_FOUND, "0 localhost ::1 127.0.0.1");
+	find_host("mail.localhost", MX_FOUND, "0 mail.localhost ::1 127.0.0.1"); /* nobody knows it */
 	find_host("other-us.example", MX_FOUND, "0 other-us.example 192.0.2.250");
 	find_host("127.0.0.1", MX_FOUND, "0 127.0.0.1 127.0.0.1");
 	find_host("[127.0.0.1]", MX_FOUND, "0 127.0.0.1 127.0.0.1");
