@@ -147,8 +147,9 @@ def test_what_a_killed_master_left_is_replaced(owner):
     assert "control.sock" in os.listdir(one.path("run"))
     done = owner.ctl("status")
     assert (done.returncode, "does not run" in done.stderr) == (69, True), done
-    shutil.rmtree(one.path("spool"))        # root's files are another matter
-    for folder in ("spool", "failures", "mail/mbox", "config/users"):
+    for folder in ("spool", "fetcher"):     # root's files are another matter
+        shutil.rmtree(one.path(folder))
+    for folder in ("spool", "fetcher", "failures", "mail/mbox", "config/users"):
         os.makedirs(one.path(folder), exist_ok=True)
         os.chown(one.path(folder), OWNER, OWNER)
     for name in os.listdir(one.path("log")):
