@@ -306,6 +306,7 @@ struct ipc_channel {
 	size_t head, tail, size;
 	unsigned depth; /* callbacks of ours on the stack */
 	bool freed, broken, waiting;
+	bool unheard; /* the other end has closed: nothing is sent, and what it said is read */
 };
 
 static size_t
@@ -425,6 +426,10 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	bool ok = true;
 
 	(void)what;
+	/* The kernel tells first that the other end closed with messages of ours unread, and gives
+	 * then what that end had sent before. */
+	if (n == -1 && errno == ECONNRESET)
+		n = receive_batch(fd);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
@@ -473,7 +478,7 @@ ipc_channel_send_bytes(
 {
 	struct packet p = {.len = len, .fd = fd, .owned = owned};
 
-	if (ch->broken || ch->freed) {
+	if (ch->broken || ch->unheard || ch->freed) {
 		if (owned)
 			closefd(&fd);
 		return;
@@ -571,6 +576,11 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 			   errno == ENOMEM) {
 			wait_to_send(ch, errno);
 			return;
+		} else if (errno == EPIPE || errno == ECONNRESET) {
+			/* It hears no more, but what it has said may still be there to read. */
+			ch->unheard = true;
+			while (ch->head < ch->tail)
+				drop_sent(ch, 1);
 		} else if (errno != EINTR) {
 			ch->broken = true;
 		}

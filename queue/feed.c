@@ -145,6 +145,7 @@ wait_again(struct feed *f, struct conclusion *c)
 	struct lot *lot = lot_of_hand(f, c->hand);
 
 	if (lot == NULL || c->error != 0) {
+		c->message->ordered = c->hand->interrupted && c->hand->ordered;
 		server_wait(f->queue, c->message, c->due_s * 1000000);
 		return;
 	}
@@ -538,6 +539,7 @@ take_back(struct feed *f)
 			continue;
 		}
 		leave_hand(f, h);
+		h->message->ordered = h->ordered;
 		server_schedule(f->queue, h->message, now_us);
 		hand_free(&h);
 	}

@@ -415,6 +415,7 @@ on_next(void *arg, struct smtp_mail *out)
 	job = c->ops->next(c->arg, &fd);
 	if (job == NULL || !is_same(&t->to, &job->to))
 		return false;
+	carriage_free(&c->ahead); /* it was told to a session that is lost */
 	c->ahead = carriage_new(c, job);
 	if (!load(c->ahead, fd, &why)) {
 		carriage_free(&c->ahead);

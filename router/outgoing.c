@@ -30,6 +30,7 @@ enum {
 	JOBS_MAX = 1000,	   /* in all, with what was asked for */
 	QUICK_US = 1000000,	   /* a job that takes less lets two wait behind the next one */
 	JUST_DIED_US = 2000000,
+	LAG_US = 5000000,
 	SWEEP_S = 60,
 	FLUSH_S = 60 /* after a flush nothing waits for its time: what it brings comes as due */
 };
@@ -103,8 +104,9 @@ look_at_turn(struct outgoing *o, struct destination *d)
 	bool can = destination_can_send(d, monotonic_us());
 	uint64_t turn_us;
 
-	if (can && !d->has_turn && d->n_active == 0 && d->used_us < o->virtual_us)
-		d->used_us = o->virtual_us; /* what it did not use before is not saved */
+	/* What it did not use before is not saved, but for a little when it has conversations. */
+	if (can && !d->has_turn && d->used_us + (d->n_active ? LAG_US : 0) < o->virtual_us)
+		d->used_us = o->virtual_us - (d->n_active ? LAG_US : 0);
 	turn_us = (d->used_us + d->n_active * CONVERSATION_US) / GRAIN_US * GRAIN_US;
 	if (can && d->has_turn && d->turn_us == turn_us)
 		return;
@@ -344,6 +346,9 @@ on_done(void *arg, const struct deliver_done *done)
 	c->is_quick = monotonic_us() - c->job_us < QUICK_US;
 	c->is_warm = done->end == DELIVER_REACHED && done->kept_open;
 	learn(o, c, done);
+	if (destination_is_dead(d, monotonic_us()))
+		defer_waiting(
+		    d); /* what was given back, too: nobody looks again when d may be tried */
 	next_job(c);
 	look_at(o, d);
 	wake(o);

@@ -251,8 +251,9 @@ collect(struct transaction *t)
 	const struct smtp_timeouts *timeouts = &t->s->target->timeouts;
 
 	client_wire_deadline(t->s->wire, timeouts->block_s);
-	if (client_wire_flush(t->s->wire) == 0 && t->end_put)
-		t->end_sent = true;
+	/* When the next envelope is behind it, it may be only that which did not leave. */
+	if (client_wire_flush(t->s->wire) == 0 || t->s->ahead != NULL)
+		t->end_sent = t->end_put;
 	for (size_t k = 0; k < t->n_waiting; k++) {
 		enum step step = t->waiting[k].step;
 		unsigned seconds;

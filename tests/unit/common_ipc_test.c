@@ -357,6 +357,67 @@ strangers_are_refused(void **state)
 	assert_int_equal(wo->closed, 0);
 }
 
+/* ---- last words ---- */
+
+struct last_words {
+	unsigned n;
+	bool closed;
+};
+
+static void
+hear_word(void *arg, uint32_t type, uint64_t tag, struct reader *r)
+{
+	struct last_words *w = arg;
+
+	(void)tag;
+	assert_int_equal(type, 7);
+	assert_int_equal(get_u64(r), w->n++);
+}
+
+static void
+hear_end(void *arg)
+{
+	struct last_words *w = arg;
+
+	w->closed = true;
+}
+
+/* What the other end had said before it closed is heard, though messages of ours were not read
+ * there, and though there are more to be sent. */
+static void
+last_words(void **state)
+{
+	(void)state;
+	for (int sends_after = 0; sends_after < 2; sends_after++) {
+		struct event_base *loop = event_base_new();
+		struct last_words heard = {0};
+		struct ipc_channel *ch;
+		struct writer w;
+		int pair[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+		ch = ipc_channel_new(loop, pair[0], hear_word, hear_end, &heard);
+		ipc_write(&w, 1, 0);
+		ipc_channel_send(ch, &w, -1);
+		event_base_loop(loop, EVLOOP_NONBLOCK);
+		for (unsigned i = 0; i < 3; i++) {
+			ipc_write(&w, 7, 0);
+			put_u64(&w, i);
+			assert_int_equal(ipc_send_now(pair[1], &w, -1), 0);
+		}
+		close(pair[1]);
+		if (sends_after) {
+			ipc_write(&w, 2, 0);
+			ipc_channel_send(ch, &w, -1);
+		}
+		while (!heard.closed)
+			event_base_loop(loop, EVLOOP_ONCE);
+		assert_int_equal(heard.n, 3);
+		ipc_channel_free(&ch);
+		event_base_free(loop);
+	}
+}
+
 int
 main(void)
 {
@@ -365,6 +426,7 @@ main(void)
 	    cmocka_unit_test(truncations),
 	    cmocka_unit_test(too_long),
 	    cmocka_unit_test(malformed_datagrams),
+	    cmocka_unit_test(last_words),
 	    cmocka_unit_test_setup_teardown(calls_are_answered, setup, teardown),
 	    cmocka_unit_test_setup_teardown(calls_are_repeated, setup, teardown),
 	    cmocka_unit_test_setup_teardown(cancelled_calls_are_silent, setup, teardown),

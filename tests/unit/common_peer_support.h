@@ -65,7 +65,7 @@ struct server {
 	struct sockaddr_in address;
 	pthread_t thread;
 	struct {
-		const char *at;
+		char at[24];
 		unsigned n;
 	} seen[40];
 	const struct rule *obeyed; /* the last one */
@@ -217,8 +217,8 @@ server_rule(struct server *v, const char *at)
 	unsigned n = 0;
 
 	for (size_t i = 0; i < nitems(v->seen); i++)
-		if (v->seen[i].at == NULL || strcmp(v->seen[i].at, at) == 0) {
-			v->seen[i].at = at;
+		if (v->seen[i].at[0] == '\0' || strcmp(v->seen[i].at, at) == 0) {
+			strlcpy(v->seen[i].at, at, sizeof v->seen[i].at);
 			n = ++v->seen[i].n;
 			break;
 		}
