@@ -175,11 +175,13 @@ class Conversation:
         taken = Taken(self.sender, tuple(self.recipients), message, self.secure)
         reply = self._choose("end", "250 2.0.0 taken")
         self.sender, self.recipients = None, []
-        if isinstance(reply, str) and reply.startswith("2"):
-            self.sink.tell(self.sink.taken, taken)
         if reply is None:
             raise ConnectionError
-        self.send(reply)
+        try:
+            self.send(reply)
+        finally:                                # not before: who waits for it may close the sink
+            if isinstance(reply, str) and reply.startswith("2"):
+                self.sink.tell(self.sink.taken, taken)
 
     # ---- AUTH ----
 
