@@ -242,6 +242,7 @@ end_hand(struct queue *q, struct hand *h)
 	m->hand = NULL;
 	lot_done(q->feed, h);
 	hand_free(&h);
+	m->finished = true;
 	server_remove(q, m);
 }
 
@@ -428,6 +429,10 @@ hand_out(struct feed *f, struct message *m, struct lot *lot)
 	struct hand *h;
 	int fd;
 
+	if (m->finished) {
+		server_remove(f->queue, m);
+		return;
+	}
 	if (m->n_recipients == 0) {
 		start_load(f, m, lot);
 		return;

@@ -288,7 +288,8 @@ is_tried_anyway(const struct message *m, const struct order *o)
 void
 order_give(struct queue *q, struct message *m, struct order *o)
 {
-	if ((o->kind == ORDER_RELEASE && m->state == MESSAGE_WAITING) || is_tried_anyway(m, o)) {
+	if ((o->kind == ORDER_RELEASE && m->state == MESSAGE_WAITING) || is_tried_anyway(m, o) ||
+	    (m->finished && o->kind != ORDER_RETRY && o->kind != ORDER_REMOVE)) {
 		o->skipped++;
 		return;
 	}

@@ -203,8 +203,8 @@ keep_recycled(struct queue *q, uint32_t origin, struct slot *slot)
 	sub->recycled_bytes += slot->name.size;
 }
 
-/* A file that cannot be removed is a message that is tried again. Of one that was delivered, store
- * knows what it has; one that an administrator wanted removed is still there to be removed. */
+/* A file that cannot be removed is a message that is looked at again: one that was delivered only to
+ * be removed; one that an administrator wanted removed is still there to be removed. */
 static void
 on_removed(void *arg, struct message *m, int error, struct slot *slot, bool was_kept)
 {

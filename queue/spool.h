@@ -124,6 +124,7 @@ struct message {
 	uint32_t origin;	    /* the connection that its file may go back to; 0: none */
 	uint32_t n_recipients : 24; /* 0: must be read; else all of them are pending */
 	uint32_t state : 4;
+	uint32_t finished : 1;	    /* all have it: it is only to be removed */
 	uint32_t ordered : 1;	    /* its next attempt is an administrator's wish, not its turn */
 	uint32_t wants_success : 1; /* a sender wants to hear of deliveries, too */
 };

@@ -23,7 +23,7 @@ enum fault { NO_FAULT, FAIL_ENOSPC, FAIL_EIO, WRITE_SHORT, DIE };
 /* Of three recipients; the number of the message. */
 enum { NULL_SENDER = 5 };
 
-enum call { ANY_CALL, WRITE_FILE, SYNC_FILE, SYNC_DIRECTORY, SYNC_ALL };
+enum call { ANY_CALL, WRITE_FILE, REMOVE_FILE, SYNC_FILE, SYNC_DIRECTORY, SYNC_ALL };
 
 static struct {
 	enum fault fault;
@@ -103,7 +103,7 @@ renameat(int from_dir, const char *from, int to_dir, const char *to)
 int
 unlinkat(int dir, const char *path, int flags)
 {
-	return struck() ? -1 : (int)syscall(SYS_unlinkat, dir, path, flags);
+	return struck_call(REMOVE_FILE, false) ? -1 : (int)syscall(SYS_unlinkat, dir, path, flags);
 }
 
 int
@@ -156,7 +156,7 @@ static struct {
 	struct queue_client *client;
 	struct queue_feed *feed;
 	int notes;
-	int answers;
+	int answers, n_due;
 	bool slot_answered;
 } work;
 
@@ -207,6 +207,7 @@ on_due(void *arg, uint64_t id, unsigned attempts, bool ordered, struct span dest
 	const char *why;
 
 	(void)arg, (void)attempts, (void)ordered, (void)destination;
+	work.n_due++;
 	if (envelope_read(&e, fd, &storage, &why) == 0) {
 		if (span_is(e.program, "queue"))
 			r[0].end = END_DEFERRED;
@@ -608,6 +609,51 @@ logged(void (*function)(void))
 	return lines;
 }
 
+/* What all have got is not sent again when its file cannot be removed. */
+static void
+removed_in_the_end(void **state)
+{
+	static const enum order_kind kinds[] = {ORDER_BOUNCE, ORDER_HOLD, ORDER_RETRY};
+	int notes[2];
+
+	(void)state;
+	memset(&work, 0, sizeof work);
+	support_make(&work.f);
+	assert_int_equal(pipe(notes), 0);
+	work.notes = notes[1];
+	support_start(&work.f, "300", "12");
+	work.client = queue_client_new(work.f.base, work.f.socket, "smtpd", 0);
+	submit(0, 1);
+	queue_client_free(&work.client); /* nobody is there to use the file again */
+	event_base_loop(work.f.base, EVLOOP_NONBLOCK);
+	atomic_store(&plan.calls, 0);
+	plan.at = 1;
+	plan.only = REMOVE_FILE;
+	plan.fault = FAIL_EIO;
+	work.feed = queue_feed_new(work.f.base, work.f.socket, 4, &due_ops, NULL);
+	while (work.n_due == 0 || !is_quiet())
+		event_base_loop(work.f.base, EVLOOP_ONCE);
+	plan.fault = NO_FAULT;
+	plan.only = ANY_CALL;
+	assert_int_equal(work.f.q.messages.n, 1);
+	for (size_t i = 0; i < nitems(kinds); i++) {
+		struct order *o = order_new(kinds[i], NULL, NULL, NULL);
+
+		order_give(&work.f.q, schedule_first(&work.f.q.schedule), o);
+		assert_int_equal(o->done, kinds[i] == ORDER_RETRY);
+		order_release(&o);
+	}
+	while (work.f.q.messages.n > 0)
+		event_base_loop(work.f.base, EVLOOP_ONCE);
+	assert_int_equal(work.n_due, 1);
+	assert_int_equal(support_count(work.f.spool, "cur"), 0);
+	queue_feed_free(&work.feed);
+	support_stop(&work.f);
+	support_clear(work.f.root);
+	close(notes[0]);
+	close(notes[1]);
+}
+
 static void
 give_up_in_vain(void)
 {
@@ -659,6 +705,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(sync_fails),
 	    cmocka_unit_test(failed_write_is_told),
+	    cmocka_unit_test(removed_in_the_end),
 	    cmocka_unit_test(disk_full),
 	    cmocka_unit_test(input_output_error),
 	    cmocka_unit_test(short_write),
