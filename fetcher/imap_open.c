@@ -114,19 +114,6 @@ answer(struct remote *r, const char *where)
 }
 
 static enum remote_end
-respond(struct remote *r, struct login *l)
-{
-	char response[LOGIN_RESPONSE_SIZE];
-	bool has = login_respond(l, response);
-
-	r->seen_a_login |= has;
-	if (remote_put(r, has ? "****" : NULL, "%s", has ? response : "*") == REMOTE_OK)
-		(void)answer(r, "at AUTHENTICATE");
-	explicit_bzero(response, sizeof response);
-	return r->end;
-}
-
-static enum remote_end
 begin(struct remote *r, struct login *l)
 {
 	struct imap *i = r->p;
@@ -141,33 +128,6 @@ begin(struct remote *r, struct login *l)
 		(void)imap_put(r, NULL, "AUTHENTICATE %s", l->mechanism);
 	}
 	return r->end != REMOTE_OK ? r->end : answer(r, "at AUTHENTICATE");
-}
-
-/* *next: the server does not do this mechanism; nothing was said yet. */
-static enum remote_end
-login_by(struct remote *r, struct login *l, bool *next)
-{
-	struct imap *i = r->p;
-	unsigned rounds = 0;
-
-	*next = false;
-	if (begin(r, l) != REMOTE_OK)
-		return r->end;
-	if (i->status != IMAP_OK && i->status != IMAP_MORE && l->step == 0) {
-		*next = true;
-		return REMOTE_OK;
-	}
-	while (i->status == IMAP_MORE) {
-		if (rounds++ == 4)
-			return remote_fail(
-			    r, REMOTE_TEMPORARY, "at AUTHENTICATE: it asks again and again");
-		if (respond(r, l) != REMOTE_OK)
-			return r->end;
-	}
-	if (i->status != IMAP_OK)
-		return refused(r);
-	strlcpy(r->info.mechanism, l->mechanism, sizeof r->info.mechanism);
-	return REMOTE_OK;
 }
 
 static bool
@@ -232,39 +192,18 @@ login_by_name(struct remote *r)
 	return REMOTE_OK;
 }
 
-static bool
-is_offered(void *arg, const char *mechanism)
+static enum login_answer
+said(const struct remote *r)
 {
-	struct span rest = span_trim(span_of(((struct imap *)arg)->offer.mechanisms));
+	const struct imap *i = r->p;
 
-	while (rest.len > 0)
-		if (span_is_nocase(span_take_word(&rest), mechanism))
-			return true;
-	return false;
+	return i->status == IMAP_OK	? LOGIN_DONE
+	       : i->status == IMAP_MORE ? LOGIN_GOES_ON
+					: LOGIN_REFUSED;
 }
 
-static enum remote_end
-log_in(struct remote *r)
-{
-	struct imap *i = r->p;
-	struct login l = {.target = r->target};
-	bool next;
-
-	if (!login_is_possible(r->target))
-		return remote_fail(
-		    r, REMOTE_PERMANENT, "login: name, password or token are too long");
-	while (login_choose(&l, is_offered, i)) {
-		if (remote_in_step(r, "at AUTHENTICATE") != REMOTE_OK ||
-		    login_by(r, &l, &next) != REMOTE_OK || !next)
-			return r->end;
-	}
-	if (r->target->token != NULL)
-		return remote_fail(
-		    r, REMOTE_PERMANENT, "login: it offers no mechanism that takes an OAuth token");
-	if (remote_in_step(r, "at LOGIN") != REMOTE_OK)
-		return r->end;
-	return login_by_name(r);
-}
+static const struct remote_login log_in = {
+    "at AUTHENTICATE", "at LOGIN", begin, answer, said, refused, login_by_name};
 
 /* ---- ID ---- */
 
@@ -364,8 +303,8 @@ imap_open(struct remote *r)
 	if (r->target->tls == REMOTE_TLS_START && start_tls(r) != REMOTE_OK)
 		return r->end;
 	i->offer.known = false;
-	if (log_in(r) != REMOTE_OK || (!i->offer.known && ask_capabilities(r) != REMOTE_OK) ||
-	    introduce(r) != REMOTE_OK)
+	if (remote_log_in(r, i->offer.mechanisms, &log_in) != REMOTE_OK ||
+	    (!i->offer.known && ask_capabilities(r) != REMOTE_OK) || introduce(r) != REMOTE_OK)
 		return r->end;
 	r->info.ids = r->info.pipelining = true;
 	r->info.can_wait = i->offer.idle;

@@ -95,14 +95,23 @@ login_is_possible(const struct remote_target *t)
 	return strlen(t->user) <= LOGIN_NAME_MAX_BYTES && strlen(secret) <= max;
 }
 
+static bool
+is_offered(struct span offered, const char *mechanism)
+{
+	for (struct span rest = offered; rest.len > 0;)
+		if (span_is_nocase(span_take_word(&rest), mechanism))
+			return true;
+	return false;
+}
+
 bool
-login_choose(struct login *l, login_offers_cb offers, void *arg)
+login_choose(struct login *l, struct span offered)
 {
 	l->step = 0;
 	while (l->row < nitems(mechanisms)) {
 		const struct mechanism *m = &mechanisms[l->row++];
 
-		if (m->by_token != (l->target->token != NULL) || !offers(arg, m->name))
+		if (m->by_token != (l->target->token != NULL) || !is_offered(offered, m->name))
 			continue;
 		l->mechanism = m->name;
 		l->has_initial = m->has_initial;

@@ -22,14 +22,12 @@ struct login {
 	unsigned step;
 };
 
-typedef bool (*login_offers_cb)(void *arg, const char *mechanism);
-
 /* False: user, password or token are too long for any mechanism. */
 bool login_is_possible(const struct remote_target *target);
 
-/* The best mechanism that is offered, and each time the next one. False: there is none left.
- * Begins with *l = {.target = ...}. */
-bool login_choose(struct login *l, login_offers_cb offers, void *arg);
+/* The best mechanism among those that are offered (words), and each time the next one. False: there
+ * is none left. Begins with *l = {.target = ...}. */
+bool login_choose(struct login *l, struct span offered);
 
 /* The next response, in base64, perhaps empty. False: there is nothing to say to this challenge;
  * the exchange is to be cancelled. The caller wipes out. */

@@ -197,20 +197,6 @@ login_by_name(struct remote *r)
 	return REMOTE_OK;
 }
 
-/* One response, and what the server says to it. */
-static enum remote_end
-respond(struct remote *r, struct login *l)
-{
-	char response[LOGIN_RESPONSE_SIZE];
-	bool has = login_respond(l, response);
-
-	r->seen_a_login |= has;
-	if (remote_put(r, has ? "****" : NULL, "%s", has ? response : "*") == REMOTE_OK)
-		(void)answer(r, "at AUTH");
-	explicit_bzero(response, sizeof response);
-	return r->end;
-}
-
 /* The command, with the first response if it fits (RFC 5034 4). */
 static enum remote_end
 begin(struct remote *r, struct login *l)
@@ -232,65 +218,18 @@ begin(struct remote *r, struct login *l)
 	return r->end != REMOTE_OK ? r->end : answer(r, "at AUTH");
 }
 
-/* *next: the server does not do this mechanism; nothing was said yet. */
-static enum remote_end
-login_by(struct remote *r, struct login *l, bool *next)
+static enum login_answer
+said(const struct remote *r)
 {
-	struct pop3 *p = r->p;
-	unsigned rounds = 0;
+	const struct pop3 *p = r->p;
 
-	*next = false;
-	if (begin(r, l) != REMOTE_OK)
-		return r->end;
-	if (p->sign == POP3_ERR && l->step == 0) {
-		*next = true;
-		return REMOTE_OK;
-	}
-	while (p->sign == POP3_MORE) {
-		if (rounds++ == 4)
-			return remote_fail(r, REMOTE_TEMPORARY, "at AUTH: it asks again and again");
-		if (respond(r, l) != REMOTE_OK)
-			return r->end;
-	}
-	if (p->sign == POP3_ERR)
-		return refused(r);
-	strlcpy(r->info.mechanism, l->mechanism, sizeof r->info.mechanism);
-	return REMOTE_OK;
+	return p->sign == POP3_OK     ? LOGIN_DONE
+	       : p->sign == POP3_MORE ? LOGIN_GOES_ON
+				      : LOGIN_REFUSED;
 }
 
-static bool
-is_offered(void *arg, const char *mechanism)
-{
-	struct span rest = span_of(((struct pop3 *)arg)->offer.mechanisms);
-
-	while (rest.len > 0)
-		if (span_is_nocase(span_take_word(&rest), mechanism))
-			return true;
-	return false;
-}
-
-static enum remote_end
-log_in(struct remote *r)
-{
-	struct pop3 *p = r->p;
-	struct login l = {.target = r->target};
-	bool next;
-
-	if (!login_is_possible(r->target))
-		return remote_fail(
-		    r, REMOTE_PERMANENT, "login: name, password or token are too long");
-	while (login_choose(&l, is_offered, p)) {
-		if (remote_in_step(r, "at AUTH") != REMOTE_OK ||
-		    login_by(r, &l, &next) != REMOTE_OK || !next)
-			return r->end;
-	}
-	if (r->target->token != NULL)
-		return remote_fail(
-		    r, REMOTE_PERMANENT, "login: it offers no mechanism that takes an OAuth token");
-	if (remote_in_step(r, "at USER") != REMOTE_OK)
-		return r->end;
-	return login_by_name(r);
-}
+static const struct remote_login log_in = {
+    "at AUTH", "at USER", begin, answer, said, refused, login_by_name};
 
 /* ---- all of it ---- */
 
@@ -317,7 +256,7 @@ pop3_open(struct remote *r)
 		return r->end;
 	if (r->target->tls == REMOTE_TLS_START && start_tls(r) != REMOTE_OK)
 		return r->end;
-	if (log_in(r) != REMOTE_OK)
+	if (remote_log_in(r, p->offer.mechanisms, &log_in) != REMOTE_OK)
 		return r->end;
 	/* A server without CAPA may know it, which is seen when it is asked. */
 	r->info.ids = p->offer.uidl || !p->offer.known;

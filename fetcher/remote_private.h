@@ -77,6 +77,27 @@ enum remote_end remote_line(struct remote *r, const char *where, struct span *li
 /* Nothing may have come that no command has asked for: before TLS and a login. */
 enum remote_end remote_in_step(struct remote *r, const char *where);
 enum remote_end remote_handshake(struct remote *r);
+
+/* ---- remote_login.c ---- */
+
+struct login;
+enum login_answer { LOGIN_DONE, LOGIN_GOES_ON, LOGIN_REFUSED };
+/* How a protocol logs in. */
+struct remote_login {
+	const char *at_sasl, *at_name; /* "at AUTH", "at USER" */
+	/* The command for a mechanism, with its first response where that may go along, and the
+	 * answer. */
+	enum remote_end (*begin)(struct remote *r, struct login *l);
+	/* Sends what waits and hears the answer. */
+	enum remote_end (*answer)(struct remote *r, const char *where);
+	enum login_answer (*said)(const struct remote *r); /* the last answer */
+	enum remote_end (*refused)(struct remote *r);	   /* ends the session for what it said */
+	enum remote_end (*by_name)(struct remote *r);	   /* without SASL */
+};
+/* mechanisms: those offered, separated by blanks. */
+enum remote_end
+remote_log_in(struct remote *r, const char *mechanisms, const struct remote_login *how);
+
 /* A stranger's text, made printable and cut. */
 void remote_copy_text(struct span text, char *out, size_t size);
 
