@@ -24,6 +24,7 @@ enum {
 	ADMIN_WORDS_MAX = 64,
 	ADMIN_TEXT_CHUNK_BYTES = 60000,
 	NAME_SIZE = 256,
+	SEND_TIMEOUT_S = 60,
 	HEAP_KEPT_BYTES = 1024 * 1024,
 	VALUE_SIZE = IPC_MESSAGE_MAX_BYTES
 };
@@ -50,6 +51,37 @@ role_set_uid(unsigned bit, uid_t uid)
 		return;
 	uids_known |= bit;
 	role_uids[bit_index(bit)] = uid;
+}
+
+static bool
+is_from(int fd, unsigned bit, const char *name)
+{
+	uid_t expected = role_uid(bit), peer;
+
+	if (expected == (uid_t)-1)
+		return true;
+	peer = ipc_peer_uid(fd);
+	if (peer != expected)
+		log_warn("- refused: account %u is not %s", peer, name);
+	return peer == expected;
+}
+
+int
+role_accept_one(int listen_fd, unsigned bit, const char *name)
+{
+	struct timeval limit = {SEND_TIMEOUT_S, 0};
+	int fd;
+
+	while ((fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC)) != -1 || errno == ECONNABORTED ||
+	       errno == EINTR) {
+		if (fd != -1 && is_from(fd, bit, name) &&
+		    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0)
+			return fd;
+		closefd(&fd);
+	}
+	if (errno != EAGAIN)
+		fatal("cannot accept a connection");
+	return -1;
 }
 
 /* ---- what master sends ---- */

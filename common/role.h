@@ -132,6 +132,13 @@ void role_admin_reply(struct role *r, uint64_t tag, int code, json_t *doc);
 void role_admin_error(struct role *r, uint64_t tag, int code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/*
+ * For a program that master starts on demand, and that serves one connection: accepts it from the
+ * role with this bit; strangers' are refused. What is sent on it waits for a minute at most. -1:
+ * nobody is there any more. listen_fd does not block and stays the caller's.
+ */
+int role_accept_one(int listen_fd, unsigned bit, const char *name);
+
 /* The account that must be behind a role's connections, or (uid_t)-1 when accounts are not
  * separated. */
 uid_t role_uid(unsigned bit);

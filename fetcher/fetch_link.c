@@ -2,20 +2,15 @@
  * fetch's end of its one connection to fetcher. Blocks, and sends at once: what has happened is
  * known to fetcher even if this process dies a moment later.
  */
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/role.h"
 #include "fetcher/fetch_private.h"
-
-enum { SEND_TIMEOUT_S = 60 };
 
 static void
 end(struct fetch_link *l, const char *why)
@@ -243,42 +238,10 @@ fetch_link_slot(struct fetch_link *l, struct fetch_slot *slot)
 
 /* ---- life ---- */
 
-static bool
-is_fetcher(int fd)
-{
-	uid_t fetcher = role_uid(ROLE_FETCHER), peer;
-
-	if (fetcher == (uid_t)-1)
-		return true;
-	peer = ipc_peer_uid(fd);
-	if (peer != fetcher)
-		log_warn("- refused: account %u is not fetcher", peer);
-	return peer == fetcher;
-}
-
-/* -1: nobody is there. */
-static int
-accept_fetcher(int listen_fd)
-{
-	struct timeval limit = {SEND_TIMEOUT_S, 0};
-	int fd;
-
-	while ((fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC)) != -1 || errno == ECONNABORTED ||
-	       errno == EINTR) {
-		if (fd != -1 && is_fetcher(fd) &&
-		    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0)
-			return fd;
-		closefd(&fd);
-	}
-	if (errno != EAGAIN)
-		fatal("cannot accept a connection");
-	return -1;
-}
-
 struct fetch_link *
 fetch_link_new(int listen_fd)
 {
-	int fd = accept_fetcher(listen_fd);
+	int fd = role_accept_one(listen_fd, ROLE_FETCHER, "fetcher");
 	struct fetch_link *l;
 
 	if (fd == -1)

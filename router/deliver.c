@@ -1,7 +1,8 @@
 /*
  * deliver's end of its one connection to router: jobs in, results out. A job runs to its end within
- * the event that brought it; until then nothing else is heard. Blocks, and sends at once: what was
- * delivered is known to router even if this process dies a moment later.
+ * the event that brought it; until then nothing else is heard but the job that comes next. Blocks,
+ * and tells of a result before anything else is waited for: what was delivered is known to router
+ * even if this process dies a moment later.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "common/ipc.h"
@@ -18,8 +18,6 @@
 #include "common/queue_id.h"
 #include "common/role.h"
 #include "router/deliver_private.h"
-
-enum { SEND_TIMEOUT_S = 60 };
 
 /* A job, and what its spans show. */
 struct order {
@@ -327,43 +325,11 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ---- */
 
-static bool
-is_router(int fd)
-{
-	uid_t router = role_uid(ROLE_ROUTER), peer;
-
-	if (router == (uid_t)-1)
-		return true;
-	peer = ipc_peer_uid(fd);
-	if (peer != router)
-		log_warn("- refused: account %u is not router", peer);
-	return peer == router;
-}
-
-/* -1: nobody is there. */
-static int
-accept_router(int listen_fd)
-{
-	struct timeval limit = {SEND_TIMEOUT_S, 0};
-	int fd;
-
-	while ((fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC)) != -1 || errno == ECONNABORTED ||
-	       errno == EINTR) {
-		if (fd != -1 && is_router(fd) &&
-		    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0)
-			return fd;
-		closefd(&fd);
-	}
-	if (errno != EAGAIN)
-		fatal("cannot accept a connection");
-	return -1;
-}
-
 struct deliver *
 deliver_new(struct event_base *base, int listen_fd, const struct deliver_config *config,
     void (*on_end)(void *arg), void *arg)
 {
-	int fd = accept_router(listen_fd);
+	int fd = role_accept_one(listen_fd, ROLE_ROUTER, "router");
 	struct deliver *d;
 
 	if (fd == -1)
