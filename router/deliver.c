@@ -191,7 +191,6 @@ static int
 read_job(struct reader *r, struct order *o)
 {
 	struct deliver_job *job = &o->job;
-
 	uint64_t ahead;
 
 	job->id = get_u64(r);

@@ -29,8 +29,8 @@ enum {
 	FETCH_MAX = 50,		   /* parked messages brought back at one time */
 	JOBS_MAX = 1000,	   /* in all, with what was asked for */
 	QUICK_US = 1000000,	   /* a job that takes less lets two wait behind the next one */
-	JUST_DIED_US = 2000000,
-	LAG_US = 5000000,
+	JUST_DIED_US = 2000000,	   /* an order does not try a destination again so soon */
+	LAG_US = 5000000,	   /* what one with conversations may have had less than others */
 	SWEEP_S = 60,
 	FLUSH_S = 60 /* after a flush nothing waits for its time: what it brings comes as due */
 };
