@@ -263,6 +263,12 @@ orders_are_no_turns(void **state)
 	queue_fetch(t.feed, span_of("a.example"), 1);
 	until(t.n_due == 1);
 	assert_true(t.due[0].ordered);
+	queue_feed_free(&t.feed); /* nor is it forgotten with a router */
+	until(feed_in_hand(t.f.q.feed) == 0);
+	forget_dues();
+	start_router(9);
+	until(t.n_due == 1);
+	assert_true(t.due[0].ordered);
 }
 
 /* ---- filters ---- */
