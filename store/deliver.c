@@ -247,6 +247,17 @@ link_over(const struct delivery *d, struct maildir *m, int from, int to)
 	return replace(tmp, to, d->name);
 }
 
+/* An earlier store may have been killed when m was the first of them: their order is not always the
+ * same. */
+static void
+clear_tmp(const struct delivery *d, struct maildir *m)
+{
+	int tmp = maildir_folder(m, MAILDIR_TMP);
+
+	if (tmp != -1)
+		(void)unlinkat(tmp, d->name, 0);
+}
+
 /* 0: it is there now. */
 static int
 link_from_source(struct delivery *d, struct target *t, struct maildir *m)
@@ -256,6 +267,8 @@ link_from_source(struct delivery *d, struct target *t, struct maildir *m)
 
 	if (from == -1 || to == -1)
 		return -1;
+	if (d->arrival_us < d->store->started_us)
+		clear_tmp(d, m);
 	if ((rv = linkat(from, d->name, to, d->name, 0)) == 0)
 		set_done(d, t, m, false);
 	else if (errno == EEXIST && (rv = link_over(d, m, from, to)) == 0)

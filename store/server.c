@@ -12,6 +12,7 @@
 #include "common/address.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/wall_clock.h"
 
 /* ---- answers that wait ---- */
 
@@ -313,6 +314,7 @@ store_new(struct event_base *base, int mail, int listen_fd, size_t max_mailboxes
 	struct store *s = xcalloc(1, sizeof *s);
 
 	s->base = base;
+	s->started_us = wall_clock_now();
 	s->mail = openat(mail, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->mail == -1)
 		fatal("cannot open the mail directory");

@@ -31,6 +31,7 @@ struct store {
 	struct durable *durable;
 	struct remover *remover;
 	struct answers answers; /* those that wait to be durable */
+	uint64_t started_us; /* what arrived before may have been in the hands of an earlier one */
 	char host[MAILDIR_HOST_MAX_BYTES + 1];
 	void (*on_idle)(void *arg); /* set while draining */
 	void *idle_arg;

@@ -584,6 +584,28 @@ leftovers_in_tmp_are_replaced(void **state)
 	assert_int_equal(count_in("ann/tmp"), 0);
 }
 
+/* Also in a mailbox that is not the first one any more. */
+static void
+leftovers_in_tmp_are_removed(void **state)
+{
+	char name[256], tmp[400];
+
+	(void)state;
+	make_mailbox("ann");
+	make_mailbox("bob");
+	deliver(first_id, "x", "ann");
+	count_files("ann/new", name, sizeof name);
+	snprintf(tmp, sizeof tmp, "ann/new/%s", name);
+	assert_int_equal(unlink(path_of(tmp)), 0);
+	snprintf(tmp, sizeof tmp, "ann/tmp/%s", name);
+	write_at(tmp, "torn");
+	deliver(first_id, "x", "bob ann");
+	assert_int_equal(delivered.ends[0], END_DONE);
+	assert_int_equal(delivered.ends[1], END_DONE);
+	assert_int_equal(count_in("ann/new"), 1);
+	assert_int_equal(count_in("ann/tmp") + count_in("bob/tmp"), 0);
+}
+
 static void
 long_messages_and_torn_ones(void **state)
 {
@@ -1247,6 +1269,7 @@ main(void)
 	    WITH(repeats_find_themselves),
 	    WITH(torn_files_are_replaced),
 	    WITH(leftovers_in_tmp_are_replaced),
+	    WITH(leftovers_in_tmp_are_removed),
 	    WITH(long_messages_and_torn_ones),
 	    WITH(other_file_systems_are_synced),
 	    WITH(many_mailboxes),
