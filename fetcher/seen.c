@@ -9,7 +9,7 @@
 #include "common/memory.h"
 
 enum { DAY_S = 86400, WHY_SIZE = 200 };
-enum row_state { ROW_TAKEN, ROW_LARGE, ROW_LEFT };
+enum row_state { ROW_TAKEN, ROW_LARGE, ROW_LEFT }; /* as numbers in the SQL */
 
 static const char schema[] =
     "PRAGMA locking_mode = EXCLUSIVE;"
@@ -52,7 +52,7 @@ static const char *const texts[STATEMENTS] = {
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_BY_ID] = "SELECT row, size, state, acted, taken, listed FROM seen"
 		  " WHERE section = ?1 AND folder = ?2 AND validity = ?3 AND id = ?4"
-		  " ORDER BY size = ?5 DESC, row",
+		  " ORDER BY size = ?5 DESC, state = 1, row",
     [SQL_BY_DIGEST] = "SELECT row, validity, id, size, state, acted, taken FROM seen"
 		      " WHERE section = ?1 AND digest = ?2 AND folder = ?3"
 		      " ORDER BY validity = ?4 AND id = ?5 DESC, row",

@@ -243,6 +243,11 @@ test_large(void **state)
 	new_pass(f);
 	assert_int_equal(seen_list(f->seen, f->pass, &f->at, &f->policy, &m, 1), 0);
 	assert_int_equal(m.want, FETCH_GET);
+	/* once it was taken that counts, not that it was too large before */
+	take(f, "a", 1001, 'A');
+	new_pass(f);
+	assert_int_equal(seen_list(f->seen, f->pass, &f->at, &f->policy, &m, 1), 0);
+	assert_int_equal(m.want, FETCH_SKIP);
 }
 
 static void
