@@ -53,7 +53,7 @@ static const char *const texts[STATEMENTS] = {
     [SQL_BY_ID] = "SELECT row, size, state, acted, taken, listed FROM seen"
 		  " WHERE section = ?1 AND folder = ?2 AND validity = ?3 AND id = ?4"
 		  " ORDER BY size = ?5 DESC, state = 1, row",
-    [SQL_BY_DIGEST] = "SELECT row, validity, id, size, state, acted, taken FROM seen"
+    [SQL_BY_DIGEST] = "SELECT row, validity, id, size, state, acted, taken, listed FROM seen"
 		      " WHERE section = ?1 AND digest = ?2 AND folder = ?3"
 		      " ORDER BY validity = ?4 AND id = ?5 DESC, row",
     [SQL_INSERT] = "INSERT INTO seen"
@@ -244,6 +244,13 @@ is_due(const struct seen_policy *policy, bool acted, uint64_t taken)
 	       policy->now_s - taken >= policy->act_after_s;
 }
 
+/* The row knows that it was listed: to the day is near enough. */
+static bool
+is_fresh(const struct seen_policy *policy, uint64_t listed)
+{
+	return listed / DAY_S == policy->now_s / DAY_S;
+}
+
 /* 1: *out is the first that is not accounted for. */
 static int
 find_by_id(struct seen *s, const struct seen_pass *p, const struct seen_place *at,
@@ -274,7 +281,7 @@ note_listed(struct seen *s, const struct row *row, const struct seen_policy *pol
 {
 	sqlite3_stmt *st = s->statements[SQL_LISTED];
 
-	if (policy->look_only || row->listed / DAY_S == policy->now_s / DAY_S)
+	if (policy->look_only || is_fresh(policy, row->listed))
 		return 0;
 	sqlite3_bind_int64(st, 9, policy->now_s);
 	sqlite3_bind_int64(st, 10, row->row);
@@ -388,7 +395,8 @@ describe_found(struct seen_found *found, sqlite3_stmt *st, const struct seen_pla
 
 	found->row = sqlite3_column_int64(st, 0);
 	found->same = sqlite3_column_int64(st, 1) == at->validity && its_id != NULL &&
-		      strcmp(its_id, id) == 0 && (uint64_t)sqlite3_column_int64(st, 3) == size;
+		      strcmp(its_id, id) == 0 && (uint64_t)sqlite3_column_int64(st, 3) == size &&
+		      is_fresh(policy, sqlite3_column_int64(st, 7));
 	found->refused = sqlite3_column_int(st, 4) == ROW_LEFT;
 	found->act = !found->refused &&
 		     is_due(policy, sqlite3_column_int(st, 5) != 0, sqlite3_column_int64(st, 6));

@@ -71,7 +71,8 @@ int seen_list(struct seen *s, struct seen_pass *p, const struct seen_place *at,
 
 struct seen_found {
 	int64_t row; /* 0: it is new */
-	bool same;   /* the row has this id, validity and size already */
+	bool same;   /* the row has this id, validity and size already, and was listed today; else
+			it is to be RENAMED: what is had again and again is not forgotten */
 	bool act, refused;
 };
 /* Looks for a message that was had, by its digest, among what is not accounted for, and accounts

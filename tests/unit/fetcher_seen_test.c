@@ -272,6 +272,27 @@ test_prune_and_forget(void **state)
 	expect_listed(f, "a", "+");
 }
 
+/* What is had each time, since its server has no ids or refuses to delete it, is there still. */
+static void
+test_not_forgotten_while_it_is_had(void **state)
+{
+	struct fixture *f = *state;
+	struct seen_change c = {
+	    .what = SEEN_RENAMED, .row = take(f, "", 10, 'A'), .at = f->at, .id = "", .size = 10};
+	struct seen_change *all[] = {&c};
+
+	f->policy.now_s += SEEN_FORGET_S;
+	new_pass(f);
+	expect_listed(f, " ", "+");
+	assert_false(find(f, "", 'A').same);
+	assert_int_equal(seen_record(f->seen, all, 1, f->policy.now_s), 0);
+	new_pass(f);
+	assert_true(find(f, "", 'A').same);
+	assert_int_equal(seen_prune(f->seen, "work", f->policy.now_s + 1), 0);
+	new_pass(f);
+	assert_int_equal(find(f, "", 'A').row, c.row);
+}
+
 /* What was recorded is there when the program was killed: the file as it is, opened elsewhere. */
 static void
 test_killed(void **state)
@@ -342,6 +363,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_due, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_large, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_prune_and_forget, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_not_forgotten_while_it_is_had, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_thousands, setup, teardown),
 	    cmocka_unit_test(test_no_database),
