@@ -267,6 +267,14 @@ on_looked(struct job *job)
 
 /* ---- what the child says: of a message ---- */
 
+/* With our Received, and twice as many bytes as the server counts: each line that ends with a bare
+ * LF is longer here. */
+static uint64_t
+largest(const struct run *r)
+{
+	return 2 * r->conf->max_size + SHIFT_BYTES;
+}
+
 bool
 run_read_candidates(struct reader *in, struct header_candidate *out, size_t *n)
 {
@@ -313,8 +321,8 @@ run_on_message(struct run *r, struct reader *in)
 	size_t n;
 
 	if (!run_read_candidates(in, candidates, &n) || digest.len != FETCH_DIGEST_BYTES ||
-	    crc > UINT32_MAX || message_size > r->conf->max_size + SHIFT_BYTES ||
-	    size > INT64_MAX || r->folder == NULL) {
+	    crc > UINT32_MAX || message_size > largest(r) || size > INT64_MAX ||
+	    r->folder == NULL) {
 		run_refuse(r, "MESSAGE");
 		return;
 	}

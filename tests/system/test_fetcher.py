@@ -272,6 +272,14 @@ def test_too_large_stays_and_is_reported_once(here):
         assert here.taken() == (1, 0) and server.messages == []
 
 
+def test_lines_without_cr(here):
+    """Each grows by a byte here, which is no reason to leave what the server lists as small enough."""
+    with PopServer([b"1", mail("a") + b"\n" * 150000 + b"\r\n"], [b"2", mail("b")]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}", Maximum_Message_Size="200K")
+        assert here.taken() == (2, 0)
+        assert max(len(m) for m in here.one.wait_mailbox("ann", 2)) > 300000
+
+
 def test_loop_is_cut(here):
     message = b"Received: from x by y; z\r\n" * 31 + mail("loop")
     with PopServer([b"1", message]) as server:
