@@ -66,7 +66,6 @@ on_listed(struct job *job)
 	struct listing *l = (struct listing *)job;
 	struct run *r = l->run;
 
-	r->n_jobs--;
 	r->counts.listed += l->n;
 	if (l->rv == -1 && r->channel != NULL) {
 		log_warn("- seen-list not read section=%s", r->conf->name);
@@ -77,6 +76,7 @@ on_listed(struct job *job)
 	}
 	free(l->folder);
 	free(l);
+	r->n_jobs--; /* only now: whom run_lose() tells may have let r go */
 	run_settle(r);
 }
 

@@ -1,0 +1,188 @@
+/*
+ * A run whose child is the test: a seen-list that cannot be written.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/ipc.h"
+#include "common/memory.h"
+#include "fetcher/run.h"
+#include "fetcher/seen_files.h"
+
+static char work[] = "work", inbox[] = "INBOX", empty[] = "";
+static struct section_conf conf = {.refs = 1,
+    .name = work,
+    .host = empty,
+    .fingerprint = empty,
+    .user = empty,
+    .password = empty,
+    .endpoint = empty,
+    .client_id = empty,
+    .client_secret = empty,
+    .refresh_token = empty,
+    .folders = (char *[]){inbox},
+    .n_folders = 1,
+    .max_size = 1000,
+    .move_to = empty};
+
+struct fixture {
+	char folder[40], path[60];
+	int directory, listening, child;
+	struct run_means means;
+	struct run *run;
+	unsigned n_done;
+	struct run_outcome last;
+	char why[FETCH_TEXT_MAX_BYTES + 1];
+};
+
+static void
+on_done(void *arg, const struct run_outcome *outcome)
+{
+	struct fixture *f = arg;
+
+	f->n_done++;
+	f->last = *outcome;
+	strlcpy(f->why, outcome->why, sizeof f->why);
+	if (!outcome->waits)
+		run_free(&f->run);
+	event_base_loopbreak(f->means.base);
+}
+
+static const struct run_ops ops = {NULL, on_done};
+
+static int
+listen_at(const char *path)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	strlcpy(un.sun_path, path, sizeof un.sun_path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
+	assert_int_equal(listen(fd, 10), 0);
+	return fd;
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof *f);
+	const char *why;
+
+	strlcpy(f->folder, "/tmp/fetcher-run-XXXXXX", sizeof f->folder);
+	assert_non_null(mkdtemp(f->folder));
+	snprintf(f->path, sizeof f->path, "%s/fetch.sock", f->folder);
+	f->directory = open(f->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	f->listening = listen_at(f->path);
+	f->means.base = event_base_new();
+	f->means.fetch_path = f->path;
+	f->means.queue = queue_client_new(f->means.base, "/nonexistent/queue.sock", "fetcher", 1);
+	seen_files_use(f->directory);
+	f->means.seen = seen_open("/test.db", &why);
+	assert_non_null(f->means.seen);
+	f->means.worker = worker_new(f->means.base);
+	f->run = run_new(&f->means, &conf, FETCH_COLLECT, true, &ops, f);
+	assert_non_null(f->run);
+	f->child = accept(f->listening, NULL, NULL);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	static const char *const names[] = {"test.db", "test.db-wal", "fetch.sock"};
+	struct fixture *f = *state;
+
+	run_free(&f->run);
+	worker_free(&f->means.worker);
+	queue_client_free(&f->means.queue);
+	seen_close(&f->means.seen);
+	event_base_free(f->means.base);
+	for (size_t i = 0; i < nitems(names); i++)
+		unlinkat(f->directory, names[i], 0);
+	rmdir(f->folder);
+	closefd(&f->child);
+	closefd(&f->listening);
+	closefd(&f->directory);
+	free(f);
+	return 0;
+}
+
+/* ---- what the child says ---- */
+
+static void
+say(struct fixture *f, struct writer *w)
+{
+	assert_int_equal(ipc_send_now(f->child, w, -1), 0);
+}
+
+static void
+say_begin(struct fixture *f)
+{
+	struct writer w;
+
+	ipc_write(&w, FETCH_BEGIN, 0);
+	say(f, &w);
+	ipc_write(&w, FETCH_FOLDER, 0);
+	put_text(&w, "INBOX");
+	put_u64(&w, 7);
+	put_u64(&w, 1);
+	say(f, &w);
+}
+
+static void
+wait_done(struct fixture *f, unsigned n)
+{
+	while (f->n_done < n)
+		event_base_dispatch(f->means.base);
+	assert_int_equal(f->n_done, n);
+}
+
+/* ---- the tests ---- */
+
+/* That a large message was reported must be written, and there is no room for it. */
+static void
+test_list_not_written(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit old, none;
+	struct writer w;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	none = (struct rlimit){0, old.rlim_max};
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	say_begin(f);
+	ipc_write(&w, FETCH_LISTED, 0);
+	put_text(&w, "1");
+	put_u64(&w, conf.max_size + 1);
+	say(f, &w);
+	wait_done(f, 1);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(f->last.end, REMOTE_TEMPORARY);
+	assert_non_null(strstr(f->why, "seen-list"));
+	assert_null(f->run);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_list_not_written, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
