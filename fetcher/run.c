@@ -106,9 +106,11 @@ prune_later(struct run *r)
 static void
 tell_done(struct run *r, enum remote_end end, const char *why)
 {
-	struct run_outcome outcome = {end, why, r->counts, r->waits, r->details};
+	struct run_outcome outcome = {end, why, {0}, r->waits, r->details};
 
-	if (outcome.end == REMOTE_OK && r->counts.refused > 0) {
+	if (!r->done) /* else it has waited, and has collected nothing since */
+		outcome.counts = r->counts;
+	if (outcome.end == REMOTE_OK && outcome.counts.refused > 0) {
 		outcome.end = REMOTE_TEMPORARY;
 		outcome.why = "messages could not be kept now";
 	}
@@ -490,8 +492,6 @@ on_done(struct run *r, struct reader *in)
 		run_refuse(r, "DONE");
 		return;
 	}
-	if (r->done) /* it has waited, and has collected nothing since */
-		r->counts = (struct run_counts){0};
 	r->waits = waits;
 	r->counts.large += large;
 	r->counts.not_kept += gone;

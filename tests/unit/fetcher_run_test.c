@@ -1,5 +1,6 @@
 /*
- * A run whose child is the test: a seen-list that cannot be written.
+ * A run whose child is the test: a seen-list that cannot be written, and what is told at the end of
+ * a child that has waited.
  */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -144,6 +145,20 @@ say_begin(struct fixture *f)
 }
 
 static void
+say_done(struct fixture *f, bool waits, uint64_t large)
+{
+	struct writer w;
+
+	ipc_write(&w, FETCH_DONE, 0);
+	put_u64(&w, waits);
+	put_u64(&w, REMOTE_OK);
+	put_u64(&w, large);
+	put_u64(&w, 0);
+	put_text(&w, "");
+	say(f, &w);
+}
+
+static void
 wait_done(struct fixture *f, unsigned n)
 {
 	while (f->n_done < n)
@@ -177,11 +192,43 @@ test_list_not_written(void **state)
 	assert_null(f->run);
 }
 
+/* What was counted is told once, however a child that has waited since ends. */
+static void
+test_counts_are_told_once(void **state)
+{
+	struct fixture *f = *state;
+
+	say_begin(f);
+	say_done(f, true, 3);
+	wait_done(f, 1);
+	assert_int_equal(f->last.counts.large, 3);
+	say_done(f, false, 3); /* the child counts since its BEGIN */
+	wait_done(f, 2);
+	assert_int_equal(f->last.end, REMOTE_OK);
+	assert_int_equal(f->last.counts.large, 0);
+}
+
+static void
+test_counts_of_one_that_was_killed(void **state)
+{
+	struct fixture *f = *state;
+
+	say_begin(f);
+	say_done(f, true, 3);
+	wait_done(f, 1);
+	closefd(&f->child);
+	wait_done(f, 2);
+	assert_int_equal(f->last.end, REMOTE_TEMPORARY);
+	assert_int_equal(f->last.counts.large, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_list_not_written, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_counts_are_told_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_counts_of_one_that_was_killed, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
