@@ -192,12 +192,12 @@ move_set(struct remote *r, const uint32_t *handles, size_t n, const char *set, c
 enum remote_end
 imap_move(struct remote *r, const uint32_t *handles, size_t n, const char *folder, bool *done)
 {
-	char quoted[IMAP_STRING_SIZE], set[IMAP_SET_SIZE];
+	char name[REMOTE_FOLDER_SIZE], quoted[IMAP_STRING_SIZE], set[IMAP_SET_SIZE];
 	bool may;
 
 	if (begin(r, &may) != REMOTE_OK || !may)
 		return r->end;
-	if (strlen(folder) >= REMOTE_FOLDER_SIZE || !imap_quote(folder, quoted)) {
+	if (!remote_folder_spell(span_of(folder), name) || !imap_quote(name, quoted)) {
 		remote_say(r, "cannot be asked for the folder %.100s", folder);
 		return REMOTE_NO_FOLDER;
 	}

@@ -812,6 +812,13 @@ test_seen_and_move(void **state)
 	assert_true(heard(t, "UID COPY 10,20,30 \"Done\"\r\n"));
 	assert_true(heard(t, "UID EXPUNGE 10,20,30\r\n"));
 	talk_free(&t);
+	/* in the server's spelling */
+	t = talk_selected(CAPA_ALL, NULL, 0, true);
+	check_end(remote_move(t->r, three, 3, "R&D Entw\xc3\xbcrfe", done), REMOTE_OK, t, NULL);
+	assert_true(done[2]);
+	talk_close(t);
+	assert_true(heard(t, "UID MOVE 10,20,30 \"R&-D Entw&APw-rfe\"\r\n"));
+	talk_free(&t);
 	/* the folder is made, though it does not help here */
 	t = talk_selected(CAPA_ALL, rules, 1, true);
 	check_end(remote_move(t->r, three, 3, "Done", done), REMOTE_OK, t, "TRYCREATE");
