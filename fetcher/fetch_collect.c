@@ -131,8 +131,9 @@ act_on(struct collect *c, const struct done_row *rows, size_t n)
 	return keep_why(c, end);
 }
 
+/* *missing: there is no folder to move to, which is no reason not to collect. */
 static enum remote_end
-act(struct collect *c)
+act(struct collect *c, enum remote_end *missing)
 {
 	enum remote_end end = REMOTE_OK;
 	size_t n = c->n_acts;
@@ -143,7 +144,9 @@ act(struct collect *c)
 	for (size_t at = 0; at < n && end == REMOTE_OK; at += REMOTE_BATCH_MAX)
 		end =
 		    act_on(c, c->acts + at, n - at < REMOTE_BATCH_MAX ? n - at : REMOTE_BATCH_MAX);
-	return end;
+	if (end == REMOTE_NO_FOLDER)
+		*missing = end;
+	return end == REMOTE_NO_FOLDER ? REMOTE_OK : end;
 }
 
 /* ---- the sink ---- */
@@ -328,7 +331,7 @@ list_folder(struct collect *c)
 	uint32_t after = 0;
 	size_t n;
 
-	c->n_wanted = c->ids_len = 0;
+	c->n_wanted = c->ids_len = c->n_acts = 0;
 	for (;;) {
 		end = remote_list(c->remote, after, list, nitems(list), &n);
 		if (end != REMOTE_OK || n == 0)
@@ -362,16 +365,18 @@ fetch_batch(struct collect *c, size_t at, size_t n)
 static enum remote_end
 fetch_wanted(struct collect *c)
 {
-	enum remote_end end = REMOTE_OK;
+	enum remote_end end = REMOTE_OK, missing = REMOTE_OK;
 
 	for (size_t at = 0; at < c->n_wanted && end == REMOTE_OK && !c->link->stop; at += BATCH) {
 		end = fetch_batch(c, at, c->n_wanted - at < BATCH ? c->n_wanted - at : BATCH);
 		fetch_link_look(c->link);
 		if (end == REMOTE_OK)
-			end = act(c);
+			end = act(c, &missing);
 	}
 	wait_for_answers(c);
-	return end == REMOTE_OK ? act(c) : end;
+	if (end == REMOTE_OK)
+		end = act(c, &missing);
+	return end == REMOTE_OK ? missing : end;
 }
 
 /* ---- DRY_RUN: headers only ---- */

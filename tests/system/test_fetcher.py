@@ -16,6 +16,7 @@ from clients import text_message
 from conftest import finish
 from dovecot import PROGRAM, Dovecot
 from events import wait_until
+from imapserver import ImapServer, in_set
 from popserver import PopServer
 from sambar import Instance, split_trace
 
@@ -406,6 +407,22 @@ def test_imap_seen_and_move(here, there, dovecot, action):
         assert len(dovecot.names(user, "." + action[5:].strip('"').replace("ü", "&APw-"))) == 5
     assert here.taken() == (0, 0)
     here.one.wait_mailbox("ann", 5)
+
+
+def test_no_folder_to_move_to(here):
+    """All is collected though nothing can be moved, and nothing is asked of one folder that is another's message."""
+    first, second = range(1, 151), range(1001, 1004)
+    folders = {"INBOX": {uid: mail(f"i{uid}") for uid in first}, "Other": {uid: mail(f"o{uid}") for uid in second}}
+    with ImapServer(folders) as server:
+        here.section(Protocol="imap", Server=f"127.0.0.1:{server.port}", Folders="*", At_Server="move Done")
+        section = here.now(code=EX_TEMPFAIL)
+        assert section["end"] == "no folder" and "Done" in section["why"] and section["counts"]["new"] == 153
+        moved = [(folder, command.split()[1]) for folder, command in server.heard if command.startswith("MOVE")]
+        assert {folder for folder, _ in moved} == {"INBOX", "Other"}
+        assert not any(in_set(uids, uid) for folder, uids in moved for uid in (second if folder == "INBOX" else first)), moved
+        server.makes_folders = True
+        assert here.taken() == (0, 153) and folders == {"INBOX": {}, "Other": {}}
+        here.one.wait_mailbox("ann", 153)
 
 
 def test_imap_folders(here, there, dovecot):
