@@ -398,13 +398,13 @@ client_wire_wait(struct client_wire *w, int fd, uint64_t seconds)
 	struct pollfd p[] = {{.fd = w->fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
 	int64_t until =
 	    (int64_t)monotonic_ms() + (int64_t)(seconds < NO_LIMIT_S ? seconds : NO_LIMIT_S) * 1000;
+	bool here; /* something has come already */
 
 	if (w->end != WIRE_OPEN || w->read_ended)
 		return WIRE_OVER;
-	if (client_wire_unread(w) > 0 || (w->ssl != NULL && SSL_pending(w->ssl) > 0))
-		return WIRE_BYTES;
+	here = client_wire_unread(w) > 0 || (w->ssl != NULL && SSL_pending(w->ssl) > 0);
 	for (;;) {
-		int64_t left = until - (int64_t)monotonic_ms();
+		int64_t left = here ? 0 : until - (int64_t)monotonic_ms();
 		int n = poll(p, 2, left <= 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left);
 
 		if (n == -1 && errno != EINTR) {
@@ -413,6 +413,8 @@ client_wire_wait(struct client_wire *w, int fd, uint64_t seconds)
 		}
 		if (n > 0 && p[1].revents != 0)
 			return WIRE_FD;
+		if (here)
+			return WIRE_BYTES;
 		if (n > 0) {
 			enum client_wire_news news = take_news(w);
 

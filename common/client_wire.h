@@ -67,8 +67,8 @@ size_t client_wire_unread(const struct client_wire *w);
 bool client_wire_is_quiet(struct client_wire *w);
 
 enum client_wire_news { WIRE_BYTES, WIRE_FD, WIRE_TIME, WIRE_OVER };
-/* Until the server says something, fd (unless -1) can be read or has hung up, or so many seconds
- * have passed, whatever the deadline. */
+/* Until the server says something, fd (unless -1) can be read or has hung up, which comes first, or
+ * so many seconds have passed, whatever the deadline. */
 enum client_wire_news client_wire_wait(struct client_wire *w, int fd, uint64_t seconds);
 
 enum client_wire_end client_wire_end(const struct client_wire *w);

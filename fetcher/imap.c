@@ -612,16 +612,14 @@ static enum remote_end
 idle(struct remote *r, int fd, uint64_t seconds, enum remote_news *news)
 {
 	struct imap *i = r->p;
-	uint64_t until = monotonic_ms() + seconds * 1000;
+	uint64_t until = monotonic_ms() + seconds * 1000, now;
 	bool tagged, watching = true;
 
 	if (begin_idle(r) != REMOTE_OK)
 		return r->end;
-	while (watching && !i->news) {
-		uint64_t now = monotonic_ms();
-
-		switch (
-		    client_wire_wait(r->wire, fd, now < until ? (until - now + 999) / 1000 : 0)) {
+	/* Also of a server that never stops talking. */
+	while (watching && !i->news && (now = monotonic_ms()) < until) {
+		switch (client_wire_wait(r->wire, fd, (until - now + 999) / 1000)) {
 		case WIRE_BYTES:
 			client_wire_deadline(r->wire, r->target->timeouts.reply_s);
 			if (imap_read(r, "at IDLE", &tagged) != REMOTE_OK)

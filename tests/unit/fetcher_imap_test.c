@@ -867,6 +867,35 @@ test_idle(void **state)
 	close(fds[1]);
 }
 
+/* A server that never stops talking: fd is heard, and the time ends. */
+static void
+test_idle_flooded(void **state)
+{
+	static char block[20001];
+	struct rule rule = {"idling", FLOOD, block, 0, 0};
+	enum remote_news news;
+	int fds[2];
+
+	(void)state;
+	for (size_t n = 0; n + 17 < sizeof block; n += 17)
+		memcpy(block + n, "* OK still here\r\n", 17);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	for (int i = 0; i < 2; i++) {
+		struct talk *t = talk_selected(CAPA_ALL, &rule, 1, true);
+
+		talk_hurry(t);
+		alarm(60);
+		check_end(remote_wait(t->r, i == 0 ? fds[0] : -1, i == 0 ? 3600 : 1, &news),
+		    REMOTE_TEMPORARY, t, "at DONE");
+		alarm(0);
+		talk_close(t);
+		talk_free(&t);
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void
 test_idle_ends(void **state)
 {
@@ -1009,6 +1038,7 @@ main(void)
 	    cmocka_unit_test(test_read_only),
 	    cmocka_unit_test(test_seen_and_move),
 	    cmocka_unit_test(test_idle),
+	    cmocka_unit_test(test_idle_flooded),
 	    cmocka_unit_test(test_idle_ends),
 	    cmocka_unit_test(test_each_step),
 	};
