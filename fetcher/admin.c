@@ -200,14 +200,15 @@ forget_done(struct job *job)
 {
 	struct forgetting *w = (struct forgetting *)job;
 
-	if (w->rv == 0)
+	if (w->rv == 0) {
+		log_info("- forgotten section=%s n=%llu", log_safe(span_of(w->name)),
+		    (unsigned long long)w->n);
 		role_admin_reply(
 		    w->fetcher->role, w->tag, 0, json_pack("{s:I}", "forgotten", (json_int_t)w->n));
-	else
+	} else {
 		role_admin_error(
 		    w->fetcher->role, w->tag, EX_IOERR, "the seen-list cannot be written");
-	log_info(
-	    "- forgotten section=%s n=%llu", log_safe(span_of(w->name)), (unsigned long long)w->n);
+	}
 	free(w);
 }
 
