@@ -127,10 +127,12 @@ find_missing(struct section_conf *c, const struct settings *s, const char *secti
 			c->missing = xstrdup(needed[i]);
 }
 
+/* Also what it has from elsewhere. */
 static char *
-all_of(const struct settings *s, const char *section)
+all_of(const struct section_conf *c, const struct settings *s, const char *section)
 {
-	char *all = xstrdup("");
+	char *all =
+	    xasprintf("%s %llu %u\n", c->server, (unsigned long long)c->max_size, c->hops_max);
 
 	for (size_t i = 0; i < s->n; i++) {
 		char *longer;
@@ -180,7 +182,7 @@ section_conf_new(const struct settings *s, const char *section)
 	c->server = xstrdup(settings_text(s, "mail", "Mail Server"));
 	c->hops_max = settings_u64(s, "smtpd", "Maximum Received Hops");
 	find_missing(c, s, section);
-	c->all = all_of(s, section);
+	c->all = all_of(c, s, section);
 	return c;
 }
 

@@ -37,7 +37,7 @@ struct section_conf {
 	char *mailbox, *local_domains, *server;
 	unsigned hops_max;
 	char *missing; /* the key without which it is not collected, or NULL */
-	char *all;     /* its settings as one text: equal ones are equal */
+	char *all;     /* all settings that matter to it as one text: equal ones are equal */
 };
 
 /* The names of all sections, NULL behind the last: "fetch work". To be freed, the names not. */
