@@ -54,6 +54,7 @@ struct collect {
 	char **folders; /* as the server spells them */
 	size_t n_folders;
 	uint64_t n_large, n_gone;
+	bool no_header; /* DRY_RUN: the message in hand is not there, or has none that is shown */
 	int write_error;
 	char why[FETCH_TEXT_MAX_BYTES + 1];
 };
@@ -252,6 +253,13 @@ say_abandon(struct collect *c)
 	fetch_link_send(c->link, &w);
 }
 
+static void
+log_left(const struct collect *c, const struct wanted *m, const char *reason)
+{
+	log_warn("- left section=%s id=%s reason=\"%s\"", c->job->section,
+	    m != NULL ? log_safe(span_of(c->ids + m->id)) : "", reason);
+}
+
 static int
 on_end(void *arg, uint32_t handle, enum remote_message_end end)
 {
@@ -271,8 +279,7 @@ on_end(void *arg, uint32_t handle, enum remote_message_end end)
 	c->n_large += end == REMOTE_TOO_LARGE;
 	c->n_gone += end == REMOTE_GONE;
 	if (end == REMOTE_TOO_LARGE || end == REMOTE_GONE)
-		log_warn("- left section=%s id=%s reason=\"%s\"", c->job->section,
-		    m != NULL ? log_safe(span_of(c->ids + m->id)) : "",
+		log_left(c, m,
 		    end == REMOTE_GONE ? remote_why(c->remote)
 				       : "larger than the Maximum Message Size, and than it says");
 	return c->write_error != 0 || c->link->over ? -1 : 0;
@@ -403,7 +410,10 @@ header_bytes(void *arg, struct span bytes)
 static int
 header_end(void *arg, uint32_t handle, enum remote_message_end end)
 {
-	(void)arg, (void)handle, (void)end;
+	struct collect *c = arg;
+
+	(void)handle;
+	c->no_header = end == REMOTE_GONE;
 	return 0;
 }
 
@@ -434,8 +444,12 @@ show_wanted(struct collect *c)
 		end = keep_why(c,
 		    remote_fetch_header(c->remote, c->wanted[i].handle, HEADER_MAX_BYTES, &sink));
 		header_finish(c->body->header, digest);
-		if (end == REMOTE_OK)
+		if (end == REMOTE_OK && c->no_header) {
+			log_left(c, &c->wanted[i], remote_why(c->remote));
+			c->n_gone++;
+		} else if (end == REMOTE_OK) {
 			say_header(c, &c->wanted[i]);
+		}
 		fetch_link_look(c->link);
 	}
 	return end;

@@ -179,6 +179,16 @@ def test_routing(here, routing, header, boxes):
         assert sorted(user for user in ("ann", "bob", "lost") if tokens(here.one, user)) == boxes
 
 
+def test_dry_run_without_headers(here):
+    """Of a message whose header cannot be had alone nothing is said, least of all where it would go."""
+    with PopServer([b"1", mail("r", to="bob@example.test")]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}", Routing="local", Unknown_Mailbox="lost")
+        server.rules = {"TOP": b"-ERR what?\r\n"}
+        preview = json.loads(here.one.ctl("fetch", "dry-run", "work", "--json").stdout)
+        assert preview["messages"] == [] and preview["counts"]["fresh"] == 1 and preview["counts"]["left"] == 1
+        here.one.wait_log("fetch", "left section=work id=1 reason=.*what\\?")
+
+
 def test_without_a_recipient_it_stays(here):
     with PopServer([b"1", mail("n", to="x@far.test")]) as server:
         here.section(Server=f"127.0.0.1:{server.port}", Routing="local", At_Server="delete")
