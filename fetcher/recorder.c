@@ -49,19 +49,6 @@ group_free(struct group *g)
 	free(g);
 }
 
-void
-recorder_free(struct recorder **rp)
-{
-	struct recorder *r = *rp;
-
-	if (r == NULL)
-		return;
-	*rp = NULL;
-	if (r->gathering != NULL)
-		group_free(r->gathering);
-	free(r);
-}
-
 static void
 work(struct job *job)
 {

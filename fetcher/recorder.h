@@ -11,8 +11,6 @@
 struct recorder;
 
 struct recorder *recorder_new(struct worker *w, struct seen *s);
-/* After the last change was done. */
-void recorder_free(struct recorder **r);
 
 /* ok false: nothing of it is in the list. The change is the caller's again. */
 typedef void (*recorder_cb)(void *arg, bool ok);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/ipc.h"
 #include "common/memory.h"
 #include "common/monotonic.h"
 
@@ -30,7 +29,6 @@ struct routing {
 /* One address of a message. */
 struct question {
 	struct routing_call *call;
-	struct ipc_call *pending;
 	struct routing_recipient recipient; /* as router is asked */
 	struct answer answer;
 };
@@ -41,7 +39,6 @@ struct routing_call {
 	uint64_t size;
 	routing_cb cb;
 	void *arg;
-	struct routing_call **handle;
 	size_t n_pending;
 	bool asking;	  /* the questions are not all asked yet */
 	bool last_resort; /* the Unknown Mailbox was asked for */
@@ -57,15 +54,6 @@ routing_new(struct router_client *router)
 	r->router = router;
 	r->known = xcalloc(KNOWN_MAX, sizeof *r->known);
 	return r;
-}
-
-void
-routing_free(struct routing **r)
-{
-	if (*r != NULL)
-		free((*r)->known);
-	free(*r);
-	*r = NULL;
 }
 
 void
@@ -91,11 +79,8 @@ end(struct routing_call *c, enum routing_end how, const struct routing_recipient
     size_t n, const char *why)
 {
 	struct routing_result result = {how, recipients, n, why};
-	routing_cb cb = c->cb;
-	void *arg = c->arg;
 
-	*c->handle = NULL;
-	cb(arg, &result);
+	c->cb(c->arg, &result);
 	free(c);
 }
 
@@ -186,7 +171,6 @@ on_answer(void *arg, enum router_verdict verdict, uint64_t targets, uint64_t roo
 	struct routing_call *c = q->call;
 
 	(void)targets, (void)text;
-	q->pending = NULL;
 	q->answer = (struct answer){verdict, room};
 	remember(c->routing, q);
 	if (--c->n_pending == 0 && !c->asking)
@@ -208,7 +192,7 @@ ask_one(struct routing_call *c, const char *address, int source)
 		return;
 	}
 	c->n_pending++;
-	q->pending = router_ask(
+	(void)router_ask(
 	    c->routing->router, span_of(""), span_of(q->recipient.address), c->size, on_answer, q);
 }
 
@@ -254,18 +238,15 @@ ask_last_resort(struct routing_call *c)
 
 void
 routing_ask(struct routing *r, const struct routing_rule *rule,
-    const struct header_candidate *candidates, size_t n, uint64_t size, routing_cb cb, void *arg,
-    struct routing_call **call)
+    const struct header_candidate *candidates, size_t n, uint64_t size, routing_cb cb, void *arg)
 {
 	struct routing_call *c = xcalloc(1, sizeof *c + (n + 1) * sizeof *c->questions);
 
-	*call = c;
 	c->routing = r;
 	c->rule = *rule;
 	c->size = size;
 	c->cb = cb;
 	c->arg = arg;
-	c->handle = call;
 	c->asking = true;
 	if (rule->mode == ROUTING_MAILBOX)
 		ask_mailbox(c);
@@ -274,17 +255,4 @@ routing_ask(struct routing *r, const struct routing_rule *rule,
 	c->asking = false;
 	if (c->n_pending == 0)
 		decide(c);
-}
-
-void
-routing_cancel(struct routing_call **cp)
-{
-	struct routing_call *c = *cp;
-
-	if (c == NULL)
-		return;
-	*cp = NULL;
-	for (size_t i = 0; i < c->n; i++)
-		ipc_call_cancel(&c->questions[i].pending);
-	free(c);
 }

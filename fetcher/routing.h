@@ -48,19 +48,15 @@ struct routing_result {
 struct routing;
 /* router: stays the caller's. */
 struct routing *routing_new(struct router_client *router);
-void routing_free(struct routing **r);
 /* What router has said may no longer hold. */
 void routing_forget(struct routing *r);
 
-struct routing_call;
 typedef void (*routing_cb)(void *arg, const struct routing_result *result);
 /*
  * size: of the message. candidates are copied, the rule is borrowed. cb is called once, perhaps
- * from within this call. *call is the call until then, and NULL when cb is called.
+ * from within this call.
  */
 void routing_ask(struct routing *r, const struct routing_rule *rule,
-    const struct header_candidate *candidates, size_t n, uint64_t size, routing_cb cb, void *arg,
-    struct routing_call **call);
-void routing_cancel(struct routing_call **call);
+    const struct header_candidate *candidates, size_t n, uint64_t size, routing_cb cb, void *arg);
 
 #endif

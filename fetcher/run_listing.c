@@ -112,7 +112,6 @@ run_on_listed(struct run *r, struct reader *in)
 
 struct preview {
 	struct run *run;
-	struct routing_call *routing;
 	struct routing_rule rule;
 	json_t *message;
 };
@@ -181,5 +180,5 @@ run_on_header(struct run *r, struct reader *in)
 	    run_shown(subject));
 	json_array_append(messages, p->message);
 	r->n_jobs++;
-	routing_ask(r->means->routing, &p->rule, candidates, n, size, on_previewed, p, &p->routing);
+	routing_ask(r->means->routing, &p->rule, candidates, n, size, on_previewed, p);
 }

@@ -31,8 +31,6 @@ struct arriving {
 	enum fetch_taken taken;
 	bool act;
 	uint64_t queue_id;
-	struct routing_call *routing;
-	struct queue_call *commit;
 	struct routing_rule rule;
 	size_t n;
 	struct header_candidate candidates[];
@@ -131,7 +129,6 @@ on_durable(void *arg, uint64_t id, int error)
 {
 	struct arriving *a = arg;
 
-	a->commit = NULL;
 	if (error != 0) {
 		log_warn("%s not-kept section=%s id=%s error=\"%s\"", queue_id_text(id),
 		    a->run->conf->name, log_safe(span_of(a->id)), strerror(error));
@@ -205,7 +202,7 @@ hand_in(struct arriving *a, const struct routing_result *to)
 	}
 	a->queue_id = e.id;
 	log_accepted(a, to);
-	a->commit = queue_commit(a->run->means->queue, &a->slot, &e, on_durable, a);
+	(void)queue_commit(a->run->means->queue, &a->slot, &e, on_durable, a);
 	a->slot.fd = -1; /* queue_commit() has closed it */
 }
 
@@ -262,7 +259,7 @@ on_looked(struct job *job)
 		leave_looping(a);
 	else
 		routing_ask(r->means->routing, &a->rule, a->candidates, a->n, a->message_size,
-		    on_routed, a, &a->routing);
+		    on_routed, a);
 }
 
 /* ---- what the child says: of a message ---- */

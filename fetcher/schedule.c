@@ -340,10 +340,3 @@ schedule_drain(struct fetcher *f)
 	if (is_idle(f))
 		role_exit_when_done(f->role);
 }
-
-void
-schedule_free(struct fetcher *f)
-{
-	while (f->sections != NULL)
-		section_free(f->sections);
-}

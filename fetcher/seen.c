@@ -40,7 +40,6 @@ enum statement {
 	SQL_LISTED,
 	SQL_PRUNE,
 	SQL_FORGET,
-	SQL_COUNT,
 	SQL_TOKEN,
 	SQL_KEEP_TOKEN,
 	STATEMENTS
@@ -65,7 +64,6 @@ static const char *const texts[STATEMENTS] = {
     [SQL_LISTED] = "UPDATE seen SET listed = ?9 WHERE row = ?10",
     [SQL_PRUNE] = "DELETE FROM seen WHERE section = ?1 AND listed < ?9",
     [SQL_FORGET] = "DELETE FROM seen WHERE section = ?1",
-    [SQL_COUNT] = "SELECT count(*) FROM seen WHERE section = ?1 AND state = 0",
     [SQL_TOKEN] = "SELECT token FROM tokens WHERE section = ?1 AND configured = ?2",
     [SQL_KEEP_TOKEN] = "INSERT OR REPLACE INTO tokens (section, configured, token)"
 		       " VALUES (?1, ?2, ?3)",
@@ -492,17 +490,6 @@ seen_forget(struct seen *s, const char *section, uint64_t *n)
 	if (step(s, SQL_FORGET) == -1)
 		return -1;
 	*n = sqlite3_changes(s->db);
-	return 0;
-}
-
-int
-seen_count(struct seen *s, const char *section, uint64_t *n)
-{
-	bind_text(s->statements[SQL_COUNT], 1, section);
-	if (step(s, SQL_COUNT) != 1)
-		return -1;
-	*n = sqlite3_column_int64(s->statements[SQL_COUNT], 0);
-	(void)sqlite3_reset(s->statements[SQL_COUNT]);
 	return 0;
 }
 

@@ -106,6 +106,5 @@ int seen_keep_token(struct seen *s, const char *section, const char *configured,
 int seen_prune(struct seen *s, const char *section, uint64_t now_s);
 /* All of a section. *n: how many there were. */
 int seen_forget(struct seen *s, const char *section, uint64_t *n);
-int seen_count(struct seen *s, const char *section, uint64_t *n);
 
 #endif

@@ -59,7 +59,6 @@ void server_run(struct role *role, int directory);
 
 /* Takes the sections of new settings; what is as it was goes on. */
 void schedule_update(struct fetcher *f);
-void schedule_free(struct fetcher *f);
 /* Collects as soon as can be. asker: hears of the end, or NULL. */
 void schedule_now(struct section *s, struct asker *asker);
 struct section *schedule_find(struct fetcher *f, const char *name);
