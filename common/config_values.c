@@ -322,8 +322,9 @@ url(struct job *j, struct span word)
 	return put_span(j, word);
 }
 
-bool
-config_next_folder(struct span *rest, struct span *name)
+/* Takes the next name from a list of folders. False: there is none, or what is there is wrong. */
+static bool
+next_folder(struct span *rest, struct span *name)
 {
 	*rest = span_trim(*rest);
 	if (rest->len == 0)
@@ -358,8 +359,7 @@ folders(struct job *j, struct span rest)
 	for (; rest.len > 0; rest = span_trim(rest)) {
 		if (n++ > 0)
 			fputc(' ', j->out);
-		if (n > FOLDERS_MAX || !config_next_folder(&rest, &name) ||
-		    put_folder(j, name) == -1)
+		if (n > FOLDERS_MAX || !next_folder(&rest, &name) || put_folder(j, name) == -1)
 			return -1;
 	}
 	return 0;
@@ -375,7 +375,7 @@ at_server(struct job *j, struct span word)
 	for (size_t i = 0; i < nitems(words); i++)
 		if (span_is_nocase(word, words[i]))
 			return put_span(j, span_of(words[i]));
-	if (span_is_nocase(verb, "move") && config_next_folder(&rest, &word) && rest.len == 0) {
+	if (span_is_nocase(verb, "move") && next_folder(&rest, &word) && rest.len == 0) {
 		fputs("move ", j->out);
 		return put_folder(j, word);
 	}

@@ -21,8 +21,6 @@ bool config_domain_pattern(struct span text, char out[ADDRESS_DOMAIN_MAX_BYTES +
 
 /* 500M and the like. False when it is none, or more than 64 bits. */
 bool config_parse_size(struct span text, uint64_t *bytes);
-/* Takes the next name from a list of folders. False: there is none, or what is there is wrong. */
-bool config_next_folder(struct span *rest, struct span *name);
 
 /* 5m and the like, to seconds. */
 bool config_parse_duration(struct span text, uint64_t *seconds);
