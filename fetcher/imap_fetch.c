@@ -150,15 +150,17 @@ pack(const struct imap *i, struct window *w)
 	return n;
 }
 
+/* Of the UIDs from *at on, which is behind them then. */
 static enum remote_end
-list_window(struct remote *r, size_t from, struct remote_message *out, size_t max, size_t *n)
+list_window(struct remote *r, size_t *at, struct remote_message *out, size_t max, size_t *n)
 {
 	struct imap *i = r->p;
-	struct window w = {.uids = i->uids.at + from, .out = out};
-	size_t left = i->uids.n - from;
+	struct window w = {.uids = i->uids.at + *at, .out = out};
+	size_t left = i->uids.n - *at;
 	char set[IMAP_SET_SIZE];
 
 	imap_set(w.uids, left < max ? left : max, &w.n, set);
+	*at += w.n;
 	memset(out, 0, w.n * sizeof *out);
 	i->on_fetch = on_list_fetch;
 	i->arg = &w;
@@ -193,16 +195,9 @@ imap_list(struct remote *r, uint32_t after, struct remote_message *out, size_t m
 	}
 	/* n:* has the last one in any case, also below n (RFC 3501 6.4.8). */
 	(void)imap_uids_has(i->uids.at, i->uids.n, after + 1, &at);
-	while (at < i->uids.n && *n == 0) {
-		size_t before = at, left = i->uids.n - at;
-		char set[IMAP_SET_SIZE];
-
-		if (list_window(r, at, out, max, n) != REMOTE_OK)
+	while (at < i->uids.n && *n == 0)
+		if (list_window(r, &at, out, max, n) != REMOTE_OK)
 			return r->end;
-		at = 0;
-		imap_set(i->uids.at + before, left < max ? left : max, &at, set);
-		at += before;
-	}
 	return REMOTE_OK;
 }
 
