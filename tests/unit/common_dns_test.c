@@ -335,6 +335,15 @@ check_status(struct dns *d, const char *name, enum dns_type type, enum dns_statu
 	dns_answer_free(&a);
 }
 
+/* Nothing is known yet, for this reason. Frees the answer. */
+static void
+check_later(struct dns_answer *a, const char *why)
+{
+	assert_int_equal(a->status, DNS_LATER);
+	assert_string_equal(a->why, why);
+	dns_answer_free(&a);
+}
+
 static void
 test_the_second_server_is_asked(void **state)
 {
@@ -409,7 +418,6 @@ static void
 test_a_dead_server_and_none(void **state)
 {
 	struct dns_settings settings = settings_for(&server);
-	struct dns_answer *a;
 	struct dns *d;
 	int held;
 
@@ -423,18 +431,12 @@ test_a_dead_server_and_none(void **state)
 
 	settings.servers[1] = settings.servers[0];
 	d = dns_new(&settings);
-	a = look_up(d, "plain.example", DNS_A);
-	assert_int_equal(a->status, DNS_LATER);
-	assert_string_equal(a->why, away);
-	dns_answer_free(&a);
+	check_later(look_up(d, "plain.example", DNS_A), away);
 	dns_free(&d);
 
 	settings.n_servers = 0;
 	d = dns_new(&settings);
-	a = look_up(d, "plain.example", DNS_A);
-	assert_int_equal(a->status, DNS_LATER);
-	assert_string_equal(a->why, "no DNS server is set");
-	dns_answer_free(&a);
+	check_later(look_up(d, "plain.example", DNS_A), "no DNS server is set");
 	dns_free(&d);
 	close(held);
 }
@@ -443,17 +445,13 @@ static void
 test_silence_ends(void **state)
 {
 	struct dns_settings settings = settings_for(&server);
-	struct dns_answer *a;
 	struct dns *d;
 
 	(void)state;
 	settings.timeout_ms = 20;
 	settings.rounds = 3;
 	d = dns_new(&settings);
-	a = look_up(d, "silent.example", DNS_A);
-	assert_int_equal(a->status, DNS_LATER);
-	assert_string_equal(a->why, "the DNS server does not answer");
-	dns_answer_free(&a);
+	check_later(look_up(d, "silent.example", DNS_A), "the DNS server does not answer");
 	dns_free(&d);
 	check_status(dns, "plain.example", DNS_A, DNS_FOUND); /* it has read all before this */
 	assert_int_equal(server.udp, 4);
@@ -470,14 +468,9 @@ test_the_deadline_ends_it(void **state)
 	settings.budget_ms = 20;
 	settings.rounds = 1000000;
 	d = dns_new(&settings);
-	a = look_up(d, "silent.example", DNS_A);
-	assert_int_equal(a->status, DNS_LATER);
-	dns_answer_free(&a);
+	check_status(d, "silent.example", DNS_A, DNS_LATER);
 	/* nothing is asked without time, and that is not remembered */
-	a = dns_lookup(d, "plain.example", DNS_A, 0);
-	assert_int_equal(a->status, DNS_LATER);
-	assert_string_equal(a->why, "the DNS took too long");
-	dns_answer_free(&a);
+	check_later(dns_lookup(d, "plain.example", DNS_A, 0), "the DNS took too long");
 	a = dns_lookup(d, "plain.example", DNS_A, INT64_MAX);
 	assert_int_equal(a->status, DNS_FOUND);
 	dns_answer_free(&a);
