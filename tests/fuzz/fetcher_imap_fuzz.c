@@ -7,24 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fetcher/imap_reader.h"
 #include "fetcher/remote.h"
+#include "tests/unit/fetcher_imap_reader_support.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct feed {
-	const char *at;
-	size_t left, step;
-};
-
-static int
-feed_bytes(void *arg, struct span *out)
-{
-	struct feed *f = arg;
-
-	*out = (struct span){f->at, f->left < f->step ? f->left : f->step};
-	return f->left == 0 ? -1 : 0;
-}
 
 static void
 feed_consume(void *arg, size_t n)
@@ -33,8 +19,7 @@ feed_consume(void *arg, size_t n)
 
 	if (n > f->left || n > f->step)
 		abort();
-	f->at += n;
-	f->left -= n;
+	feed_skip(f, n);
 }
 
 /* FNV-1a, over what was read. */

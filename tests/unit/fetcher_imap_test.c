@@ -1,9 +1,9 @@
 /*
- * IMAP: from the greeting to LOGOUT, with servers that behave and servers that do not.
+ * IMAP: from the greeting to LOGOUT, with servers that behave and servers that do not. What they
+ * say, as tokens: fetcher_imap_reader_test.c.
  */
 #include "fetcher_imap_support.h"
-
-#include "fetcher/imap_reader.h"
+#include "fetcher_protocol_support.h"
 
 static void
 fill_box(size_t n)
@@ -20,214 +20,9 @@ fill_box(size_t n)
 	}
 }
 
-/* ---- the reader ---- */
-
-struct feed {
-	const char *at;
-	size_t left, step;
-};
-
-static int
-feed_bytes(void *arg, struct span *out)
-{
-	struct feed *f = arg;
-
-	*out = (struct span){f->at, f->left < f->step ? f->left : f->step};
-	return f->left == 0 ? -1 : 0;
-}
-
-static void
-feed_consume(void *arg, size_t n)
-{
-	struct feed *f = arg;
-
-	assert_true(n <= f->left && n <= f->step);
-	f->at += n;
-	f->left -= n;
-}
-
-static const struct {
-	const char *bytes, *tokens; /* "!" : malformed or cut */
-} responses[] = {
-    {"* OK x\r\n", "* OK x ;"},
-    {"*  1   FETCH (UID 5)\r\n", "* 1 FETCH ( UID 5 ) ;"},
-    {"(a(b)\"c d\")\r\n", "( a ( b ) \"c d\" ) ;"},
-    {"\"\\\"\\\\\"\r\n", "\"\"\\\" ;"},
-    {"\"\"\r\n", "\"\" ;"},
-    {"BODY[] {3}\r\na\r\n)\r\n", "BODY[] {a\r\n} ) ;"},
-    {"{0}\r\n x\r\n", "{} x ;"},
-    {"{3+}\r\nabc\r\n", "{abc} ;"},
-    {"{3}\r\nab", "!"},
-    {"{3}abc\r\n", "!"},
-    {"{}\r\n", "!"},
-    {"{-1}\r\n", "!"},
-    {"{18446744073709551615}\r\n", "!"},
-    {"{9223372036854775807}\r\nabc\r\n", "!"},
-    {"{3\r\nabc\r\n", "!"},
-    {"a\n", "a !"},
-    {"a\rb\r\n", "a !"},
-    {"\"a\r\n", "!"},
-    {"\"a\\x\"\r\n", "!"},
-    {"a", "!"},
-    {"\r\n", ";"},
-};
-
-static void
-print_tokens(struct imap_reader *d, char *out, size_t size)
-{
-	struct imap_token t;
-	struct span piece;
-	size_t n = 0;
-
-	do {
-		if (imap_next(d, &t) == -1)
-			goto malformed;
-		switch (t.kind) {
-		case IMAP_ATOM:
-			n += snprintf(out + n, size - n, "%.*s ", (int)t.text.len, t.text.at);
-			break;
-		case IMAP_QUOTED:
-			n += snprintf(out + n, size - n, "\"%.*s\" ", (int)t.text.len, t.text.at);
-			break;
-		case IMAP_LITERAL:
-			n += snprintf(out + n, size - n, "{");
-			for (;;) {
-				if (imap_literal(d, &piece) == -1) {
-					n = 0;
-					goto malformed;
-				}
-				if (piece.len == 0)
-					break;
-				n += snprintf(out + n, size - n, "%.*s", (int)piece.len, piece.at);
-			}
-			n += snprintf(out + n, size - n, "} ");
-			break;
-		case IMAP_OPEN:
-			n += snprintf(out + n, size - n, "( ");
-			break;
-		case IMAP_CLOSE:
-			n += snprintf(out + n, size - n, ") ");
-			break;
-		case IMAP_END:
-			n += snprintf(out + n, size - n, ";");
-		}
-	} while (t.kind != IMAP_END);
-	return;
-malformed:
-	snprintf(out + n, size - n, "!");
-}
-
-static void
-test_reader(void **state)
-{
-	static struct imap_reader d;
-
-	(void)state;
-	for (size_t i = 0; i < nitems(responses); i++)
-		for (size_t step = 1; step < 12; step++) {
-			struct feed f = {responses[i].bytes, strlen(responses[i].bytes), step};
-			struct imap_source source = {feed_bytes, feed_consume, &f};
-			char got[200] = "";
-
-			imap_reader_init(&d, &source);
-			imap_response(&d);
-			print_tokens(&d, got, sizeof got);
-			if (strcmp(got, responses[i].tokens) != 0)
-				fail_msg("%zu by %zu: %s", i, step, got);
-		}
-}
-
-static int
-count_bytes(void *arg, struct span *out)
-{
-	const char *const *block = arg;
-
-	*out = span_of(*block);
-	return 0;
-}
-
-static void
-count_consume(void *arg, size_t n)
-{
-	(void)arg, (void)n;
-}
-
-/* Whatever never ends is given up. */
-static void
-test_reader_is_bounded(void **state)
-{
-	static const char *const endless[] = {"(", "a", "\"", "(a ", "1 ", "a(", "  "};
-	static struct imap_reader d;
-	char block[1001];
-
-	(void)state;
-	for (size_t i = 0; i < nitems(endless); i++) {
-		const char *at = block;
-		struct imap_source source = {count_bytes, count_consume, &at};
-
-		block[0] = '\0';
-		while (strlen(block) + strlen(endless[i]) < sizeof block)
-			strlcat(block, endless[i], sizeof block);
-		imap_reader_init(&d, &source);
-		imap_response(&d);
-		assert_int_equal(imap_skip(&d), -1);
-		assert_non_null(d.why);
-	}
-}
-
-/* ---- names ---- */
-
-static const struct {
-	const char *utf8, *name;
-} names[] = {
-    {"INBOX", "INBOX"},
-    {"a&b", "a&-b"},
-    {"&", "&-"},
-    {"Entw\xc3\xbcrfe", "Entw&APw-rfe"},
-    {"\xe5\x8f\xb0\xe5\x8c\x97", "&U,BTFw-"},
-    {"~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e",
-	"~peter/mail/&U,BTFw-/&ZeVnLIqe-"},
-    {"\xf0\x9f\x98\x80", "&2D3eAA-"},
-    {"\xc3\xbc\xc3\xbc&", "&APwA,A-&-"},
-};
-
-static void
-test_names(void **state)
-{
-	static const char *const raw[] = {
-	    "&", "&x", "&APw", "&A-", "&AP-", "&2D0-", "&3gA-", "&AEE-", "&!!-", "\xff"};
-	char out[REMOTE_FOLDER_SIZE], large[2000];
-
-	(void)state;
-	for (size_t i = 0; i < nitems(names); i++) {
-		assert_true(remote_folder_spell(span_of(names[i].utf8), out));
-		assert_string_equal(out, names[i].name);
-		remote_folder_show(span_of(names[i].name), out);
-		assert_string_equal(out, names[i].utf8);
-	}
-	for (size_t i = 0; i < nitems(raw); i++) {
-		remote_folder_show(span_of(raw[i]), out);
-		assert_string_equal(out, raw[i]);
-	}
-	assert_false(remote_folder_spell(span_of("\xff"), out));
-	assert_false(remote_folder_spell(span_of("a\r\nb"), out));
-	assert_false(remote_folder_spell((struct span){"a\0b", 3}, out));
-	memset(large, 'x', sizeof large - 1);
-	large[sizeof large - 1] = '\0';
-	assert_false(remote_folder_spell(span_of(large), out));
-	remote_folder_show(span_of(large), out);
-	assert_int_equal(strlen(out), REMOTE_FOLDER_SIZE - 1);
-}
-
 /* ---- opening ---- */
 
-static const struct {
-	const char *offer;
-	struct rule rule;
-	bool token;
-	enum remote_end end;
-	const char *mechanism, *why;
-} opens[] = {
+static const struct opening opens[] = {
     {CAPA_ALL, {0}, false, REMOTE_OK, "PLAIN", NULL},
     {"IMAP4rev2 AUTH=PLAIN", {0}, false, REMOTE_OK, "PLAIN", NULL},
     {"IMAP4rev1 AUTH=PLAIN", {0}, false, REMOTE_OK, "PLAIN", NULL},
@@ -270,25 +65,8 @@ static void
 test_open(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < nitems(opens); i++) {
-		struct talk *t =
-		    talk_new(REMOTE_IMAP, opens[i].offer, &opens[i].rule, opens[i].rule.at != NULL);
-		enum remote_end end;
-
-		if (opens[i].token) {
-			t->target.password = NULL;
-			t->target.token = TOKEN;
-		}
-		end = talk_open(t);
-		if (end != opens[i].end ||
-		    (opens[i].why != NULL && strstr(remote_why(t->r), opens[i].why) == NULL))
-			fail_msg("%zu: %d %s\n%s", i, end, remote_why(t->r), t->trace);
-		if (end == REMOTE_OK)
-			assert_string_equal(remote_info(t->r)->mechanism, opens[i].mechanism);
-		check_secrets(t);
-		talk_close(t);
-		talk_free(&t);
-	}
+	for (size_t i = 0; i < nitems(opens); i++)
+		check_opening(REMOTE_IMAP, &opens[i], i);
 }
 
 static void
@@ -327,11 +105,7 @@ test_info(void **state)
 	talk_free(&t);
 }
 
-static const struct {
-	const char *offer;
-	struct rule rule;
-	enum remote_end end;
-} downgrades[] = {
+static const struct downgrade downgrades[] = {
     {"IMAP4rev1 AUTH=PLAIN", {0}, REMOTE_PERMANENT},
     {CAPA_ALL, {"STARTTLS", SAY, "a2 NO no\r\n", 0, 0}, REMOTE_PERMANENT},
     {CAPA_ALL, {"STARTTLS", SAY, "a2 OK go\r\n* OK in\r\n", 0, 0}, REMOTE_TEMPORARY},
@@ -350,17 +124,8 @@ test_downgrades(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < nitems(downgrades); i++) {
-		struct talk *t = talk_new(REMOTE_IMAP, downgrades[i].offer, &downgrades[i].rule,
-		    downgrades[i].rule.at != NULL);
-		enum remote_end end;
+		struct talk *t = talk_downgraded(REMOTE_IMAP, &downgrades[i], i);
 
-		talk_tls(t, REMOTE_TLS_START, &good);
-		if (downgrades[i].rule.act == SILENT)
-			talk_hurry(t);
-		end = talk_open(t);
-		if (end != downgrades[i].end)
-			fail_msg("%zu: %d %s\n%s", i, end, remote_why(t->r), t->trace);
-		talk_close(t);
 		assert_false(heard(t, "AUTHENTICATE") || heard(t, "LOGIN"));
 		talk_free(&t);
 	}
@@ -670,12 +435,9 @@ test_stop(void **state)
 {
 	(void)state;
 	fill_box(50);
-	for (int i = 0; i < 3; i++) {
-		struct talk *t = talk_new(REMOTE_IMAP, CAPA_ALL, NULL, 0);
-		unsigned *at[] = {&t->stop_at_begin, &t->stop_at_bytes, &t->stop_at_end};
+	for (int i = 0; i < STOPS; i++) {
+		struct talk *t = talk_stopping(REMOTE_IMAP, i);
 
-		*at[i] = 3;
-		check_open(t);
 		check_end(fetch(t, 50, 0), REMOTE_STOPPED, t, NULL);
 		assert_int_equal(t->calls_after_stop, 0);
 		talk_close(t);
@@ -932,11 +694,7 @@ test_idle_ends(void **state)
 static const char *const steps[] = {"greeting", "CAPABILITY", "AUTHENTICATE", "ID", "LIST",
     "SELECT", "SEARCH", "FETCH", "STORE", "EXPUNGE"};
 
-static char long_line[20000];
-static const struct {
-	enum act act;
-	const char *text;
-} wrongs[] = {
+static const struct wrong wrongs[] = {
     {DROP, NULL},
     {DROP, "* "},
     {DROP, "* OK"},
@@ -982,12 +740,10 @@ static void
 check_step(const char *step, size_t i)
 {
 	struct rule rule = {step, wrongs[i].act, wrongs[i].text, 0, 0};
-	struct talk *t = talk_new(REMOTE_IMAP, CAPA_ALL, &rule, 1);
+	struct talk *t = talk_wrong(REMOTE_IMAP, &rule);
 	enum remote_end end;
 
 	fill_box(2);
-	if (wrongs[i].act != DROP && wrongs[i].act != RESET)
-		talk_hurry(t);
 	end = run(t);
 	if (end != REMOTE_TEMPORARY)
 		fail_msg("%s %zu: %d\n%s", step, i, end, t->trace);
@@ -1014,9 +770,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_reader),
-	    cmocka_unit_test(test_reader_is_bounded),
-	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_open),
 	    cmocka_unit_test(test_login_with_odd_password),
 	    cmocka_unit_test(test_info),

@@ -2,6 +2,7 @@
  * POP3: from the greeting to QUIT, with servers that behave and servers that do not.
  */
 #include "fetcher_pop3_support.h"
+#include "fetcher_protocol_support.h"
 
 #include <openssl/sha.h>
 
@@ -141,13 +142,7 @@ test_lines(void **state)
 
 /* ---- opening ---- */
 
-static const struct {
-	const char *offer;
-	struct rule rule;
-	bool token;
-	enum remote_end end;
-	const char *mechanism, *why;
-} opens[] = {
+static const struct opening opens[] = {
     {CAPA_ALL, {0}, false, REMOTE_OK, "PLAIN", NULL},
     {"SASL LOGIN", {0}, false, REMOTE_OK, "LOGIN", NULL},
     {"SASL CRAM-MD5", {0}, false, REMOTE_OK, "USER", NULL},
@@ -187,25 +182,8 @@ static void
 test_open(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < nitems(opens); i++) {
-		struct talk *t =
-		    talk_new(REMOTE_POP3, opens[i].offer, &opens[i].rule, opens[i].rule.at != NULL);
-		enum remote_end end;
-
-		if (opens[i].token) {
-			t->target.password = NULL;
-			t->target.token = TOKEN;
-		}
-		end = talk_open(t);
-		if (end != opens[i].end ||
-		    (opens[i].why != NULL && strstr(remote_why(t->r), opens[i].why) == NULL))
-			fail_msg("%zu: %d %s\n%s", i, end, remote_why(t->r), t->trace);
-		if (end == REMOTE_OK)
-			assert_string_equal(remote_info(t->r)->mechanism, opens[i].mechanism);
-		check_secrets(t);
-		talk_close(t);
-		talk_free(&t);
-	}
+	for (size_t i = 0; i < nitems(opens); i++)
+		check_opening(REMOTE_POP3, &opens[i], i);
 }
 
 /* A response that makes the command too long goes alone. */
@@ -347,11 +325,7 @@ test_certificates(void **state)
 }
 
 /* Whatever a server does that will not have TLS, it hears no password. */
-static const struct {
-	const char *offer;
-	struct rule rule;
-	enum remote_end end;
-} downgrades[] = {
+static const struct downgrade downgrades[] = {
     {"UIDL\nSASL PLAIN", {0}, REMOTE_PERMANENT},
     {CAPA_ALL, {"STLS", SAY, "-ERR no\r\n", 0, 0}, REMOTE_PERMANENT},
     {"", {"STLS", SAY, "-ERR what?\r\n", 0, 0}, REMOTE_PERMANENT},
@@ -371,17 +345,8 @@ test_downgrades(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < nitems(downgrades); i++) {
-		struct talk *t = talk_new(REMOTE_POP3, downgrades[i].offer, &downgrades[i].rule,
-		    downgrades[i].rule.at != NULL);
-		enum remote_end end;
+		struct talk *t = talk_downgraded(REMOTE_POP3, &downgrades[i], i);
 
-		talk_tls(t, REMOTE_TLS_START, &good);
-		if (downgrades[i].rule.act == SILENT)
-			talk_hurry(t);
-		end = talk_open(t);
-		if (end != downgrades[i].end)
-			fail_msg("%zu: %d %s\n%s", i, end, remote_why(t->r), t->trace);
-		talk_close(t);
 		assert_false(heard(t, "AUTH") || heard(t, "USER") || heard(t, "PASS"));
 		talk_free(&t);
 	}
@@ -617,12 +582,9 @@ test_stop(void **state)
 {
 	(void)state;
 	fill_drop(50);
-	for (int i = 0; i < 3; i++) {
-		struct talk *t = talk_new(REMOTE_POP3, CAPA_ALL, NULL, 0);
-		unsigned *at[] = {&t->stop_at_begin, &t->stop_at_bytes, &t->stop_at_end};
+	for (int i = 0; i < STOPS; i++) {
+		struct talk *t = talk_stopping(REMOTE_POP3, i);
 
-		*at[i] = 3;
-		check_open(t);
 		check_end(fetch(t, 50, 0), REMOTE_STOPPED, t, NULL);
 		assert_int_equal(t->calls_after_stop, 0);
 		check_end(fetch(t, 50, 0), REMOTE_STOPPED, t, NULL);
@@ -732,11 +694,7 @@ test_handles(void **state)
 static const char *const steps[] = {
     "greeting", "CAPA", "AUTH", "LIST", "UIDL", "RETR", "DELE", "QUIT"};
 
-static char long_line[20000];
-static const struct {
-	enum act act;
-	const char *text;
-} wrongs[] = {
+static const struct wrong wrongs[] = {
     {DROP, NULL},
     {DROP, "+O"},
     {DROP, "+OK\r\n"},
@@ -774,11 +732,9 @@ static void
 check_step(const char *step, size_t i)
 {
 	struct rule rule = {step, wrongs[i].act, wrongs[i].text, 0, 0};
-	struct talk *t = talk_new(REMOTE_POP3, CAPA_ALL, &rule, 1);
+	struct talk *t = talk_wrong(REMOTE_POP3, &rule);
 	enum remote_end end;
 
-	if (wrongs[i].act != DROP && wrongs[i].act != RESET)
-		talk_hurry(t);
 	end = run(t);
 	/* A QUIT that was answered is one. */
 	if (end != REMOTE_TEMPORARY &&
