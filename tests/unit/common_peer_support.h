@@ -403,6 +403,16 @@ identity_free(struct identity *id)
 	*id = (struct identity){0};
 }
 
+/* With a client's context, and the roots it was made of. */
+static inline void
+identities_free(struct identity *const *all, size_t n, X509_STORE *roots, SSL_CTX *client)
+{
+	for (size_t i = 0; i < n; i++)
+		identity_free(all[i]);
+	X509_STORE_free(roots);
+	SSL_CTX_free(client);
+}
+
 /* A context for the server; chain: a further certificate it sends, or NULL. */
 static inline SSL_CTX *
 identity_context(const struct identity *id, const struct identity *chain)

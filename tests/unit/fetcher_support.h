@@ -52,10 +52,7 @@ free_identities(void **state)
 	struct identity *all[] = {&ca, &good, &other, &expired, &self, &address};
 
 	(void)state;
-	for (size_t i = 0; i < nitems(all); i++)
-		identity_free(all[i]);
-	X509_STORE_free(roots);
-	SSL_CTX_free(client);
+	identities_free(all, nitems(all), roots, client);
 	return 0;
 }
 

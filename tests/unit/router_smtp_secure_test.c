@@ -49,10 +49,7 @@ free_identities(void **state)
 	struct identity *all[] = {&ca, &stranger, &good, &other, &expired, &self, &self_expired};
 
 	(void)state;
-	for (size_t i = 0; i < nitems(all); i++)
-		identity_free(all[i]);
-	X509_STORE_free(roots);
-	SSL_CTX_free(client);
+	identities_free(all, nitems(all), roots, client);
 	return 0;
 }
 
