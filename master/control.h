@@ -34,6 +34,39 @@
  *   queue hold|release|retry|flush|remove|bounce|reroute why=TEXT to=HOST WHICH
  *                              {"done", "waiting", "skipped", "failed", "unknown", "next"}: messages
  *
+ * On a session that auth had master open for a user who has logged in to webd (the same messages; the
+ * session, not its holder, says who asks). For an administrator all of the above but stop, and:
+ *
+ *   config list                    {"keys": [{"file", "section", "key", "type", "words", "preset",
+ *                                  "value" (secrets: masked), "set": bool, "meaning", "not_yet"}],
+ *                                  "problems": [{"where", "text", "warning": bool}]}
+ *   config set JSON                JSON: [{"section", "key", "value" or null}]: all or nothing.
+ *                                  {"problems", "notices", "change": ID}; 65 with "problems" when wrong
+ *   config history after=N         {"changes": [{"id", "when", "who", "what": [{"file", "section",
+ *                                  "key", "old", "new"}]}], "next"}
+ *   config undo ID                 as set
+ *   entries SECTION                {"entries": [{"name", "value"}]} of aliases, forward, routes,
+ *                                  "tls policy"; changed by config set
+ *   fetch sections                 {"sections": [{"name", "keys": as in config list}]}
+ *   fetch add|del NAME
+ *   usage                          {"users": [{"name", "bytes", "messages", "limit"}]}
+ *   logs                           {"programs": [name]}
+ *   log PROGRAM|all lines=N filter=TEXT   {"lines": [{"program", "time", "text"}]}
+ *   log follow PROGRAM|all filter=TEXT    parts of such a document, more = 1, until the end
+ *   stats                          {"traffic": [{"time", "received", "delivered", "sent", "deferred",
+ *                                  "bounced", "rejected"}] (a day, by five minutes), "disk": [{"what",
+ *                                  "path", "total", "free"}], "certificates": [{"file", "names",
+ *                                  "until"}], "programs": as in status}
+ *
+ * For every user, about himself only:
+ *
+ *   own trace WHAT                 {"story": [{"time", "text"}]} of messages that he sent or that
+ *                                  were for him, in sentences
+ *   own forward get                {"to": [address], "keep": bool}
+ *   own forward set keep|all ADDRESS*
+ *   own identities                 {"addresses": [address]}: his name at Mail Server and at Local
+ *                                  Domains without *, and aliases that lead to him alone
+ *
  * Failures answer {"error": "sentence"} and a code other than 0.
  */
 /* clang-format on */
