@@ -69,6 +69,41 @@ quick_one_does_not_wait(void **state)
 	all_is_quiet();
 }
 
+/* One that had a long conversation, and no mail waiting, is owed the time of the others for a
+ * moment only: else it would have all children until it had caught up. */
+static void
+what_was_not_used_is_not_owed(void **state)
+{
+	(void)state;
+	set("6", "20", "ondemand");
+	fake.on_job = hold_it;
+	come_many("mx:a", 1);
+	settle();
+	come_many("mx:b", 95);
+	settle();
+	assert_int_equal(fake.n_busy, 6);
+	for (unsigned i = 0; i < 100; i++)
+		advance(1);
+	come_many("mx:a", 90);
+	n_order = 0;
+	while (n_order < 60) {
+		struct fake_child *c;
+
+		ahead_s++;
+		TAILQ_FOREACH (c, &fake.children, entry)
+			if (c->busy)
+				fake_finish(c, END_DONE, "250 ok");
+		settle();
+	}
+	assert_in_range(place_of('b', 0), 1, 20);
+	assert_true(place_of('b', 5) < 40);
+	fake.on_job = send_it;
+	while (fake_busy(NULL) != NULL)
+		fake_finish(fake_busy(NULL), END_DONE, "250 ok");
+	UNTIL(n_sent == 186);
+	all_is_quiet();
+}
+
 static void
 few_children_are_shared(void **state)
 {
@@ -354,6 +389,36 @@ crash_of_a_dead_destination(void **state)
 	all_is_quiet();
 }
 
+/* The same, when the child goes on but has lost its session. */
+static void
+end_of_a_session_with_a_dead_destination(void **state)
+{
+	struct fake_child *first, *second;
+
+	(void)state;
+	set("2", "20", "ondemand");
+	fake.on_job = hold_it;
+	come_many("mx:a", 8);
+	settle();
+	first = TAILQ_FIRST(&fake.children);
+	second = TAILQ_NEXT(first, entry);
+	assert_true(first->busy && second->busy);
+	fake_finish(first, END_DONE, "250 ok");
+	settle();
+	assert_non_null(first->next);
+	fake_is_dead(second);
+	settle();
+	fake_result(first, 0, END_FAILED, 0, "550 5.1.2 no such host");
+	fake_done(first, false, DELIVER_NEVER, "550 5.1.2 no such host");
+	settle();
+	assert_int_equal(n_sent, 1);
+	assert_int_equal(n_failed, 1);
+	assert_int_equal(n_ends, 8);
+	assert_int_equal(counter("outgoing_waiting"), 0);
+	advance(400);
+	all_is_quiet();
+}
+
 static void
 crash_before_any_result(void **state)
 {
@@ -448,6 +513,7 @@ main(void)
 	    WITH(one_child_is_shared),
 	    WITH(slow_one_ends_its_turn),
 	    WITH(quick_one_does_not_wait),
+	    WITH(what_was_not_used_is_not_owed),
 	    WITH(few_children_are_shared),
 	    WITH(many_destinations),
 	    WITH(children_are_used_again),
@@ -459,6 +525,7 @@ main(void)
 	    WITH(idle_children_go),
 	    WITH(crash_before_done),
 	    WITH(crash_of_a_dead_destination),
+	    WITH(end_of_a_session_with_a_dead_destination),
 	    WITH(crash_before_any_result),
 	    WITH(child_retires),
 	    WITH(socket_is_missing),
