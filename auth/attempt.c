@@ -15,7 +15,11 @@
 #include "common/log.h"
 #include "common/memory.h"
 
-static const unsigned session_roles = ROLE_POP3D | ROLE_IMAPD | ROLE_WEBD;
+/* Who may want what; AUTH_WANT_NONE everybody. */
+static const unsigned wanting_roles[AUTH_WANT_LAST + 1] = {
+    [AUTH_WANT_NONE] = ~0u,
+    [AUTH_WANT_MAILDROP] = ROLE_POP3D | ROLE_IMAPD | ROLE_WEBD,
+};
 
 enum step { WAITING, CHECKING, OPENING, HELD };
 
@@ -26,7 +30,8 @@ struct attempt {
 	struct ipc_peer *peer; /* NULL: gone */
 	uint64_t tag;
 	enum step step;
-	bool want_session, admin;
+	enum auth_want want;
+	bool admin;
 	bool trouble; /* the users file cannot be read */
 	uint64_t address;
 	char user[AUTH_USER_SIZE]; /* "": nobody can have this name */
@@ -214,7 +219,7 @@ grant(struct attempt *t)
 {
 	if (t->peer == NULL) {
 		free_attempt(t);
-	} else if (!t->want_session) {
+	} else if (t->want == AUTH_WANT_NONE) {
 		answer_ok(t, -1);
 	} else {
 		t->step = OPENING;
@@ -337,18 +342,18 @@ attempt_on_login(struct ipc_peer *p, uint64_t tag, struct reader *r)
 	struct span name = get_str(r, AUTH_NAME_MAX_BYTES);
 	struct span password = get_str(r, AUTH_PASSWORD_MAX_BYTES);
 	struct span client = get_str(r, AUTH_CLIENT_MAX_BYTES);
-	uint64_t want_session = get_u64(r);
+	uint64_t want = get_u64(r);
 	struct auth *a = p->arg;
 	struct attempt *t;
 
-	if (get_end(r) == -1 || want_session > 1 || (want_session && !(p->role & session_roles))) {
+	if (get_end(r) == -1 || want > AUTH_WANT_LAST || !(p->role & wanting_roles[want])) {
 		ipc_peer_refuse(p, "LOGIN");
 		return;
 	}
 	if (a->draining)
 		return; /* it will ask our successor */
 	t = new_attempt(p, tag, service, name, password, client);
-	t->want_session = want_session;
+	t->want = want;
 	if (!grant_remembered(t))
 		turns_enter(a->turns, &t->turn, t->address);
 }

@@ -3,7 +3,7 @@
  * mail has store open a session, which it passes on.
  *
  * message, fields, who may send it
- * LOGIN   service, login name, password, client address, want session (0/1) (smtpd; pop3d, imapd
+ * LOGIN   service, login name, password, client address, want (enum auth_want) (smtpd; pop3d, imapd
  *         and webd, who alone may want a session). Answer: OK user, admin (0/1), with a descriptor
  *         when a session was wanted | REFUSED reason (enum auth_refusal)
  *
@@ -20,6 +20,17 @@
 #include "common/span.h"
 
 enum auth_message { AUTH_LOGIN = 1, AUTH_OK = 100, AUTH_REFUSED };
+
+/* What a login is to open. */
+enum auth_want {
+	AUTH_WANT_NONE,
+	AUTH_WANT_MAILDROP, /* a session of store's for POP3: store/store.h */
+	AUTH_WANT_FOLDERS,  /* webd, imapd: store/folders.h */
+	AUTH_WANT_CONTROL, /* webd: a session with master, master/control.h. OK's admin says whether
+			    * it is an administrator's: it is not from an address that System
+			    * Administrator IP does not name */
+	AUTH_WANT_LAST = AUTH_WANT_CONTROL
+};
 
 enum auth_refusal {
 	AUTH_GRANTED = 0,
@@ -55,6 +66,6 @@ typedef void (*auth_answer_cb)(void *arg, const struct auth_answer *answer);
  */
 struct ipc_call *
 auth_login(struct auth_client *a, const char *service, struct span name, struct span password,
-    const char *client_address, bool want_session, auth_answer_cb cb, void *arg);
+    const char *client_address, enum auth_want want, auth_answer_cb cb, void *arg);
 
 #endif

@@ -89,7 +89,7 @@ cut_to(struct span text, size_t max)
 
 struct ipc_call *
 auth_login(struct auth_client *a, const char *service, struct span name, struct span password,
-    const char *client_address, bool want_session, auth_answer_cb cb, void *arg)
+    const char *client_address, enum auth_want want, auth_answer_cb cb, void *arg)
 {
 	struct auth_request *request = xcalloc(1, sizeof *request);
 	struct ipc_call *call;
@@ -97,13 +97,13 @@ auth_login(struct auth_client *a, const char *service, struct span name, struct 
 
 	request->cb = cb;
 	request->arg = arg;
-	request->want_session = want_session;
+	request->want_session = want != AUTH_WANT_NONE;
 	ipc_write(&w, AUTH_LOGIN, 0);
 	put_str(&w, cut_to(span_of(service), AUTH_SERVICE_MAX_BYTES));
 	put_str(&w, cut_to(name, AUTH_NAME_MAX_BYTES));
 	put_str(&w, cut_to(password, AUTH_PASSWORD_MAX_BYTES));
 	put_str(&w, cut_to(span_of(client_address), AUTH_CLIENT_MAX_BYTES));
-	put_u64(&w, want_session);
+	put_u64(&w, want);
 	call = ipc_call(a->ipc, &w, -1, on_answer, request);
 	ipc_call_own(call, request);
 	return call;

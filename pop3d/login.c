@@ -146,8 +146,8 @@ on_login(void *arg, const struct auth_answer *answer)
 static void
 ask(struct session *s, struct span password)
 {
-	s->login = auth_login(
-	    s->server->auth, "pop3", span_of(s->name), password, s->client, true, on_login, s);
+	s->login = auth_login(s->server->auth, "pop3", span_of(s->name), password, s->client,
+	    AUTH_WANT_MAILDROP, on_login, s);
 	session_wait(s);
 }
 

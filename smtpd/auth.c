@@ -85,7 +85,7 @@ static void
 ask(struct session *s)
 {
 	s->login = auth_login(s->server->auth, "smtp", span_of(s->sasl->name),
-	    span_of(s->sasl->password), session_client(s), false, on_login, s);
+	    span_of(s->sasl->password), session_client(s), AUTH_WANT_NONE, on_login, s);
 	explicit_bzero(s->sasl->password, sizeof s->sasl->password);
 	session_wait(s);
 }

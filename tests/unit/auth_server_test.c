@@ -370,7 +370,7 @@ begin(struct visit *v, struct auth_client *who, const char *name, const char *pa
 {
 	*v = (struct visit){.refusal = NO_ANSWER, .session = -1};
 	v->call = auth_login(who, who == smtpd ? "smtp" : "pop3", span_of(name), span_of(password),
-	    address, who == pop3d, on_answer, v);
+	    address, who == pop3d ? AUTH_WANT_MAILDROP : AUTH_WANT_NONE, on_answer, v);
 }
 
 static enum auth_refusal
@@ -450,19 +450,19 @@ long_and_strange_passwords(void **state)
 	assert_int_equal(ask_admin(text), 65);
 	assert_int_equal(ask_admin("user passwd ann x"), 0);
 	v = (struct visit){.refusal = NO_ANSWER};
-	auth_login(smtpd, "smtp", span_of("ann"), (struct span){"x\0y", 3}, "192.0.2.1", false,
-	    on_answer, &v);
+	auth_login(smtpd, "smtp", span_of("ann"), (struct span){"x\0y", 3}, "192.0.2.1",
+	    AUTH_WANT_NONE, on_answer, &v);
 	assert_int_equal(end(&v), AUTH_BAD_CREDENTIALS);
 	v.refusal = NO_ANSWER;
-	auth_login(smtpd, "smtp", (struct span){"ann\0", 4}, span_of("x"), "192.0.2.1", false,
-	    on_answer, &v);
+	auth_login(smtpd, "smtp", (struct span){"ann\0", 4}, span_of("x"), "192.0.2.1",
+	    AUTH_WANT_NONE, on_answer, &v);
 	assert_int_equal(end(&v), AUTH_BAD_CREDENTIALS);
 	v.refusal = NO_ANSWER; /* longer than anything that is right */
 	memset(text, 'a', sizeof text);
 	auth_login(smtpd, "a service with a name that is far too long",
 	    (struct span){text, sizeof text}, (struct span){text, sizeof text},
 	    "an address that is longer than any address can be, so that it is cut to what fits",
-	    false, on_answer, &v);
+	    AUTH_WANT_NONE, on_answer, &v);
 	assert_int_equal(end(&v), AUTH_BAD_CREDENTIALS);
 }
 

@@ -235,14 +235,14 @@ on_login(evutil_socket_t fd, short what, void *arg)
 
 struct ipc_call *
 auth_login(struct auth_client *a, const char *service, struct span name, struct span password,
-    const char *client_address, bool want_session, auth_answer_cb cb, void *arg)
+    const char *client_address, enum auth_want want, auth_answer_cb cb, void *arg)
 {
 	struct ipc_call *c = xcalloc(1, sizeof *c);
 
 	(void)a;
 	assert_string_equal(service, "pop3");
 	assert_string_equal(client_address, "local");
-	assert_true(want_session);
+	assert_int_equal(want, AUTH_WANT_MAILDROP);
 	c->cb = cb;
 	c->arg = arg;
 	c->right = span_is_nocase(name, "ann") && span_is(password, "my secret ");

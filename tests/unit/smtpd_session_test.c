@@ -343,13 +343,13 @@ on_login(evutil_socket_t fd, short what, void *arg)
 
 struct ipc_call *
 auth_login(struct auth_client *a, const char *service, struct span name, struct span password,
-    const char *client_address, bool want_session, auth_answer_cb cb, void *arg)
+    const char *client_address, enum auth_want want, auth_answer_cb cb, void *arg)
 {
 	struct ipc_call *c = xcalloc(1, sizeof *c);
 
 	(void)a, (void)client_address;
 	assert_string_equal(service, "smtp");
-	assert_false(want_session);
+	assert_int_equal(want, AUTH_WANT_NONE);
 	c->on_login = cb;
 	c->arg = arg;
 	c->granted = span_is(name, "ann") && span_is(password, "secret");
