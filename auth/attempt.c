@@ -18,7 +18,8 @@
 /* Who may want what; AUTH_WANT_NONE everybody. */
 static const unsigned wanting_roles[AUTH_WANT_LAST + 1] = {
     [AUTH_WANT_NONE] = ~0u,
-    [AUTH_WANT_MAILDROP] = ROLE_POP3D | ROLE_IMAPD | ROLE_WEBD,
+    [AUTH_WANT_MAILDROP] = ROLE_POP3D,
+    [AUTH_WANT_FOLDERS] = ROLE_IMAPD | ROLE_WEBD,
 };
 
 enum step { WAITING, CHECKING, OPENING, HELD };
@@ -224,6 +225,7 @@ grant(struct attempt *t)
 	} else {
 		t->step = OPENING;
 		t->opening = store_open(t->auth->store, span_of(t->user),
+		    t->want == AUTH_WANT_FOLDERS ? STORE_FOLDERS : STORE_MAILDROP,
 		    role_bit_name(t->peer->role), t->client, on_opened, t);
 	}
 }

@@ -3,9 +3,9 @@
  * mail has store open a session, which it passes on.
  *
  * message, fields, who may send it
- * LOGIN   service, login name, password, client address, want (enum auth_want) (smtpd; pop3d, imapd
- *         and webd, who alone may want a session). Answer: OK user, admin (0/1), with a descriptor
- *         when a session was wanted | REFUSED reason (enum auth_refusal)
+ * LOGIN   service, login name, password, client address, want (enum auth_want) (smtpd: nothing;
+ *         pop3d: a maildrop; imapd and webd: folders). Answer: OK user, admin (0/1), with a
+ *         descriptor when a session was wanted | REFUSED reason (enum auth_refusal)
  *
  * The login name is a user name or user@domain (* may stand for @) with one of our domains. Unknown
  * users cost as much time as wrong passwords. To repeat a LOGIN is safe: at worst it is one more

@@ -199,13 +199,14 @@ cut_to(struct span text, size_t max)
 }
 
 struct ipc_call *
-store_open(struct store_client *s, struct span mailbox, const char *program, struct span client,
-    store_done_cb cb, void *arg)
+store_open(struct store_client *s, struct span mailbox, enum store_kind kind, const char *program,
+    struct span client, store_done_cb cb, void *arg)
 {
 	struct writer w;
 
 	ipc_write(&w, STORE_OPEN, 0);
 	put_str(&w, mailbox);
+	put_u64(&w, kind);
 	put_str(&w, cut_to(span_of(program), STORE_PROGRAM_MAX_BYTES));
 	put_str(&w, cut_to(client, STORE_CLIENT_MAX_BYTES));
 	return ask_done(s, &w, cb, arg);

@@ -199,13 +199,14 @@ on_open(struct ipc_peer *p, uint64_t tag, struct reader *r)
 {
 	struct store *s = p->arg;
 	struct span name = get_str(r, MAILBOX_NAME_MAX_BYTES);
+	uint64_t kind = get_u64(r);
 	struct span program = get_str(r, STORE_PROGRAM_MAX_BYTES);
 	struct span client = get_str(r, STORE_CLIENT_MAX_BYTES);
 	struct maildir *m;
 	struct writer w;
 	int refusal, fd = -1;
 
-	if (get_end(r) == -1) {
+	if (get_end(r) == -1 || kind == 0 || kind > STORE_KIND_LAST) {
 		ipc_peer_refuse(p, "OPEN");
 		return;
 	}
@@ -213,7 +214,8 @@ on_open(struct ipc_peer *p, uint64_t tag, struct reader *r)
 		refuse_errno(p, tag, "open", name);
 		return;
 	}
-	if ((refusal = sessions_open(s->sessions, m, &fd)) != 0) {
+	refusal = kind == STORE_MAILDROP ? sessions_open(s->sessions, m, &fd) : STORE_TROUBLE;
+	if (refusal != 0) {
 		send_refusal(p, tag, refusal);
 		return;
 	}

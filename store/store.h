@@ -9,14 +9,14 @@
  *             DELIVERED durable, { end, text }* in the order asked
  * LOOKUP      mailbox (router, auth). Answer: FOUND state, room, limit (bytes; 2^64-1: no limit)
  * FORGET      mailbox ("": all). A notice to router: what LOOKUP said no longer holds
- * OPEN        mailbox, program, client (for the log) (auth). Answer: SESSION descriptor | REFUSED
- *             reason (enum store_refusal)
+ * OPEN        mailbox, kind (enum store_kind), program, client (for the log) (auth). Answer:
+ *             SESSION descriptor | REFUSED reason (enum store_refusal)
  * CREATE      mailbox (auth). Answer: DONE | REFUSED reason
  * REMOVE      mailbox, with all mail in it (auth). Answer: DONE | REFUSED reason
  * SET_QUOTA   mailbox, bytes (2^64-1: that of Maximum Mailbox Size) (auth). Answer: DONE | REFUSED
  *             reason
  *
- * On a session (enum mailbox_message):
+ * On a session with a maildrop (enum mailbox_message); those with folders: folders.h
  * LISTING     descriptor (sealed memory, struct mailbox_listing). From store, the first message,
  *             unasked
  * GET         first, count (at most MAILBOX_GET_MAX). For each, in order: MESSAGE index,
@@ -62,6 +62,8 @@ enum mailbox_message {
 	MAILBOX_DELETED,
 };
 
+/* Sessions: of the inbox as a maildrop, for POP3, or of all folders. */
+enum store_kind { STORE_MAILDROP = 1, STORE_FOLDERS, STORE_KIND_LAST = STORE_FOLDERS };
 /* STORE_UNCLEAR: it cannot be read now, ask later. */
 enum store_state { STORE_NONE, STORE_EXISTS, STORE_FULL, STORE_UNCLEAR };
 enum store_refusal {
@@ -116,8 +118,8 @@ store_lookup(struct store_client *s, struct span mailbox, store_found_cb cb, voi
 /* All calls may be cancelled by ipc_call_cancel(): nothing leaks.
  * refusal 0: done; session is the descriptor for OPEN (the callee's), -1 otherwise. */
 typedef void (*store_done_cb)(void *arg, int refusal, int session);
-struct ipc_call *store_open(struct store_client *s, struct span mailbox, const char *program,
-    struct span client, store_done_cb cb, void *arg);
+struct ipc_call *store_open(struct store_client *s, struct span mailbox, enum store_kind kind,
+    const char *program, struct span client, store_done_cb cb, void *arg);
 struct ipc_call *
 store_create(struct store_client *s, struct span mailbox, store_done_cb cb, void *arg);
 struct ipc_call *

@@ -110,12 +110,13 @@ static void
 on_open(struct ipc_peer *p, uint64_t tag, struct reader *r)
 {
 	struct span mailbox = get_str(r, MAILBOX_NAME_MAX_BYTES);
+	uint64_t kind = get_u64(r);
 	struct span program = get_str(r, STORE_PROGRAM_MAX_BYTES);
 	int ends[2];
 
 	get_str(r, STORE_CLIENT_MAX_BYTES);
 	assert_int_equal(get_end(r), 0);
-	assert_true(span_is(program, "pop3d"));
+	assert_true(span_is(program, kind == STORE_MAILDROP ? "pop3d" : "webd"));
 	note("open", mailbox);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
 	closefd(&store_end);
@@ -811,7 +812,10 @@ login_message(struct writer *w, int row)
 	put_str(w, (struct span){text, row == 2 ? AUTH_PASSWORD_MAX_BYTES + 1 : 4});
 	put_str(w, (struct span){text, row == 3 ? AUTH_CLIENT_MAX_BYTES + 1 : 4});
 	if (row != 4)
-		put_u64(w, row == 5 ? 2 : row == 7);
+		put_u64(w, row == 5   ? AUTH_WANT_LAST + 1
+			   : row == 7 ? AUTH_WANT_MAILDROP
+			   : row == 9 ? AUTH_WANT_FOLDERS
+				      : 0);
 	if (row == 6)
 		put_u64(w, 0);
 	return w;
@@ -825,6 +829,10 @@ malformed_logins(void **state)
 		expect_hang_up("pop3d", login_message, row);
 	/* a session is nothing for smtpd */
 	expect_hang_up("smtpd", login_message, 7);
+	expect_hang_up("smtpd", login_message, 9);
+	/* folders are nothing for pop3d, nor a maildrop for webd */
+	expect_hang_up("pop3d", login_message, 9);
+	expect_hang_up("webd", login_message, 7);
 	/* and a login nothing for others */
 	expect_hang_up("router", login_message, 8);
 	expect_hang_up("store", login_message, 8);

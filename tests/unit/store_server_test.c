@@ -420,7 +420,8 @@ open_session(struct holder *h, const char *name)
 {
 	*h = (struct holder){0};
 	done_refusal = -1;
-	store_open(auth, span_of(name), "pop3d", span_of("192.0.2.1"), on_done, NULL);
+	store_open(
+	    auth, span_of(name), STORE_MAILDROP, "pop3d", span_of("192.0.2.1"), on_done, NULL);
 	if (await_done() != 0)
 		return done_refusal;
 	h->m = mailbox_new(base, done_session, &holder_ops, h);
@@ -1066,7 +1067,7 @@ sessions_that_wait_for_a_scan(void **state)
 		write_at(name, "x\n");
 	}
 	done_refusal = -1;
-	store_open(auth, span_of("ann"), "pop3d", span_of(""), on_done, NULL);
+	store_open(auth, span_of("ann"), STORE_MAILDROP, "pop3d", span_of(""), on_done, NULL);
 	assert_int_equal(await_done(), 0);
 	first = done_session;
 	closefd(&first);
@@ -1090,7 +1091,7 @@ raw_session(uint32_t type, const uint64_t *fields, size_t n)
 	int rv;
 
 	done_refusal = -1;
-	store_open(auth, span_of("ann"), "pop3d", span_of(""), on_done, NULL);
+	store_open(auth, span_of("ann"), STORE_MAILDROP, "pop3d", span_of(""), on_done, NULL);
 	assert_int_equal(await_done(), 0);
 	ipc_write(&w, type, 0);
 	for (size_t i = 0; i < n; i++)
