@@ -1,0 +1,92 @@
+/*
+ * The start of everything: who is logged in, then the frame and the page that the address names. Pages are modules with
+ * show(container, path, params), fetched when they are first needed.
+ */
+import * as api from './api.js';
+import { go, start, stop } from './router.js';
+import * as shell from './shell.js';
+import { T } from './texts.js';
+import { complain, el, errorState, fill, useStyle } from './ui.js';
+
+const app = document.getElementById('app');
+
+async function page(main, file, path, params, style) {
+	try {
+		const [module] = await Promise.all([import(file), style && useStyle(style)]);
+		await module.show(main, path, params);
+	} catch (error) {
+		if (error.status === 401)
+			return;
+		console.error(error);
+		fill(main, errorState(error, () => page(main, file, path, params, style)));
+	}
+}
+
+function logIn(why) {
+	stop();
+	shell.unmount();
+	document.querySelectorAll('dialog').forEach((node) => node.close());
+	import('./login.js').then((login) => login.show(app, { why, done: begin }));
+}
+
+async function logOut() {
+	const ending = api.post('logout');
+
+	api.setSession(null);
+	dispatchEvent(new Event('logged-out'));
+	await ending.catch(complain);
+	logIn(T.login.bye);
+}
+
+async function setTheme(theme) {
+	shell.setTheme(theme);
+	if (api.session.mail)
+		await api.post('settings', { theme }).catch(complain);
+}
+
+function begin(session) {
+	api.setSession(session);
+	const shortcuts = session.mail ? () => import('./shortcuts.js').then((module) => module.showHelp()) : null;
+	const main = shell.mount(app, { theme: setTheme, logout: logOut, shortcuts });
+	const mail = (file) => (path, params) => page(main, file, path, params, 'mail.css');
+
+	start([
+		['mail', mail('./mail.js')],
+		['contacts', mail('./contacts.js')],
+		['outbox', mail('./outbox.js')],
+		['trace', mail('./trace.js')],
+		['settings', mail('./settings.js')],
+		['admin', (path) => page(main, './admin.js', path, null, 'admin.css')],
+	]);
+}
+
+async function open() {
+	shell.rememberedTheme();
+	api.onLoggedOut(() => {
+		dispatchEvent(new Event('logged-out'));
+		logIn(T.login.ended);
+	});
+	if (location.pathname === '/setup') {
+		/* The link is http://host/setup#token; the page of the administration's modules creates the administrator. */
+		await useStyle('admin.css');
+		const setup = await import('./admin_setup.js');
+		return setup.show(app, location.hash.slice(1), (session) => {
+			history.replaceState(null, '', '/#/admin');
+			begin(session);
+		});
+	}
+	if (location.pathname === '/admin')
+		history.replaceState(null, '', '/' + (location.hash || '#/admin'));
+	try {
+		const session = await api.get('session');
+		begin(session);
+		if (!location.hash || location.hash === '#/')
+			go(session.mail ? 'mail' : session.admin ? 'admin' : 'settings', {}, { replace: true });
+	} catch (error) {
+		if (error.status === 401)
+			return logIn(null);
+		fill(app, el('main', { class: 'login' }, errorState(error, open)));
+	}
+}
+
+open();
