@@ -38,6 +38,7 @@ struct request {
 	struct account account;
 	char name[AUTH_USER_SIZE], hash[ACCOUNT_HASH_SIZE];
 	char done[DONE_SIZE]; /* a log line for the time when it is */
+	bool revokes;	      /* what the user has open with master ends then */
 	/* of a list */
 	json_t *users;
 	size_t next;
@@ -102,8 +103,15 @@ fail(struct request *r, int code, const char *format, ...)
 static void
 succeed(struct request *r)
 {
+	struct role *role = r->admin->auth->role;
+	char name[AUTH_USER_SIZE] = "";
+
 	log_info("- %s", r->done);
+	if (r->revokes)
+		strlcpy(name, r->name, sizeof name);
 	reply(r, 0, json_object());
+	if (name[0] != '\0')
+		role_revoke(role, span_of(name));
 }
 
 static void
@@ -271,6 +279,7 @@ add(struct request *r)
 static void
 remove_account(struct request *r)
 {
+	r->revokes = true;
 	snprintf(r->done, sizeof r->done, "user-removed user=%s", r->name);
 	users_remove(r->admin->auth->users, r->admin->writer, span_of(r->name), on_changed, r);
 }
@@ -317,6 +326,7 @@ on_hashed_for_passwd(void *arg, const char *hash)
 	/* Meanwhile others may have edited the file. */
 	if (load(r) == -1 || take_hash(r, hash) == -1)
 		return;
+	r->revokes = true;
 	snprintf(r->done, sizeof r->done, "password-changed user=%s", r->name);
 	save(r);
 }
@@ -336,6 +346,7 @@ set_admin(struct request *r)
 	if (read_switch(r, 3, "on", "off", &on) == -1 || load(r) == -1)
 		return;
 	r->account.admin = on;
+	r->revokes = !on;
 	snprintf(
 	    r->done, sizeof r->done, "admin-changed user=%s admin=%s", r->name, on ? "on" : "off");
 	save(r);

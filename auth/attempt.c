@@ -1,7 +1,7 @@
 /*
  * One login from its question to its answer: waits for its turn, has the password hashed, asks
- * store for a session; or is held back when it failed. Talks to smtpd, pop3d and others over
- * auth.sock.
+ * store or master for a session; or is held back when it failed. Talks to smtpd, pop3d and others
+ * over auth.sock.
  */
 #include <arpa/inet.h>
 #include <event2/event_struct.h>
@@ -20,6 +20,7 @@ static const unsigned wanting_roles[AUTH_WANT_LAST + 1] = {
     [AUTH_WANT_NONE] = ~0u,
     [AUTH_WANT_MAILDROP] = ROLE_POP3D,
     [AUTH_WANT_FOLDERS] = ROLE_IMAPD | ROLE_WEBD,
+    [AUTH_WANT_CONTROL] = ROLE_WEBD,
 };
 
 enum step { WAITING, CHECKING, OPENING, HELD };
@@ -37,6 +38,7 @@ struct attempt {
 	uint64_t address;
 	char user[AUTH_USER_SIZE]; /* "": nobody can have this name */
 	struct ipc_call *opening;
+	struct role_call *minting;
 	struct event held;
 	struct span service, name, password, client; /* in text */
 	size_t text_len;
@@ -110,6 +112,7 @@ free_attempt(struct attempt *t)
 		a->n_held--;
 	}
 	ipc_call_cancel(&t->opening);
+	role_call_cancel(&t->minting);
 	explicit_bzero(t, sizeof *t + t->text_len);
 	free(t);
 	auth_settled(a);
@@ -214,6 +217,20 @@ on_opened(void *arg, int refusal, int session)
 		refuse(t, AUTH_TROUBLE);
 }
 
+static void
+on_minted(void *arg, int session, bool admin)
+{
+	struct attempt *t = arg;
+
+	t->minting = NULL;
+	if (session == -1) {
+		refuse(t, AUTH_TROUBLE);
+		return;
+	}
+	t->admin = admin;
+	answer_ok(t, session);
+}
+
 /* The password is right. */
 static void
 grant(struct attempt *t)
@@ -222,6 +239,10 @@ grant(struct attempt *t)
 		free_attempt(t);
 	} else if (t->want == AUTH_WANT_NONE) {
 		answer_ok(t, -1);
+	} else if (t->want == AUTH_WANT_CONTROL) {
+		t->step = OPENING;
+		t->minting =
+		    role_mint(t->auth->role, span_of(t->user), t->admin, t->client, on_minted, t);
 	} else {
 		t->step = OPENING;
 		t->opening = store_open(t->auth->store, span_of(t->user),

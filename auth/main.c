@@ -62,8 +62,7 @@ main(void)
 	umask(077);
 	role_confine(&role, CONFINE_FILES);
 	/* the passwords' threads inherit what was given up */
-	a = auth_new(
-	    role.base, users, listening, role_peer_path(&role, "store.sock"), on_reply, &role);
+	a = auth_new(&role, users, listening, role_peer_path(&role, "store.sock"), on_reply, &role);
 	role.arg = a;
 	take_settings(&role);
 	rv = role_loop(&role);

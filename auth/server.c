@@ -25,11 +25,13 @@ static const struct ipc_server_ops server_ops = {
     .handlers = handlers, .n_handlers = nitems(handlers), .on_close = on_peer_close};
 
 struct auth *
-auth_new(struct event_base *base, int users, int listen_fd, const char *store_path,
+auth_new(struct role *role, int users, int listen_fd, const char *store_path,
     admin_reply_cb on_reply, void *arg)
 {
+	struct event_base *base = role->base;
 	struct auth *a = xcalloc(1, sizeof *a);
 
+	a->role = role;
 	a->base = base;
 	TAILQ_INIT(&a->attempts);
 	a->mail_server = xstrdup("");

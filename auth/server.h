@@ -16,6 +16,7 @@
 #include "auth/turns.h"
 #include "auth/users.h"
 #include "common/ipc.h"
+#include "common/role.h"
 #include "common/settings.h"
 #include "store/store.h"
 
@@ -39,6 +40,7 @@ struct auth {
 	struct store_client *store;
 	struct ipc_server *server;
 	struct admin *admin;
+	struct role *role; /* borrowed: the way to master */
 	char *mail_server, *local_domains;
 
 	TAILQ_HEAD(, attempt) attempts; /* logins that have no answer yet */
@@ -51,10 +53,11 @@ struct auth {
 };
 
 /*
- * users: its directory; listen_fd: auth.sock; store_path: where store listens. All are owned, or
- * copied. on_reply answers admin_request() (admin.h).
+ * role: whose loop this is, and the way to master; borrowed. users: its directory; listen_fd:
+ * auth.sock; store_path: where store listens. All are owned, or copied. on_reply answers
+ * admin_request() (admin.h).
  */
-struct auth *auth_new(struct event_base *base, int users, int listen_fd, const char *store_path,
+struct auth *auth_new(struct role *role, int users, int listen_fd, const char *store_path,
     admin_reply_cb on_reply, void *arg);
 void auth_free(struct auth **a);
 

@@ -33,6 +33,7 @@ const struct config_key config_keys[] = {
     /* clang-format off */
 	{ "config.ini", "common", "Act As Mail Server", CONFIG_BOOL, "true", NULL, 0, 0, SUP, NULL, "Run the mail server at all." },
 	{ "config.ini", "common", "Uid Base", CONFIG_NUMBER, "0", NULL, 0, 4000000000ULL, SUP, NULL, "The first of the numeric accounts that the programs run under when root starts them and accounts sambar-<program> do not exist; 0: none. Takes effect at the next stop and start." },
+	{ "config.ini", "common", "System Administrator IP", CONFIG_ADDRESSES, NULL, NULL, 0, 0, SUP, NULL, "From where System Administration may be used, as IP addresses with * or CIDR; without one from anywhere." },
 	{ "config.ini", "common", "SMTP Server", CONFIG_HOST, NULL, NULL, 0, 0, R, NULL, "The ISP's SMTP server (host or host:port) that takes all mail for the internet when Use MTA is false." },
 	{ "config.ini", "common", "SMTP Server User", CONFIG_TEXT, NULL, NULL, 0, 255, R, NULL, "Whom to log in to the SMTP Server as; without one nobody logs in." },
 	{ "config.ini", "common", "SMTP Server Password", CONFIG_SECRET, NULL, NULL, 0, 255, R, NULL, "The password of SMTP Server User." },

@@ -610,6 +610,12 @@ ipc_channel_new(
 	return ch;
 }
 
+size_t
+ipc_channel_waiting(const struct ipc_channel *ch)
+{
+	return ch->tail - ch->head;
+}
+
 uid_t
 ipc_channel_peer_uid(const struct ipc_channel *ch)
 {

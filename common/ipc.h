@@ -94,6 +94,8 @@ void ipc_channel_free(struct ipc_channel **ch);
  * done. Owns pass_fd (or -1) from now on: closed when sent or when the channel is freed.
  */
 void ipc_channel_send(struct ipc_channel *ch, struct writer *w, int pass_fd);
+/* Bytes that were queued and have not left. */
+size_t ipc_channel_waiting(const struct ipc_channel *ch);
 /* The same as ipc_peer_uid(). */
 uid_t ipc_channel_peer_uid(const struct ipc_channel *ch);
 

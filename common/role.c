@@ -416,6 +416,9 @@ on_control(void *arg, uint32_t type, uint64_t tag, struct reader *in)
 		take_admin(r, tag, in);
 	} else if (type == CONTROL_DRAIN) {
 		drain(r);
+	} else if (type == CONTROL_MINTED || type == CONTROL_METRICS_TEXT) {
+		if (role_take_answer(r, type, tag, in) == -1)
+			fatalx("malformed answer from master");
 	} else if (take_message(r, type, in)) {
 		if (r->ops->on_reload != NULL)
 			r->ops->on_reload(r);

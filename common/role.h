@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/settings.h"
+#include "common/span.h"
 
 /* The descriptor on which a program finds its control connection to master. */
 enum { ROLE_CONTROL_FD = 3 };
@@ -24,12 +25,18 @@ enum { ROLE_CONTROL_FD = 3 };
  *                      process's own in the program's shared tables
  * CONTROL_DRAIN        -: finish the work in hand and exit 0
  * CONTROL_ADMIN        word*, tag set: an administrator's request
+ * CONTROL_MINTED       granted (0/1), administrator's (0/1), with a descriptor when granted; the
+ * tag of MINT CONTROL_METRICS_TEXT more (0/1), text: a part of a JSON document; the tag of METRICS
  *
  * The program answers:
  *
  * CONTROL_READY        protections (text for status): confined and in its loop
  * CONTROL_ADMIN_REPLY  exit code (sysexits.h), more (0/1), text, same tag: the text is a part of a
  *                      JSON document
+ * CONTROL_MINT         user, administrator (0/1), client address, tag set: a session with master
+ *                      for this user (auth only)
+ * CONTROL_REVOKE       user: his sessions with master end (auth only)
+ * CONTROL_METRICS      tag set: what sambarctl status says (webd only)
  */
 enum control_message {
 	CONTROL_SETTING = 1,
@@ -39,6 +46,11 @@ enum control_message {
 	CONTROL_ADMIN,
 	CONTROL_READY,
 	CONTROL_ADMIN_REPLY,
+	CONTROL_MINT,
+	CONTROL_MINTED,
+	CONTROL_REVOKE,
+	CONTROL_METRICS,
+	CONTROL_METRICS_TEXT,
 };
 
 enum confine_profile {
@@ -88,6 +100,8 @@ struct role {
 	size_t n_directories;
 	char protections[256];
 	int exit_code;
+	struct role_call *calls; /* that master has not answered */
+	uint64_t last_tag;
 };
 
 /*
@@ -132,12 +146,35 @@ void role_admin_reply(struct role *r, uint64_t tag, int code, json_t *doc);
 void role_admin_error(struct role *r, uint64_t tag, int code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* ---- what master is asked; answered once, later, unless it is cancelled ---- */
+
+struct role_call;
+/* session: a connection that speaks master/control.h, the callee's; -1: refused. admin: it may do
+ * what administrators may. */
+typedef void (*role_session_cb)(void *arg, int session, bool admin);
+/* auth only. admin: he is an administrator; whether also from this address, master decides. */
+struct role_call *role_mint(struct role *r, struct span user, bool admin, struct span client,
+    role_session_cb cb, void *arg);
+/* auth only: ends all sessions of this user with master. */
+void role_revoke(struct role *r, struct span user);
+
+/* doc: as of sambarctl status --json (master/status.h), borrowed; NULL: there is none now. */
+typedef void (*role_document_cb)(void *arg, json_t *doc);
+/* webd only. */
+struct role_call *role_metrics(struct role *r, role_document_cb cb, void *arg);
+/* Clears the pointer; harmless on NULL. */
+void role_call_cancel(struct role_call **call);
+
 /*
  * For a program that master starts on demand, and that serves one connection: accepts it from the
  * role with this bit; strangers' are refused. What is sent on it waits for a minute at most. -1:
  * nobody is there any more. listen_fd does not block and stays the caller's.
  */
 int role_accept_one(int listen_fd, unsigned bit, const char *name);
+
+/* role_ask.c: MINTED or METRICS_TEXT has come. -1: it is malformed. */
+struct reader;
+int role_take_answer(struct role *r, uint32_t type, uint64_t tag, struct reader *in);
 
 /* The account that must be behind a role's connections, or (uid_t)-1 when accounts are not
  * separated. */

@@ -22,6 +22,7 @@
 #include "master/instance.h"
 #include "master/logfile.h"
 #include "master/mailwatch.h"
+#include "master/mint.h"
 #include "master/supervisor.h"
 
 struct master {
@@ -111,7 +112,16 @@ on_stopped(void *arg)
 	event_base_loopexit(m->base, NULL);
 }
 
-static const struct supervisor_ops ops = {on_ready, on_failed, on_change, on_stopped};
+/* Programs are started before control.sock is served, but heard after it. */
+static bool
+on_message(void *arg, struct process *p, uint32_t type, uint64_t tag, struct reader *r)
+{
+	struct master *m = arg;
+
+	return mint_on_message(m->control, p, type, tag, r);
+}
+
+static const struct supervisor_ops ops = {on_ready, on_failed, on_change, on_stopped, on_message};
 
 /* ---- signals ---- */
 

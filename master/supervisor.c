@@ -142,7 +142,10 @@ on_process_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
 		ask_on_reply(p->supervisor, p, tag, r);
 		break;
 	default:
-		log_warn("%s[%d] sent an unknown message %u", p->program->name, p->pid, type);
+		if (p->supervisor->ops->on_message != NULL &&
+		    !p->supervisor->ops->on_message(p->supervisor->arg, p, type, tag, r))
+			log_warn("%s[%d] sent an unknown message %u", p->program->name, p->pid,
+			    type);
 	}
 }
 

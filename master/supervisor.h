@@ -48,6 +48,10 @@ struct supervisor_ops {
 	void (*on_change)(void *arg);
 	/* All programs have ended after supervisor_stop(). */
 	void (*on_stopped)(void *arg);
+	/* A program says something that is not the supervisor's. False: it must not, or not so.
+	 * NULL: nobody listens. */
+	bool (*on_message)(
+	    void *arg, struct process *p, uint32_t type, uint64_t tag, struct reader *r);
 };
 
 typedef void (*admin_reply_cb)(void *arg, int code, bool more, struct span text);

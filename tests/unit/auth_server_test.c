@@ -32,6 +32,7 @@ enum { PATIENCE_S = 20, NO_ANSWER = 99 };
 
 static char root[64];
 static struct event_base *base;
+static struct role own_role;
 static struct auth *auth;
 static struct auth_client *pop3d, *smtpd;
 static struct ipc_server *store;
@@ -243,11 +244,12 @@ setup(void **state)
 	assert_non_null(mkdtemp(root));
 	assert_int_equal(mkdir(path_of("users"), 0700), 0);
 	base = event_base_new();
+	own_role = (struct role){.name = "auth", .base = base};
 	asked[0] = reply_text[0] = '\0';
 	store_refusal = 0;
 	store_is_silent = false;
 	store = ipc_server_new(base, listen_at(path_of("store.sock")), &store_ops, NULL);
-	auth = auth_new(base, open(path_of("users"), O_PATH | O_DIRECTORY | O_CLOEXEC),
+	auth = auth_new(&own_role, open(path_of("users"), O_PATH | O_DIRECTORY | O_CLOEXEC),
 	    listen_at(path_of("auth.sock")), path_of("store.sock"), on_reply, root);
 	use_settings("*.inside.example", "0", "300", "2");
 	pop3d = auth_client_new(base, path_of("auth.sock"), "pop3d");

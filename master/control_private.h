@@ -1,0 +1,86 @@
+/*
+ * What the files of the supervisor's side of control.h share: who is connected, a request from its
+ * words to its answer, and the requests of each file.
+ */
+#ifndef MASTER_CONTROL_PRIVATE_H
+#define MASTER_CONTROL_PRIVATE_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/ipc.h"
+#include "common/span.h"
+#include "master/control_server.h"
+#include "master/supervisor.h"
+
+enum { CONTROL_WHO_SIZE = 85, CONTROL_CLIENT_SIZE = 65, CONTROL_WORDS_MAX = 64 };
+
+/* Who asks: decides what may be asked. */
+enum control_scope {
+	SCOPE_OWNER = 1 << 0, /* of control.sock: root, or whose the instance is */
+	SCOPE_ADMIN = 1 << 1, /* a session of an administrator */
+	SCOPE_USER = 1 << 2   /* a session of anybody else */
+};
+
+struct control_server {
+	struct supervisor *supervisor;
+	struct listener *listener;
+	struct client *clients;
+	struct request *waiting; /* for the supervisor to settle */
+	size_t n_owners, n_sessions;
+};
+
+/* One connection. Lives on while a request of it is under way. */
+struct client {
+	struct client *next;
+	struct control_server *server;
+	struct ipc_channel *channel; /* NULL: it has gone */
+	struct event *ending;	     /* its time is over: closes when what was said has left */
+	unsigned requests;
+	enum control_scope scope;
+	struct request *lasting;	   /* those with on_gone */
+	char name[CONTROL_WHO_SIZE];	   /* of the user, or of the account of the host */
+	char address[CONTROL_CLIENT_SIZE]; /* of a session: where webd's client is; else "" */
+};
+
+struct request {
+	struct request *next; /* of those that wait for the supervisor */
+	struct client *client;
+	uint64_t tag;
+	json_t *doc; /* the answer, when it only waits to be sent */
+	bool is_reload;
+	struct event *limit; /* while it waits */
+	unsigned limits;     /* that have passed */
+	/* Of one that goes on by itself: called once when its client has gone, ends it. */
+	void (*on_gone)(struct request *q);
+	struct request *next_lasting; /* of all with on_gone */
+	void *state;
+};
+
+static inline struct supervisor *
+request_supervisor(const struct request *q)
+{
+	return q->client->server->supervisor;
+}
+
+/* ---- answers: each request is ended once, by one of these ---- */
+
+/* Owns doc. */
+void request_answer(struct request *q, int code, json_t *doc);
+void request_fail(struct request *q, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* A part of an answer; with more false the last one, and q is gone. */
+void request_send(struct request *q, int code, bool more, struct span text);
+/* When all programs have taken what was changed. Owns doc. */
+void request_answer_settled(struct request *q, json_t *doc);
+/* Ends it without a word. */
+void request_end(struct request *q);
+
+/* ---- the requests, by their first word ---- */
+
+/* Checks what the scope may ask, and runs it. */
+void control_dispatch(struct client *cl, uint64_t tag, const char *const *words, size_t n);
+
+#endif
