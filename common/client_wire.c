@@ -236,7 +236,8 @@ client_wire_connect(struct client_wire *w, const struct sockaddr *address, sockl
 	w->fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (w->fd == -1)
 		return fail_errno(w, WIRE_REFUSED);
-	if (setsockopt(w->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == -1)
+	if (address->sa_family != AF_UNIX &&
+	    setsockopt(w->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == -1)
 		return fail_errno(w, WIRE_REFUSED);
 	if (connect(w->fd, address, length) == 0)
 		return 0;

@@ -124,6 +124,7 @@ const struct config_key config_keys[] = {
 	{ "mail.ini", "smtpd", "Failures Directory", CONFIG_PATH, "failures", NULL, 0, 0, SUP, NULL, "Where mail ends that cannot be delivered." },
 	{ "mail.ini", "smtpd", "Require AUTH", CONFIG_BOOL, "true", NULL, 0, 0, S, NULL, "Relay only for users who have logged in, and for programs of this host." },
 	{ "mail.ini", "smtpd", "Restrict Relay", CONFIG_BOOL, "true", NULL, 0, 0, S, NULL, "Without a login, relay only from Restrict Relay IPs and for senders with a local account." },
+	{ "mail.ini", "smtpd", "Trusted Users", CONFIG_TEXT, NULL, NULL, 0, 1000, S, NULL, "Accounts of this machine, besides root, that may send under any address by sendmail." },
 	{ "mail.ini", "smtpd", "Restrict Relay IPs", CONFIG_ADDRESSES, "127.0.0.1 ::1", NULL, 0, 0, S, NULL, "Hosts that may relay without a login." },
 	{ "mail.ini", "smtpd", "Allow Any FROM", CONFIG_BOOL, "false", NULL, 0, 0, S, NULL, "Users who have logged in may send under any address, not only their own." },
 	{ "mail.ini", "smtpd", "Use MTA", CONFIG_BOOL, "true", NULL, 0, 0, R, NULL, "Deliver by MX; else by the SMTP Server, and without one only local mail is accepted." },

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,12 @@
 #include "common/memory.h"
 #include "common/nameserver.h"
 
-enum { PEM_MAX_BYTES = 60000, RESOLV_CONF_MAX_BYTES = 65536 };
+enum {
+	PEM_MAX_BYTES = 60000,
+	RESOLV_CONF_MAX_BYTES = 65536,
+	LOCAL_USERS_MAX = 10000,
+	LOCAL_USER_NAME_MAX_BYTES = 64
+};
 
 static void
 send_setting(void *arg, const char *section, const char *key, const char *value)
@@ -111,6 +117,27 @@ send_client_certificate(struct supervisor *s, struct process *p)
 		else
 			send_file(p, keys[i][1], path, "shows no client certificate");
 	}
+}
+
+/* ---- [local users]: smtpd can read no file, and asks the kernel for numbers only ---- */
+
+static void
+send_local_users(struct process *p)
+{
+	FILE *f = fopen("/etc/passwd", "re");
+	const struct passwd *pw;
+	char uid[24];
+
+	if (f == NULL) {
+		log_warn("cannot read /etc/passwd: %s; local users have no names", strerror(errno));
+		return;
+	}
+	for (size_t n = 0; n < LOCAL_USERS_MAX && (pw = fgetpwent(f)) != NULL; n++) {
+		snprintf(uid, sizeof uid, "%lu", (unsigned long)pw->pw_uid);
+		if (strlen(pw->pw_name) <= LOCAL_USER_NAME_MAX_BYTES)
+			send_setting(p, "local users", uid, pw->pw_name);
+	}
+	fclose(f);
 }
 
 /* ---- DNS servers: those of the configuration, else of the host ---- */
@@ -243,6 +270,8 @@ slice_send(struct supervisor *s, struct process *p, const struct slot *slot, boo
 		send_client_certificate(s, p);
 		send_resolver(s, p);
 	}
+	if (program->role == ROLE_SMTPD)
+		send_local_users(p);
 	send_listeners(s, p, first);
 	if (first)
 		send_possessions(s, p, program);

@@ -62,11 +62,10 @@ bind_tcp(const struct addrinfo *ai)
 }
 
 static void
-add(struct sockets *s, const char *name, size_t which, int fd, bool fresh)
+add(struct sockets *s, const char *name, const char *program, bool tls, int fd, bool fresh)
 {
 	s->items = xrealloc(s->items, (s->n + 1) * sizeof *s->items);
-	s->items[s->n++] = (struct listening){
-	    xstrdup(name), listeners[which].program, fd, listeners[which].tls, fresh};
+	s->items[s->n++] = (struct listening){xstrdup(name), program, fd, tls, fresh};
 }
 
 static struct listening *
@@ -163,12 +162,12 @@ bind_one(struct sockets *s, struct sockets *old, size_t which, struct span text,
 	if (find(s, name) != NULL)
 		return 0;
 	if ((have = find(old, name)) != NULL) {
-		add(s, name, which, have->fd, false);
+		add(s, name, listeners[which].program, listeners[which].tls, have->fd, false);
 		return 0;
 	}
 	*why = NULL;
 	if ((fd = open_one(old, listeners[which].key, text, why)) != -1)
-		add(s, name, which, fd, true);
+		add(s, name, listeners[which].program, listeners[which].tls, fd, true);
 	return *why == NULL ? 0 : -1;
 }
 
@@ -214,21 +213,8 @@ close_unless(struct sockets *s, struct sockets *kept)
 	forget(s);
 }
 
-int
-sockets_bind(struct sockets *s, struct sockets *old, const struct config *c, char **why)
-{
-	*s = (struct sockets){0};
-	for (size_t i = 0; i < nitems(listeners); i++)
-		if (bind_key(s, old, i, c, why) == -1) {
-			close_unless(s, old);
-			return -1;
-		}
-	close_unless(old, s);
-	return 0;
-}
-
-int
-sockets_bind_unix(const char *path, mode_t mode, gid_t gid)
+static int
+bind_unix(const char *path, int type, mode_t mode, gid_t gid)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	int fd;
@@ -239,7 +225,7 @@ sockets_bind_unix(const char *path, mode_t mode, gid_t gid)
 	}
 	if (unlink(path) == -1 && errno != ENOENT)
 		return -1;
-	if ((fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
+	if ((fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
 		return -1;
 	/* Nobody can connect before chmod: the socket is not listening yet. */
 	if (bind(fd, (struct sockaddr *)&un, sizeof un) == -1 ||
@@ -247,4 +233,51 @@ sockets_bind_unix(const char *path, mode_t mode, gid_t gid)
 	    listen(fd, UNIX_BACKLOG) == -1)
 		closefd(&fd);
 	return fd;
+}
+
+int
+sockets_bind_unix(const char *path, mode_t mode, gid_t gid)
+{
+	return bind_unix(path, SOCK_SEQPACKET, mode, gid);
+}
+
+/* Every user of this machine may connect: smtpd asks the kernel who it is. */
+static int
+bind_local(
+    struct sockets *s, struct sockets *old, const struct config *c, const char *run, char **why)
+{
+	static const char name[] = "listen:Local:submit.sock";
+	struct listening *have = find(old, name);
+	char path[200];
+	int fd;
+
+	if (!is_wanted(c, "smtpd"))
+		return 0;
+	if (have != NULL) {
+		add(s, name, "smtpd", false, have->fd, false);
+		return 0;
+	}
+	snprintf(path, sizeof path, "%s/submit.sock", run);
+	if ((fd = bind_unix(path, SOCK_STREAM, 0666, (gid_t)-1)) == -1) {
+		*why = xasprintf("cannot listen on %s: %s", path, strerror(errno));
+		return -1;
+	}
+	add(s, name, "smtpd", false, fd, true);
+	return 0;
+}
+
+int
+sockets_bind(
+    struct sockets *s, struct sockets *old, const struct config *c, const char *run, char **why)
+{
+	*s = (struct sockets){0};
+	if (bind_local(s, old, c, run, why) == -1)
+		return -1;
+	for (size_t i = 0; i < nitems(listeners); i++)
+		if (bind_key(s, old, i, c, why) == -1) {
+			close_unless(s, old);
+			return -1;
+		}
+	close_unless(old, s);
+	return 0;
 }

@@ -24,11 +24,12 @@ struct sockets {
 };
 
 /*
- * Brings the TCP sockets in line with the configuration: those in old that are still wanted are
- * taken over (and removed from old). -1 with *why (to be freed), and old as it was, when a port
- * cannot be bound.
+ * Brings the TCP sockets, and the UNIX socket of sendmail in the directory run, in line with the
+ * configuration: those in old that are still wanted are taken over (and removed from old). -1 with
+ * *why (to be freed), and old as it was, when a port cannot be bound.
  */
-int sockets_bind(struct sockets *s, struct sockets *old, const struct config *c, char **why);
+int sockets_bind(
+    struct sockets *s, struct sockets *old, const struct config *c, const char *run, char **why);
 void sockets_close(struct sockets *s);
 
 /* A listening UNIX socket at path, mode and group as given; an old one is replaced. -1 with errno.

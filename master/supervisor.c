@@ -594,7 +594,7 @@ open_all(struct supervisor *s, char **why)
 	struct sockets none = {0};
 	bool network = s->roles & (ROLE_SMTPD | ROLE_POP3D);
 
-	if (network && sockets_bind(&s->tcp, &none, s->instance->config, why) == -1)
+	if (network && sockets_bind(&s->tcp, &none, s->instance->config, s->instance->run, why) == -1)
 		return -1;
 	for (size_t i = 0; i < n_program_directories; i++)
 		if ((s->roles & program_directories[i].owner) && open_directory(s, i, why) == -1)
@@ -780,7 +780,7 @@ supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, 
 		*why = xstrdup("Act As Mail Server is false: use sambarctl stop");
 		return -1;
 	}
-	if (sockets_bind(&tcp, &s->tcp, config, why) == -1)
+	if (sockets_bind(&tcp, &s->tcp, config, s->instance->run, why) == -1)
 		return -1;
 	s->tcp = tcp;
 	if (instance_waits_for_accounts(s->instance, config))

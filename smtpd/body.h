@@ -9,7 +9,7 @@
 #include "smtpd/data.h"
 #include "smtpd/header_scan.h"
 
-enum { BODY_BUFFER_BYTES = 65536, BODY_RESERVE_BYTES = 2048 };
+enum { BODY_BUFFER_BYTES = 65536, BODY_RESERVE_BYTES = 3072 };
 
 struct body {
 	struct data data;

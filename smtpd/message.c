@@ -92,6 +92,19 @@ print_received(const struct session *s, char out[RECEIVED_MAX_BYTES])
 	return received_print(&r, out);
 }
 
+/* A program of this machine says that it sends for somebody else. */
+static size_t
+print_mark(const struct session *s, char *out, size_t size)
+{
+	const struct smtpd_settings *settings = &s->server->settings;
+	struct span from = s->transaction->envelope.reverse_path;
+
+	if (s->kind != KIND_LOCAL ||
+	    local_user_may_send_as(settings->local_users, s->uid, settings->server, from))
+		return 0;
+	return local_user_mark(settings->local_users, s->uid, settings->server, from, out, size);
+}
+
 /* A copy with its NUL that lives as long as the transaction, NULL without memory. */
 static const char *
 keep_line(struct transaction *t, const char *line)
@@ -125,13 +138,14 @@ static bool
 start_body(struct session *s, bool dots)
 {
 	struct transaction *t = s->transaction;
-	char received[RECEIVED_MAX_BYTES];
+	char prefix[BODY_RESERVE_BYTES];
 	size_t len;
 
 	fill_envelope(s);
-	len = print_received(s, received);
+	len = print_received(s, prefix);
+	len += print_mark(s, prefix + len, sizeof prefix - len);
 	t->body = body_new(t->slot.fd, envelope_size(&t->envelope), dots,
-	    s->server->settings.message_max, (struct span){received, len});
+	    s->server->settings.message_max, (struct span){prefix, len});
 	if (t->body == NULL)
 		return false;
 	fill_in(s);

@@ -44,7 +44,7 @@ static const char sender_later[] = "The sender cannot be checked now; try again 
 static bool
 is_submission(const struct policy_client *c)
 {
-	return c->kind != KIND_SMTP;
+	return c->kind == KIND_SUBMISSION || c->kind == KIND_SMTPS;
 }
 
 /* ---- MAIL ---- */
@@ -205,6 +205,14 @@ try_login(const struct policy_question *q)
 	return next("nobody has logged in");
 }
 
+static struct policy_decision
+try_this_machine(const struct policy_question *q)
+{
+	if (q->client.kind == KIND_LOCAL)
+		return accept_it("programs of this machine may send to everybody");
+	return next("the client came over the network");
+}
+
 /* A UNIX socket, which has no address, counts as 127.0.0.1. */
 static bool
 is_listed(const struct policy_question *q)
@@ -275,6 +283,7 @@ static const struct rule recipient_rules[] = {
     {"forward", try_away},
     {"Relay Domains", try_peer},
     {"login", try_login},
+    {"sendmail", try_this_machine},
     {"Require AUTH", try_require_auth},
     {"Restrict Relay", try_restrict_relay},
     {"Restrict Relay IPs", try_relay_ips},
@@ -327,6 +336,7 @@ policy_kind_of(const char *key)
 {
 	return strcmp(key, "Submission") == 0 ? KIND_SUBMISSION
 	       : strcmp(key, "SMTPS") == 0    ? KIND_SMTPS
+	       : strcmp(key, "Local") == 0    ? KIND_LOCAL
 					      : KIND_SMTP;
 }
 
@@ -339,11 +349,11 @@ policy_login(const struct policy_client *c)
 bool
 policy_starttls(const struct policy_client *c, bool able)
 {
-	return able && !c->tls && c->kind != KIND_SMTPS;
+	return able && !c->tls && c->kind != KIND_SMTPS && c->kind != KIND_LOCAL;
 }
 
 bool
 policy_fills_in(const struct policy_client *c)
 {
-	return is_submission(c);
+	return is_submission(c) || c->kind == KIND_LOCAL;
 }

@@ -16,8 +16,8 @@
 #include "common/span.h"
 #include "router/router.h"
 
-/* The port's rules. A UNIX socket has those of SMTP. */
-enum session_kind { KIND_SMTP, KIND_SUBMISSION, KIND_SMTPS };
+/* The port's rules. KIND_LOCAL is the UNIX socket of sendmail(8): programs of this machine. */
+enum session_kind { KIND_SMTP, KIND_SUBMISSION, KIND_SMTPS, KIND_LOCAL };
 
 struct ip_list;
 

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "auth/auth.h"
+#include "common/ipc.h"
 #include "common/listeners.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -27,6 +28,20 @@ static struct role *role;
 
 /* ---- accepting ---- */
 
+/* One user must not take what all others need: Maximum SMTP Connections Per Address, to each
+ * process. */
+static bool
+local_user_has_enough(int fd)
+{
+	const struct session *s;
+	uid_t uid = ipc_peer_uid(fd);
+	unsigned n = 0;
+
+	LIST_FOREACH (s, &smtpd.sessions, entry)
+		n += s->kind == KIND_LOCAL && s->uid == uid;
+	return n >= smtpd.settings.connections_each_max && smtpd.settings.connections_each_max > 0;
+}
+
 static void
 on_accept(void *arg, int fd, const struct sockaddr *address, socklen_t length, int kind)
 {
@@ -37,6 +52,11 @@ on_accept(void *arg, int fd, const struct sockaddr *address, socklen_t length, i
 	(void)arg, (void)length;
 	if (implicit && smtpd.tls == NULL) {
 		admission_refuse(a, fd, address, "", "no-tls");
+		return;
+	}
+	if (kind == KIND_LOCAL && local_user_has_enough(fd)) {
+		admission_refuse(
+		    a, fd, address, "421 4.7.0 Too many connections of this user\r\n", "user-full");
 		return;
 	}
 	verdict = admission_enter(a, fd, address, implicit);

@@ -37,7 +37,7 @@ session_policy_client(const struct session *s)
 const char *
 session_client(const struct session *s)
 {
-	return stream_peer_text(s->stream);
+	return s->client != NULL ? s->client : stream_peer_text(s->stream);
 }
 
 const char *
@@ -443,6 +443,7 @@ session_new(
     struct smtpd *d, int fd, const struct sockaddr *peer, enum session_kind kind, bool counted)
 {
 	struct session *s = xcalloc(1, sizeof *s);
+	uid_t uid = kind == KIND_LOCAL ? ipc_peer_uid(fd) : (uid_t)-1;
 
 	s->server = d;
 	s->kind = kind;
@@ -451,6 +452,10 @@ session_new(
 	s->number = ++d->last_session;
 	s->stream = stream_new(d->base, fd, peer, INPUT_MAX_BYTES, &stream_ops, s);
 	s->local = stream_peer_is_loopback(s->stream);
+	if (kind == KIND_LOCAL) {
+		s->uid = uid;
+		s->client = xasprintf("userid-%lu", (unsigned long)uid);
+	}
 	event_assign(&s->timer, d->base, -1, EV_TIMEOUT, on_timer, s);
 	LIST_INSERT_HEAD(&d->sessions, s, entry);
 	d->counters.connections++;
@@ -478,6 +483,7 @@ session_free(struct session **sp)
 	LIST_REMOVE(s, entry);
 	free(s->helo);
 	free(s->user);
+	free(s->client);
 	free(s);
 	if (d->draining && LIST_EMPTY(&d->sessions))
 		d->on_empty(d);

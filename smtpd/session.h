@@ -52,6 +52,8 @@ struct session {
 	struct sasl *sasl;		 /* while AUTH goes on */
 	struct ipc_call *login;
 	char *helo, *user;	   /* NULL before */
+	char *client;		   /* "userid-1000" of KIND_LOCAL, else NULL */
+	uid_t uid;		   /* the same */
 	const char *chunk_refusal; /* the reply after INPUT_SWALLOW */
 	uint64_t number, chunk_left, chunk_size;
 	size_t given, left; /* bytes of the current input, and behind the current command */

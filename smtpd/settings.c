@@ -8,6 +8,7 @@ void
 smtpd_settings_clear(struct smtpd_settings *s)
 {
 	ip_list_free(&s->unlimited);
+	local_users_free(&s->local_users);
 	ip_list_free(&s->policy.relay_ips);
 }
 
@@ -53,6 +54,7 @@ smtpd_settings_read(struct smtpd_settings *out, const struct settings *s)
 	read_server(out, s);
 	read_limits(out, s);
 	read_policy(&out->policy, s);
+	out->local_users = local_users_new(s);
 	out->command_s = settings_u64(s, "timeouts", "SMTP Command");
 	out->data_s = settings_u64(s, "timeouts", "SMTP Data");
 	out->transaction_s = settings_u64(s, "timeouts", "SMTP Transaction");

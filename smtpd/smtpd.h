@@ -13,6 +13,7 @@
 
 #include "common/admission.h"
 #include "common/settings.h"
+#include "smtpd/local_user.h"
 #include "smtpd/policy.h"
 
 /* The settings, read once at the start and at each reload. Sizes in bytes, times in seconds. */
@@ -23,6 +24,7 @@ struct smtpd_settings {
 	unsigned errors_max, commands_max, login_failures_max;
 	unsigned command_s, data_s, transaction_s, handshake_s, inner_s;
 	struct ip_list *unlimited;
+	struct local_users *local_users;
 	struct policy_settings policy;
 	bool trace;
 };

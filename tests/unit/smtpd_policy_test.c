@@ -103,7 +103,7 @@ mail(void **state)
 	} rows[] = {
 	    {KIND_SMTP, "", STRANGER, false, "a@far.test", NOT_ASKED, "ok", "login"},
 	    {KIND_SMTP, "", STRANGER, false, "", NOT_ASKED, "ok", "login"},
-	    {KIND_SMTP, "", "local", false, "a@far.test", NOT_ASKED, "ok", "login"},
+	    {KIND_LOCAL, "", "local", false, "a@far.test", NOT_ASKED, "ok", "login"},
 	    {KIND_SUBMISSION, "", STRANGER, false, "", NOT_ASKED,
 		"530 5.7.0 Authentication required", "port"},
 	    {KIND_SUBMISSION, "!auth !restrict", "127.0.0.1", false, "a@x.test", NOT_ASKED,
@@ -193,7 +193,11 @@ recipients(void **state)
 	    {"", "127.0.0.1", false, "a@x", ROUTER_STANDING_LATER, ROUTER_REMOTE, 1, LATER,
 		"sender"},
 	    {"", "127.0.0.1", false, "", NOT_ASKED, ROUTER_REMOTE, 1, "ok", "sender"},
-	    {"", "local", false, "a@x", ROUTER_OWN, ROUTER_REMOTE, 1, "ok", "sender"},
+	    /* programs of this machine */
+	    {"", "local", false, "a@x", NOT_ASKED, ROUTER_REMOTE, 1, "ok", "sendmail"},
+	    {"", "local", false, "", NOT_ASKED, ROUTER_REMOTE, 1, "ok", "sendmail"},
+	    {"never", "local", false, "a@x", NOT_ASKED, ROUTER_REMOTE, 1, ONLY, "Relay Delivery"},
+	    {"", "local", false, "a@x", NOT_ASKED, ROUTER_NOWHERE, 1, ONLY, "Use MTA"},
 	    {"", "127.0.0.2", false, "a@x", NOT_ASKED, ROUTER_REMOTE, 1, NO_LOGIN, "Require AUTH"},
 	    /* Require AUTH overrides the list, but for this host */
 	    {"ips=192.0.2.*", STRANGER, false, "a@x", NOT_ASKED, ROUTER_REMOTE, 1, NO_LOGIN,
@@ -203,8 +207,7 @@ recipients(void **state)
 	    {"ips=127.*", "127.0.0.2", false, "a@x", ROUTER_OWN, ROUTER_REMOTE, 1, "ok", "sender"},
 	    {"ips=none", "127.0.0.1", false, "a@x", NOT_ASKED, ROUTER_REMOTE, 1, NO_LOGIN,
 		"Require AUTH"},
-	    {"ips=none", "local", false, "a@x", NOT_ASKED, ROUTER_REMOTE, 1, NO_LOGIN,
-		"Require AUTH"},
+	    {"ips=none", "local", false, "a@x", NOT_ASKED, ROUTER_REMOTE, 1, "ok", "sendmail"},
 	    {"ips=none", "127.0.0.1", true, "a@x", NOT_ASKED, ROUTER_REMOTE, 1, "ok", "login"},
 	    {"!restrict", "127.0.0.1", false, "a@x", NOT_ASKED, ROUTER_REMOTE, 1, "ok",
 		"Restrict Relay"},
@@ -238,7 +241,8 @@ recipients(void **state)
 	for (size_t i = 0; i < nitems(rows); i++) {
 		struct policy_settings s = read_keys(rows[i].keys);
 		struct sockaddr_storage address;
-		struct policy_question q = make_question(&s, &address, KIND_SMTP, rows[i].ip,
+		struct policy_question q = make_question(&s, &address,
+		    strcmp(rows[i].ip, "local") == 0 ? KIND_LOCAL : KIND_SMTP, rows[i].ip,
 		    rows[i].user, rows[i].from, rows[i].standing);
 		struct policy_trace trace;
 		struct policy_decision d;
@@ -284,6 +288,7 @@ ports(void **state)
 	    {KIND_SUBMISSION, false, false, false, true, true},
 	    {KIND_SMTPS, false, true, true, false, true},
 	    {KIND_SMTPS, false, false, false, false, true},
+	    {KIND_LOCAL, true, false, true, false, true},
 	};
 
 	(void)state;
@@ -299,6 +304,7 @@ ports(void **state)
 	assert_int_equal(policy_kind_of("SMTP"), KIND_SMTP);
 	assert_int_equal(policy_kind_of("Submission"), KIND_SUBMISSION);
 	assert_int_equal(policy_kind_of("SMTPS"), KIND_SMTPS);
+	assert_int_equal(policy_kind_of("Local"), KIND_LOCAL);
 }
 
 int
