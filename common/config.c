@@ -484,6 +484,14 @@ config_written(const struct config *c, const char *section, const struct config_
 	return key->preset != NULL ? key->preset : "";
 }
 
+const char *
+config_written_there(const struct config *c, const char *section, const struct config_key *key)
+{
+	const char *written = config_value_of(c, section, key)->written;
+
+	return written != NULL ? written : "";
+}
+
 bool
 config_is_there(const struct config *c, const char *section, const struct config_key *key)
 {

@@ -6,6 +6,7 @@
 #ifndef COMMON_CONFIG_H
 #define COMMON_CONFIG_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -106,6 +107,9 @@ void config_section_spell(
 /* The value as the file has it, its preset when absent, "" without either. */
 const char *
 config_written(const struct config *c, const char *section, const struct config_key *key);
+/* The same without the preset: "" when the key is absent or empty. */
+const char *
+config_written_there(const struct config *c, const char *section, const struct config_key *key);
 /* Whether the file has the key, with a value or without. */
 bool config_is_there(const struct config *c, const char *section, const struct config_key *key);
 
@@ -118,15 +122,50 @@ bool config_is_there(const struct config *c, const char *section, const struct c
 void config_slice(const struct config *c, unsigned role,
     void (*each)(void *arg, const char *section, const char *key, const char *value), void *arg);
 
-/* ---- changing a file: comments, order and spelling of everything else stay ---- */
+/* ---- changing the files: comments, order and spelling of everything else stay ---- */
+
+/* One of some changes that are made together. */
+struct config_change {
+	const char *section; /* NULL where the key's name is unique */
+	const char *name;    /* a key without regard to case, or a line of [aliases] and its like;
+			      * NULL: the section as a whole goes, [fetch NAME] */
+	const char *value;   /* NULL: its line goes, if there is one */
+};
+
+enum { CONFIG_FILES = 2 };
+
+/* What became of it. */
+struct config_changed {
+	char *why;	  /* not: a sentence about the first thing that is wrong */
+	int error;	  /* errno then; 0 when a change is not right */
+	json_t *problems; /* not: [{"text", "warning": false, and of "section", "key", "where" what
+			   * is known}] */
+	json_t *what; /* [{"file", "section", "key", "old", "new"}] (null: no line) of what is not
+		       * as before; secrets are config_masked */
+	/* private */
+	char *old[CONFIG_FILES], *new[CONFIG_FILES];
+	size_t old_len[CONFIG_FILES], new_len[CONFIG_FILES];
+};
+
+/* Stands for a secret that is there. */
+extern const char config_masked[];
 
 /*
- * Sets a key (section NULL where the key's name is unique; its exact name, without regard to case);
- * value NULL removes its line, if there is one: it has its default then.
- * The new file is checked before it replaces the old one (written beside it, synced, renamed; owner
- * and mode kept): an error that the files have anyhow stays there. -1 with *why, a sentence to be
- * freed, and errno: 0 when the change is not right.
+ * Makes all changes or none. The new files are checked before they replace the old ones (written
+ * beside them, synced, renamed; owner and mode kept): an error that the files have anyhow stays
+ * there. 0, or -1 and *out says why. *out is to be freed in any case.
  */
+int config_change(
+    const char *root, const struct config_change *changes, size_t n, struct config_changed *out);
+/* Puts the files back to what they were, unless others have changed them meanwhile. -1: not. */
+int config_change_back(const char *root, struct config_changed *changed);
+void config_changed_free(struct config_changed *out);
+
+/* Writers of one instance's files wait for each other, for a second at most: closing the
+ * descriptor lets the next one in. -1 with errno (EWOULDBLOCK: another holds it). */
+int config_lock(const char *root);
+
+/* One key. -1 with *why, a sentence to be freed, and errno: 0 when the change is not right. */
 int
 config_set(const char *root, const char *section, const char *key, const char *value, char **why);
 

@@ -17,6 +17,7 @@ struct places {
 	size_t behind_comment;	  /* behind "# Key = value" */
 	size_t behind_last;	  /* behind the section's last entry */
 	size_t section_end;	  /* where the first line of a section without entries goes */
+	size_t head;		  /* where the section's own line starts */
 	const char *line_end;	  /* "\n" or "\r\n", as the file has it */
 };
 
@@ -72,6 +73,9 @@ scan_line(struct scan *s, const struct config_line *line)
 {
 	size_t behind = line->whole.at + line->whole.len - s->start;
 
+	if (line->kind == LINE_SECTION && s->places->head == NOWHERE &&
+	    span_is_nocase(line->name, s->key->section))
+		s->places->head = behind - line->whole.len;
 	if (line->kind == LINE_COMMENT && is_example_head(line))
 		leave_section(s, true);
 	if (line->kind == LINE_SECTION) {
@@ -103,6 +107,7 @@ find_places(struct span text, const struct splice_key *key, struct places *p)
 	*p = (struct places){.behind_comment = NOWHERE,
 	    .behind_last = NOWHERE,
 	    .section_end = NOWHERE,
+	    .head = NOWHERE,
 	    .line_end = "\n"};
 	if (lf != NULL && lf > text.at && lf[-1] == '\r')
 		p->line_end = "\r\n";
@@ -195,6 +200,64 @@ config_splice(struct span text, const struct splice_key *key, const char *value,
 		put_inserted(f, text, p.section_end, key, value, p.line_end);
 	else
 		put_section(f, text, key, value, p.line_end);
+	if (fclose(f) != 0)
+		fatalx("out of memory");
+	return out;
+}
+
+static bool
+is_no_key(const struct splice_key *key, struct span name)
+{
+	(void)key, (void)name;
+	return false;
+}
+
+/* Where the blank line before this place starts; at itself when there is none. */
+static size_t
+before_blank(struct span text, size_t at)
+{
+	size_t start = at;
+
+	if (start > 0 && text.at[start - 1] == '\n')
+		start--;
+	if (start > 0 && start < at && text.at[start - 1] == '\r')
+		start--;
+	return start < at && (start == 0 || text.at[start - 1] == '\n') ? start : at;
+}
+
+/* The blank line behind the section goes with it where there is one before it, too; at the file's
+ * end the one before. */
+static void
+widen_section(struct span text, struct places *p)
+{
+	struct span rest = {text.at + p->section_end, text.len - p->section_end};
+	size_t start = before_blank(text, p->head);
+	struct config_line line;
+
+	if (!config_line_next(&rest, &line))
+		p->head = start;
+	else if (line.kind == LINE_BLANK && (start < p->head || p->head == 0))
+		p->section_end += line.whole.len;
+}
+
+char *
+config_splice_section(struct span text, const char *section, size_t *len)
+{
+	const struct splice_key key = {.section = section, .name = "", .is = is_no_key};
+	struct places p;
+	char *out = NULL;
+	FILE *f = open_memstream(&out, len);
+
+	if (f == NULL)
+		fatalx("out of memory");
+	find_places(text, &key, &p);
+	if (p.head == NOWHERE || p.section_end == NOWHERE) {
+		put(f, text.at, text.at + text.len);
+	} else {
+		widen_section(text, &p);
+		put(f, text.at, text.at + p.head);
+		put(f, text.at + p.section_end, text.at + text.len);
+	}
 	if (fclose(f) != 0)
 		fatalx("out of memory");
 	return out;

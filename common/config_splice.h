@@ -25,4 +25,8 @@ struct splice_key {
  */
 char *config_splice(struct span text, const struct splice_key *key, const char *value, size_t *len);
 
+/* The text without this section, from its head to its last line; a comment right before the next
+ * head stays. To be freed. */
+char *config_splice_section(struct span text, const char *section, size_t *len);
+
 #endif

@@ -351,11 +351,43 @@ test_no_file(void **state)
 	refuse(NULL, "Maximum Users", "5", "config/mail.ini cannot be read: No such file");
 }
 
+static void
+test_splice_section(void **state)
+{
+	static const struct {
+		const char *before, *after;
+	} sections[] = {
+	    {"[a]\nx = 1\n", ""},
+	    {"[a]\nx = 1\n\n[b]\ny = 2\n", "[b]\ny = 2\n"},
+	    {"[b]\ny = 2\n[A]\nx = 1\n[c]\n", "[b]\ny = 2\n[c]\n"},
+	    {"[b]\n\n[a]\nx = 1\n# of a\n\n[c]\n", "[b]\n\n[c]\n"},
+	    {"[b]\r\ny = 2\r\n[a]\r\nx = 1\r\n\r\n[c]\r\n", "[b]\r\ny = 2\r\n\r\n[c]\r\n"},
+	    {"[b]\r\n\r\n[a]\r\nx = 1", "[b]\r\n"},
+	    {"[b]\n\n[a]\nx = 1\n", "[b]\n"},
+	    {"[a]\nx = 1\n\n# about c\n[c]\n", "# about c\n[c]\n"},
+	    {"[a]\n[c]\n", "[c]\n"},
+	    {"[b]\nx = 1\n", "[b]\nx = 1\n"},
+	    {"", ""},
+	    {"[a", "[a"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(sections); i++) {
+		size_t len;
+		char *out = config_splice_section(span_of(sections[i].before), "a", &len);
+
+		assert_string_equal(out, sections[i].after);
+		assert_int_equal(len, strlen(sections[i].after));
+		free(out);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_splice),
+	    cmocka_unit_test(test_splice_section),
 	    cmocka_unit_test_setup_teardown(test_set, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_unset, make_files, remove_root),
 	    cmocka_unit_test_setup_teardown(test_set_refused, make_files, remove_root),
