@@ -80,6 +80,12 @@ void request_end(struct request *q);
 
 /* ---- the requests, by their first word ---- */
 
+/* control_config.c */
+void control_config(struct request *q, const char *const *words, size_t n);
+void control_entries(struct request *q, const char *const *words, size_t n);
+/* False: it is for fetcher. */
+bool control_fetch(struct request *q, const char *const *words, size_t n);
+
 /* Checks what the scope may ask, and runs it. */
 void control_dispatch(struct client *cl, uint64_t tag, const char *const *words, size_t n);
 

@@ -162,7 +162,8 @@ run_user(struct request *q, const char *const *words, size_t n)
 	pass_on(q, "auth", words, n);
 }
 
-/* For whom an administrator acts is his own affair on control.sock; who holds a session is known. */
+/* For whom an administrator acts is his own affair on control.sock; who holds a session is known.
+ */
 static bool
 names_another(const struct request *q, const char *const *words, size_t n)
 {
@@ -193,7 +194,8 @@ run_queue(struct request *q, const char *const *words, size_t n)
 static void
 run_fetch(struct request *q, const char *const *words, size_t n)
 {
-	pass_on(q, "fetcher", words, n);
+	if (!control_fetch(q, words, n))
+		pass_on(q, "fetcher", words, n);
 }
 
 static void
@@ -222,6 +224,8 @@ static const struct request_kind {
     {"queue", ADMINS, false, run_queue},
     {"fetch", ADMINS, false, run_fetch},
     {"explain", ADMINS, true, run_explain},
+    {"config", ADMINS, false, control_config},
+    {"entries", ADMINS, true, control_entries},
 };
 
 /* What a session changes is on record, with whom; its further words may be secret. */

@@ -8,9 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "common/config.h"
 #include "common/memory.h"
+#include "master/change.h"
+#include "master/describe.h"
+#include "master/history.h"
 
 static void
 load(const struct ctl *ctl, struct config_problems *problems)
@@ -68,30 +72,50 @@ bring_into_effect(const struct ctl *ctl, size_t n_errors, bool *running)
 	return code;
 }
 
-/* What became of it, from errno as config_set() leaves it. */
-static int
-code_of(int error)
+/* Without a record the change holds all the same. */
+static void
+add_record(const struct ctl *ctl, const struct config_changed *changed, uint64_t undo)
 {
-	return error == 0 ? EX_DATAERR
-			  : ctl_code_of(error, error == ENOENT ? EX_NOINPUT : EX_IOERR);
+	if (json_array_size(changed->what) > 0 &&
+	    history_add(ctl->root, describe_user(getuid()), "", undo, changed->what) == 0)
+		ctl_fail(0, "the change is in no history: config/history: %s", strerror(errno));
+}
+
+static int
+fail_change(const struct config_changed *changed)
+{
+	int code = changed->error == 0 ? EX_DATAERR
+				       : ctl_code_of(changed->error,
+					     changed->error == ENOENT ? EX_NOINPUT : EX_IOERR);
+
+	return ctl_fail(code, "%s", changed->why);
 }
 
 int
-ctl_change(const struct ctl *ctl, ctl_setter set, const char *section, const char *name,
-    const char *value, bool *running)
+ctl_change_all(const struct ctl *ctl, const struct config_change *changes, size_t n, uint64_t undo,
+    bool *running)
 {
 	struct config_problems before;
+	struct config_changed changed;
 	size_t n_errors = 0;
-	char *why = NULL;
 	int code = 0;
 
 	*running = false;
 	load(ctl, &before);
-	if (set(ctl->root, section, name, value, &why) == -1)
-		code = ctl_fail(code_of(errno), "%s", why);
-	else
+	if (change_files(ctl->root, changes, n, &changed) == -1) {
+		code = fail_change(&changed);
+	} else {
+		add_record(ctl, &changed, undo);
 		n_errors = tell_state(ctl, &before);
-	free(why);
+	}
+	config_changed_free(&changed);
 	config_problems_free(&before);
 	return code != 0 ? code : bring_into_effect(ctl, n_errors, running);
+}
+
+int
+ctl_change(
+    const struct ctl *ctl, const char *section, const char *name, const char *value, bool *running)
+{
+	return ctl_change_all(ctl, &(struct config_change){section, name, value}, 1, 0, running);
 }

@@ -7,18 +7,19 @@
 
 #include <stdbool.h>
 
+#include "common/config.h"
 #include "master/ctl.h"
 
-/* config_set() or config_set_entry(). */
-typedef int (*ctl_setter)(
-    const char *root, const char *section, const char *name, const char *value, char **why);
-
 /*
- * Sets it (value NULL: takes it out), prints warnings that were not there before it, and has a
- * running instance take it over. 0, or the exit code of an error that was told; *running as
+ * Makes all changes (value NULL: takes it out) or none, adds them to the history, prints warnings
+ * that were not there before, and has a running instance take them over. undo: the change of the
+ * history that they take back, or 0. 0, or the exit code of an error that was told; *running as
  * ctl_reload_if_running() says.
  */
-int ctl_change(const struct ctl *ctl, ctl_setter set, const char *section, const char *name,
-    const char *value, bool *running);
+int ctl_change_all(const struct ctl *ctl, const struct config_change *changes, size_t n,
+    uint64_t undo, bool *running);
+/* One of them. */
+int ctl_change(
+    const struct ctl *ctl, const char *section, const char *name, const char *value, bool *running);
 
 #endif

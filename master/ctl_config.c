@@ -18,6 +18,7 @@
 #include "master/contents.h"
 #include "master/ctl.h"
 #include "master/ctl_change.h"
+#include "master/ctl_history.h"
 #include "master/instance.h"
 
 /* What an administrator calls a key: "Use MTA", "[smtpd] Use MTA", "[routes] example.org". */
@@ -171,26 +172,6 @@ is_directory(const struct item *item)
 	return false;
 }
 
-/* Of one that the supervisor would not make. A value that is no path is not judged here. */
-static int
-check_directory(const struct ctl *ctl, const struct item *item, const char *value)
-{
-	char *path, *why = NULL;
-	int code = 0;
-
-	if (value == NULL || !is_directory(item) || span_trim(span_of(value)).len == 0)
-		return 0;
-	if (config_normalize(item->key, ctl->root, span_trim(span_of(value)), &path, &why) == -1) {
-		free(why);
-		return 0;
-	}
-	if (instance_lacks_parent(ctl->root, path, &why))
-		code = ctl_fail(EX_DATAERR, "%s: %s", item->name, why);
-	free(why);
-	free(path);
-	return code;
-}
-
 /* The path of such a key's directory, to be freed; NULL for another key. */
 static char *
 directory_of(const struct ctl *ctl, const struct item *item)
@@ -233,15 +214,9 @@ warn_left_behind(const struct ctl *ctl, const struct item *item, char *before, b
 static int
 change(const struct ctl *ctl, const struct item *item, const char *value)
 {
-	char *directory;
+	char *directory = directory_of(ctl, item);
 	bool running;
-	int code = check_directory(ctl, item, value);
-
-	if (code != 0)
-		return code;
-	directory = directory_of(ctl, item);
-	code = ctl_change(ctl, item->key != NULL ? config_set : config_set_entry, item->section,
-	    item->name, value, &running);
+	int code = ctl_change(ctl, item->section, item->name, value, &running);
 	warn_left_behind(ctl, item, directory, running);
 	if (code != 0)
 		return code;
@@ -331,8 +306,9 @@ join_section(char **args, size_t *n, char **joined)
 int
 ctl_config(struct ctl *ctl, char **args, size_t n)
 {
-	static const struct ctl_verb verbs[] = {
-	    {"get", 1, 1, get}, {"set", 1, 2, set}, {"unset", 1, 1, unset}};
+	static const struct ctl_verb verbs[] = {{"get", 1, 1, get}, {"set", 1, 2, set},
+	    {"unset", 1, 1, unset}, {"list", 0, 0, ctl_config_list},
+	    {"history", 0, 1, ctl_config_history}, {"undo", 1, 1, ctl_config_undo}};
 	char *joined;
 	int code;
 

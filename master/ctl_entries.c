@@ -87,7 +87,7 @@ static int
 change(struct ctl *ctl, const char *name, const char *targets, const char *done)
 {
 	bool running;
-	int code = ctl_change(ctl, config_set_entry, section_of(ctl), name, targets, &running);
+	int code = ctl_change(ctl, section_of(ctl), name, targets, &running);
 
 	if (code != 0)
 		return code;

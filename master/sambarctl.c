@@ -100,13 +100,18 @@ static const struct ctl_command commands[] = {
 	false, ctl_log},
     {"trace", "QUEUE-ID|ADDRESS [--json]", "what happened to a message, from all logs",
 	"With an ADDRESS: to all messages from it or to it.\n", false, ctl_trace},
-    {"config", "get KEY [--json]\nset KEY [VALUE]\nunset KEY",
-	"read or change one key of the configuration",
+    {"config",
+	"get KEY [--json]\nset KEY [VALUE]\nunset KEY\nlist [--json]\nhistory [ID] [--json]\nundo "
+	"ID",
+	"read or change the configuration",
 	"A key whose name is in several sections is written \"[section] Key\", a line of [routes] "
 	"and\n"
 	"the like \"[routes] example.org\". unset removes it from the file: a key has its default\n"
 	"then. A password without a VALUE is asked for, or read from standard input. Comments and\n"
-	"order of the file stay; a running instance takes the change over at once.\n",
+	"order of the file stay; a running instance takes the change over at once.\n"
+	"list prints all keys; history who changed what and when (with an ID: what was before "
+	"it),\n"
+	"and undo takes such a change back.\n",
 	false, ctl_config},
     {"help", "[COMMAND]", "what the commands do", "", true, help},
 };

@@ -144,8 +144,8 @@ on_process_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
 	default:
 		if (p->supervisor->ops->on_message != NULL &&
 		    !p->supervisor->ops->on_message(p->supervisor->arg, p, type, tag, r))
-			log_warn("%s[%d] sent an unknown message %u", p->program->name, p->pid,
-			    type);
+			log_warn(
+			    "%s[%d] sent an unknown message %u", p->program->name, p->pid, type);
 	}
 }
 
@@ -594,7 +594,8 @@ open_all(struct supervisor *s, char **why)
 	struct sockets none = {0};
 	bool network = s->roles & (ROLE_SMTPD | ROLE_POP3D);
 
-	if (network && sockets_bind(&s->tcp, &none, s->instance->config, s->instance->run, why) == -1)
+	if (network &&
+	    sockets_bind(&s->tcp, &none, s->instance->config, s->instance->run, why) == -1)
 		return -1;
 	for (size_t i = 0; i < n_program_directories; i++)
 		if ((s->roles & program_directories[i].owner) && open_directory(s, i, why) == -1)

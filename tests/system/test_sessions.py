@@ -1,0 +1,263 @@
+"""Sessions of users and administrators with master, as webd uses them: what each may ask, and when they end."""
+import json
+import os
+import random
+import re
+
+import pytest
+
+from ipc import message, send
+from session import REQUEST, Session, log_in
+
+EX_USAGE, EX_DATAERR, EX_NOPERM = 64, 65, 77
+ADMINISTRATORS = [("status",), ("stop",), ("restart",), ("restart", "smtpd"), ("reload",), ("log", "rotate"), ("user", "list"), ("user", "admin", "ann", "on"),
+                  ("user", "passwd", "bob", "x"), ("queue", "list"), ("queue", "remove", "all=true"), ("fetch", "list"), ("fetch", "sections"),
+                  ("explain", "sender=ann@example.test"), ("config", "list"), ("config", "history"), ("config", "undo", "1"),
+                  ("config", "set", '[{"key": "Full Name", "value": "x"}]'), ("entries", "aliases"), ("log", "all"), ("log", "follow", "all")]
+
+
+@pytest.fixture
+def admin(instance):
+    instance.ctl("user", "admin", "ann", "on")
+    yield "ann"
+    instance.ctl("user", "admin", "ann", "off")
+
+
+@pytest.fixture
+def kept(instance):
+    """The configuration is as it was, whatever the test does to it."""
+    files = {name: open(instance.path("config", name)).read() for name in ("config.ini", "mail.ini")}
+    yield files
+    for name, text in files.items():
+        with open(instance.path("config", name), "w") as f:
+            f.write(text)
+    instance.ctl("reload")
+
+
+def changes(*items):
+    return json.dumps([{"section": section, "key": key, "value": value} for section, key, value in items])
+
+
+# ---- who may ask what ----
+
+@pytest.mark.parametrize("words", ADMINISTRATORS, ids=" ".join)
+def test_a_user_may_ask_nothing_of_an_administrators(instance, words):
+    with Session(instance, "ann") as s:
+        assert not s.admin
+        assert s.refused(*words)[0] == EX_NOPERM
+        assert s.get("ping") == {}
+
+
+def test_an_administrator_asks_what_sambarctl_asks(instance, admin):
+    with Session(instance, "ann") as s:
+        assert s.admin
+        assert {p["name"] for p in s.get("status")["programs"]} >= {"auth", "store", "queue", "smtpd"}
+        assert {u["name"] for u in s.get("user", "list")["users"]} >= {"ann", "bob"}
+        assert s.get("queue", "list", "limit=10", "all=true")["messages"] == []
+        assert s.refused("nonsense") == (EX_USAGE, "unknown request")
+
+
+def test_an_administrator_cannot_stop_the_supervisor_whose_answer_nobody_would_hear(instance, admin):
+    with Session(instance, "ann") as s:
+        assert s.refused("stop")[0] == EX_NOPERM
+
+
+def test_nobody_says_who_he_is(instance, admin):
+    with Session(instance, "ann") as s:
+        assert s.refused("queue", "hold", "who=bob", "all=true") == (EX_USAGE, "unknown request")
+
+
+def test_system_administrator_ip(instance, admin, kept):
+    instance.ctl("config", "set", "System Administrator IP", "127.0.0.* 10.0.0.0/8")
+    for client, may in (("127.0.0.7", True), ("10.9.8.7", True), ("::ffff:10.1.2.3", True), ("192.0.2.1", False), ("::1", False), ("nonsense", False), ("", False)):
+        with Session(instance, "ann", client=client) as s:
+            assert s.admin == may, client
+            assert (s.ask("status")[0] == 0) == may
+            assert s.get("ping") == {}
+    instance.ctl("config", "unset", "System Administrator IP")
+    with Session(instance, "ann", client="nonsense") as s:
+        assert s.admin
+
+
+def test_logins_that_fail_open_nothing(instance):
+    assert log_in(instance, "ann", "wrong")[0] == "credentials"
+    assert log_in(instance, "nobody")[0] == "credentials"
+
+
+# ---- when sessions end ----
+
+@pytest.mark.parametrize("words", [("admin", "eve", "off"), ("passwd", "eve"), ("del", "eve", "--purge")], ids=lambda w: w[0])
+def test_sessions_end_with_what_was_granted(instance, words):
+    instance.ctl("user", "add", "eve", text="eve-secret\n")
+    instance.ctl("user", "admin", "eve", "on")
+    try:
+        with Session(instance, "eve") as s, Session(instance, "bob") as other:
+            instance.ctl("user", *words, text="eve-secret\n")
+            assert s.ended()
+            assert other.get("ping") == {}
+    finally:
+        instance.ctl("user", "del", "eve", "--purge", check=False)
+
+
+def test_the_answer_to_what_ends_the_session_still_comes(instance, admin):
+    with Session(instance, "ann") as s:
+        assert s.get("user", "passwd", "ann", "ann-secret") == {}
+        assert s.ended()
+
+
+def test_sessions_of_one_user_are_bounded(instance):
+    sessions = []
+    try:
+        for _ in range(100):
+            sessions.append(Session(instance, "bob"))
+        assert log_in(instance, "bob")[0] == "trouble"
+        with Session(instance, "ann") as s:
+            assert s.get("ping") == {}
+    finally:
+        for s in sessions:
+            s.__exit__()
+
+
+# ---- garbage ----
+
+@pytest.mark.parametrize("data", [b"x", b"\0" * 12, b"\xff" * 12, b"\xff" * 65536, random.Random(1).randbytes(1000), message(REQUEST), message(2, "ping"),
+                                  message(100, 0, 0, "{}"), message(REQUEST, *["x"] * 65), message(REQUEST, "ping") + b"\0"],
+                         ids=lambda d: f"{len(d)}-{d[:4].hex()}")
+def test_garbage_ends_the_session_and_nothing_else(instance, data):
+    with Session(instance, "ann") as s, Session(instance, "ann") as other:
+        send(s.sock, data)
+        assert s.ended()
+        assert other.get("ping") == {}
+
+
+def test_descriptors_that_nobody_wants_are_closed(instance):
+    with Session(instance, "ann") as s:
+        read, write = os.pipe()
+        send(s.sock, message(REQUEST, "ping", tag=7), [write])
+        assert s.part(7)[0] == 0
+        os.close(write)
+        assert os.read(read, 1) == b""
+        os.close(read)
+
+
+def test_requests_at_one_time_are_bounded(instance, admin):
+    with Session(instance, "ann") as s:
+        tags = [s.begin("user", "list") for _ in range(200)]
+        codes = {}
+        while len(codes) < len(tags):
+            data = s.sock.recv(70000)
+            tag = int.from_bytes(data[4:12], "little")
+            code, more = int.from_bytes(data[12:20], "little"), int.from_bytes(data[20:28], "little")
+            if not more:
+                codes[tag] = code
+        assert set(codes) == set(tags) and set(codes.values()) <= {0, 75}
+        assert s.get("ping") == {}
+
+
+# ---- the configuration ----
+
+def test_all_keys_are_listed(instance, admin):
+    with Session(instance, "ann") as s:
+        doc = s.get("config", "list")
+    keys = {(k["section"], k["key"]): k for k in doc["keys"]}
+    assert len(keys) > 90
+    server = keys["mail", "Mail Server"]
+    assert server["file"] == "mail.ini" and server["type"] == "domain" and server["set"] and server["value"] == instance.ctl("config", "get", "Mail Server").stdout.strip()
+    assert server["meaning"].endswith(".")
+    tls = keys["common", "SMTP Server TLS"]
+    assert tls["type"] == "choice" and tls["words"] == ["none", "opportunistic", "required", "implicit"] and tls["preset"] == "opportunistic" and not tls["set"]
+
+
+def test_changes_are_made_together_and_are_in_effect(instance, admin, kept):
+    with Session(instance, "ann") as s:
+        doc = s.get("config", "set", changes(("smtpd", "Maximum Message Size", "3M"), ("aliases", "tod.sambar", "bob"), ("common", "SMTP Server TLS", "none")))
+        assert doc["change"] > 0
+        assert instance.ctl("config", "get", "Maximum Message Size").stdout == "3M\n"
+        with instance.smtp() as smtp:
+            assert smtp.ehlo()["SIZE"] == ["3145728"]
+        assert {"name": "tod.sambar", "value": "bob"} in s.get("entries", "aliases")["entries"]
+        text = open(instance.path("config", "mail.ini")).read()
+        lines = [line for line in text.splitlines() if not re.match("Maximum Message Size|tod.sambar", line)]
+        assert lines == [line for line in kept["mail.ini"].splitlines() if not line.startswith("Maximum Message Size")]       # comments and order stay
+
+
+@pytest.mark.parametrize("bad, at", [(("smtpd", "Maximum Message Size", "huge"), "Maximum Message Size"), (("smtpd", "No Such Key", "1"), "No Such Key"),
+                                     (("aliases", "x", "a@@b"), None), (("smtpd", "Maximum Message Size", "3M\nUse MTA = false"), "Maximum Message Size"),
+                                     (("mail", "Mail Directory", "/no/such/place/mail"), "Mail Directory"), (("nonsense", "Use MTA", "true"), "Use MTA"),
+                                     (("listen", "SMTP", "192.0.2.77:25"), None), (("common", "Act As Mail Server", "false"), None)],
+                         ids=lambda b: b[1] if isinstance(b, tuple) else "")
+def test_one_wrong_change_of_several_changes_nothing(instance, admin, kept, bad, at):
+    with Session(instance, "ann") as s:
+        code, doc = s.ask("config", "set", changes(("smtpd", "Use MTA", "false"), ("common", "SMTP Server", "192.0.2.9"), bad))
+        assert code == EX_DATAERR and doc["error"] and doc["problems"]
+        if at:
+            assert [p["key"] for p in doc["problems"]] == [at]
+        for name, text in kept.items():
+            assert open(instance.path("config", name)).read() == text
+        assert s.get("config", "history")["changes"] == [] or s.get("config", "history")["changes"][0]["what"][0]["key"] != "Use MTA"
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", "[1]", '[{"key": 1}]', '[{"key": "Use MTA"}]', '[{"key": "Use MTA", "value": 1}]',
+                                  '[{"section": 3, "key": "Use MTA", "value": null}]', "[" * 1000, '[{"key": "", "value": "x"}]'])
+def test_malformed_changes(instance, admin, text):
+    with Session(instance, "ann") as s:
+        assert s.refused("config", "set", text)[0] == EX_DATAERR
+
+
+def test_history_and_undo(instance, admin, kept):
+    with Session(instance, "ann", client="192.0.2.44") as s:
+        first = s.get("config", "set", changes(("smtpd", "Use MTA", "false"), ("common", "SMTP Server", "192.0.2.9"), ("forward", "bob", "bob@x.example bob")))["change"]
+        second = s.get("config", "set", changes((None, "SMTP Server", "192.0.2.10")))["change"]
+        assert second == first + 1
+        newest, before = s.get("config", "history")["changes"][:2]
+        assert (newest["id"], newest["who"], newest["client"]) == (second, "ann", "192.0.2.44")
+        assert newest["what"] == [{"file": "config.ini", "section": "common", "key": "SMTP Server", "old": "192.0.2.9", "new": "192.0.2.10"}]
+        assert [w["key"] for w in before["what"]] == ["Use MTA", "SMTP Server", "bob"]
+        assert "changed again since" in s.refused("config", "undo", str(first))[1]
+        assert s.get("config", "undo", str(second))["change"] == second + 1
+        assert s.get("config", "undo", str(first))["change"] == second + 2
+        for name, text in kept.items():
+            assert open(instance.path("config", name)).read() == text
+        assert s.get("config", "history")["changes"][0]["undo"] == first
+        assert s.get("config", "history", f"after={second}")["changes"][0]["id"] == first
+        assert s.refused("config", "undo", "99999")[0] == EX_DATAERR
+
+
+def test_secrets_are_never_told(instance, admin, kept):
+    with Session(instance, "ann") as s:
+        s.get("config", "set", changes(("common", "SMTP Server", "192.0.2.9"), ("common", "SMTP Server User", "me"), ("common", "SMTP Server Password", "very-secret")))
+        change = s.get("config", "set", changes(("common", "SMTP Server Password", "other-secret")))["change"]
+        everything = json.dumps([s.get("config", "list"), s.get("config", "history")]) + open(instance.path("config", "history")).read()
+        assert "********" in everything and "very-secret" not in everything and "other-secret" not in everything
+        assert os.stat(instance.path("config", "history")).st_mode & 0o777 == 0o600
+        assert "not kept" in s.refused("config", "undo", str(change))[1]
+        s.get("config", "set", changes(("common", "SMTP Server Password", None)))
+
+
+def test_sambarctl_writes_the_same_history(instance, kept):
+    instance.ctl("config", "set", "Use MTA", "false")
+    doc = instance.json("config", "history")
+    assert doc["changes"][0]["what"][0]["new"] == "false"
+    assert "[smtpd] Use MTA" in instance.ctl("config", "history").stdout
+    instance.ctl("config", "undo", str(doc["changes"][0]["id"]))
+    assert open(instance.path("config", "mail.ini")).read() == kept["mail.ini"]
+    assert "[mail]" in instance.ctl("config", "list").stdout
+    assert len(instance.json("config", "list")["keys"]) > 90
+
+
+def test_sections_of_the_fetcher(instance, admin, kept):
+    keys = [("Server", "pop.example.test"), ("User", "me"), ("Password", "fetch-secret"), ("Interval", "manual"), ("Routing", "mailbox ann")]
+    with Session(instance, "ann") as s:
+        assert s.get("fetch", "sections")["sections"] == []
+        doc = json.dumps([{"key": k, "value": v} for k, v in keys])
+        s.get("fetch", "add", "work", doc)
+        assert s.refused("fetch", "add", "Work", doc)[0] == EX_DATAERR
+        section, = s.get("fetch", "sections")["sections"]
+        values = {k["key"]: k["value"] for k in section["keys"]}
+        assert section["name"] == "work" and values["Server"] == "pop.example.test" and values["Password"] == "********"
+        s.get("config", "set", changes(("fetch work", "User", "you")))
+        s.get("fetch", "del", "work")
+        assert s.get("fetch", "sections")["sections"] == []
+        assert open(instance.path("config", "mail.ini")).read() == kept["mail.ini"]
+        assert s.refused("fetch", "del", "work")[0] == EX_DATAERR
+        assert s.refused("fetch", "add", "../x", doc)[0] == EX_DATAERR
