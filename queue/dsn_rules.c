@@ -265,7 +265,7 @@ dsn_remote(struct span route)
 /* ---- the envelope ---- */
 
 int
-dsn_envelope(const struct envelope *e, uint64_t id, uint64_t now_s, struct envelope *out,
+dsn_envelope(const struct envelope *e, uint64_t id, uint64_t now_us, struct envelope *out,
     struct recipient *r)
 {
 	static const struct span none = {"", 0};
@@ -286,7 +286,7 @@ dsn_envelope(const struct envelope *e, uint64_t id, uint64_t now_s, struct envel
 	    .route = none,
 	    .parent = -1};
 	*out = (struct envelope){.id = id,
-	    .arrival_us = now_s * 1000000,
+	    .arrival_us = now_us,
 	    .reverse_path = none,
 	    .submitter = none,
 	    .program = span_of("queue"),

@@ -93,7 +93,7 @@ struct span dsn_remote(struct span route);
  * recipient: no envelope_clear(). Message size, checksum and flags are still to be set. -1 with
  * EINVAL when the sender is null or no address.
  */
-int dsn_envelope(const struct envelope *e, uint64_t id, uint64_t now_s, struct envelope *out,
+int dsn_envelope(const struct envelope *e, uint64_t id, uint64_t now_us, struct envelope *out,
     struct recipient *r);
 
 #endif

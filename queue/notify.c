@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/memory.h"
+#include "common/wall_clock.h"
 #include "queue/journal.h"
 #include "queue/queue.h"
 
@@ -153,7 +154,7 @@ write_notice(struct notify *n, struct original *o, const unsigned char *events)
 		return -1;
 	if ((d.id = spool_new_id(n->spool)) == 0)
 		return -1;
-	if (dsn_envelope(n->envelope, d.id, n->now_s, &e, &r) == -1)
+	if (dsn_envelope(n->envelope, d.id, wall_clock_now(), &e, &r) == -1)
 		return -1;
 	return write_new(n, &d, &e);
 }

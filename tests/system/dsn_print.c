@@ -147,7 +147,7 @@ print_notice(const struct dsn_decision *decision)
 	uint64_t at;
 	char *text;
 
-	if (dsn_envelope(&envelope, dsn.id, dsn.now_s, &own, &recipient) == -1)
+	if (dsn_envelope(&envelope, dsn.id, dsn.now_s * 1000000, &own, &recipient) == -1)
 		err(65, "the envelope");
 	at = envelope_size(&own);
 	if (dsn_write(&dsn, fd, at, &written) == -1)

@@ -52,7 +52,7 @@ notice_make(struct notice *n, struct dsn *d, struct span original)
 		abort();
 	d->original = &o;
 	d->fates = fates;
-	if (dsn_envelope(d->envelope, d->id, d->now_s, &n->envelope, &n->recipient) == 0)
+	if (dsn_envelope(d->envelope, d->id, d->now_s * 1000000, &n->envelope, &n->recipient) == 0)
 		at = envelope_size(&n->envelope);
 	if (dsn_write(d, to, at, &n->written) == 0)
 		notice_read(n, to, at);
