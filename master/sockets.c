@@ -246,7 +246,7 @@ static int
 bind_local(
     struct sockets *s, struct sockets *old, const struct config *c, const char *run, char **why)
 {
-	static const char name[] = "listen:Local:submit.sock";
+	static const char name[] = "listen:Local:" SOCKETS_LOCAL;
 	struct listening *have = find(old, name);
 	char path[200];
 	int fd;
@@ -257,7 +257,7 @@ bind_local(
 		add(s, name, "smtpd", false, have->fd, false);
 		return 0;
 	}
-	snprintf(path, sizeof path, "%s/submit.sock", run);
+	snprintf(path, sizeof path, "%s/%s", run, SOCKETS_LOCAL);
 	if ((fd = bind_unix(path, SOCK_STREAM, 0666, (gid_t)-1)) == -1) {
 		*why = xasprintf("cannot listen on %s: %s", path, strerror(errno));
 		return -1;

@@ -10,6 +10,9 @@
 
 #include "common/config.h"
 
+/* Where every user of the machine may hand in mail, below the run directory. */
+#define SOCKETS_LOCAL "submit.sock"
+
 struct listening {
 	char *name;	     /* "listen:SMTP:127.0.0.1:10025" */
 	const char *program; /* "smtpd" */

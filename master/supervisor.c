@@ -570,6 +570,8 @@ close_unix_sockets(struct supervisor *s)
 		(void)unlink(path);
 		closefd(&s->unix_sockets[i]);
 	}
+	snprintf(path, sizeof path, "%s/%s", s->instance->run, SOCKETS_LOCAL);
+	(void)unlink(path);
 }
 
 static int

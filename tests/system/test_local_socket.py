@@ -57,6 +57,15 @@ print(cmd("Subject: from another\\r\\n\\r\\nhello\\r\\n."))
                           capture_output=True, text=True, check=True).stdout
 
 
+def test_it_is_gone_after_a_stop():
+    instance = Instance(users=())
+    path = instance.path("run", "submit.sock")
+    assert os.path.exists(path)
+    instance.stop()
+    assert not os.path.exists(path)
+    instance.end()
+
+
 def test_everybody_may_connect(one):
     mode = os.stat(one.path("run", "submit.sock")).st_mode
     assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o666
