@@ -4,14 +4,17 @@
  */
 #include "auth/admin.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 #include "auth/auth.h"
+#include "auth/setup.h"
 #include "common/address.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -32,12 +35,15 @@ struct request {
 	STAILQ_ENTRY(request) link;
 	struct admin *admin;
 	uint64_t tag;
+	admin_done_cb on_done; /* of auth's own; else NULL */
+	void *done_arg;
 	char **words;
 	size_t n_words;
 	/* the account in question; its texts are in the arrays */
 	struct account account;
 	char name[AUTH_USER_SIZE], hash[ACCOUNT_HASH_SIZE];
 	char done[DONE_SIZE]; /* a log line for the time when it is */
+	bool is_first;	      /* of the first administrator */
 	bool revokes;	      /* what the user has open with master ends then */
 	/* of a list */
 	json_t *users;
@@ -79,7 +85,10 @@ reply(struct request *r, int code, json_t *doc)
 {
 	struct admin *admin = r->admin;
 
-	admin->on_reply(admin->arg, r->tag, code, doc);
+	if (r->on_done != NULL)
+		r->on_done(r->done_arg, code, doc);
+	else
+		admin->on_reply(admin->arg, r->tag, code, doc);
 	admin->current = NULL;
 	free_request(r);
 	begin_next(admin);
@@ -107,6 +116,8 @@ succeed(struct request *r)
 	char name[AUTH_USER_SIZE] = "";
 
 	log_info("- %s", r->done);
+	if (r->is_first)
+		setup_remove(r->admin->auth->directory);
 	if (r->revokes)
 		strlcpy(name, r->name, sizeof name);
 	reply(r, 0, json_object());
@@ -208,6 +219,13 @@ read_switch(struct request *r, size_t index, const char *on, const char *off, bo
 
 /* ---- add ---- */
 
+static void
+tell_added(struct request *r, bool mailbox)
+{
+	snprintf(r->done, sizeof r->done, "user-added user=%s mailbox=%s%s", r->name,
+	    mailbox ? "yes" : "no", r->is_first ? " admin=yes" : "");
+}
+
 /* A mailbox that is there already, of an earlier user or made by hand, is this user's now. */
 static void
 on_created_for_add(void *arg, int refusal, int session)
@@ -219,7 +237,7 @@ on_created_for_add(void *arg, int refusal, int session)
 		fail_at_store(r);
 		return;
 	}
-	snprintf(r->done, sizeof r->done, "user-added user=%s mailbox=yes", r->name);
+	tell_added(r, true);
 	save(r);
 }
 
@@ -235,7 +253,7 @@ on_hashed_for_add(void *arg, const char *hash)
 		store_create(r->admin->auth->store, r->account.name, on_created_for_add, r);
 		return;
 	}
-	snprintf(r->done, sizeof r->done, "user-added user=%s mailbox=no", r->name);
+	tell_added(r, false);
 	save(r);
 }
 
@@ -261,7 +279,8 @@ add(struct request *r)
 	}
 	if (read_switch(r, 4, "mailbox", "no-mailbox", &mailbox) == -1)
 		return;
-	r->account = (struct account){.name = span_of(r->name), .quota = ACCOUNT_NO_QUOTA};
+	r->account = (struct account){
+	    .name = span_of(r->name), .quota = ACCOUNT_NO_QUOTA, .admin = r->is_first};
 	switch (users_find(r->admin->auth->users, name, &found)) {
 	case USERS_NONE:
 		hash_password(r, on_hashed_for_add);
@@ -272,6 +291,43 @@ add(struct request *r)
 	default:
 		fail(r, EX_DATAERR, "there is a user %s already", r->name);
 	}
+}
+
+/* ---- the first administrator ---- */
+
+static void
+make_link(struct request *r)
+{
+	struct auth *a = r->admin->auth;
+	char token[SETUP_TOKEN_SIZE];
+	int64_t now = time(NULL);
+
+	if (!first_is_open(a)) {
+		fail(r, EX_DATAERR, "there is an administrator already");
+		return;
+	}
+	if (setup_make(a->directory, now, token) == -1) {
+		fail(r, EX_IOERR, "config/users/setup cannot be written: %s", strerror(errno));
+		return;
+	}
+	log_info("- setup-link-made");
+	reply(r, 0,
+	    json_pack("{s:s, s:I}", "token", token, "until", (json_int_t)(now + SETUP_LIFE_S)));
+	explicit_bzero(token, sizeof token);
+}
+
+/* Requests are run one by one, so that a link makes one administrator only. */
+static void
+add_first(struct request *r)
+{
+	struct auth *a = r->admin->auth;
+
+	if (!first_is_open(a) || !setup_is(a->directory, time(NULL), span_of(r->words[5]))) {
+		fail(r, EX_NOPERM, "this link cannot be used any more");
+		return;
+	}
+	r->is_first = true;
+	add(r);
 }
 
 /* ---- del ---- */
@@ -326,7 +382,7 @@ on_hashed_for_passwd(void *arg, const char *hash)
 	/* Meanwhile others may have edited the file. */
 	if (load(r) == -1 || take_hash(r, hash) == -1)
 		return;
-	r->revokes = true;
+	r->revokes = r->on_done == NULL; /* his own wish, at a session that goes on */
 	snprintf(r->done, sizeof r->done, "password-changed user=%s", r->name);
 	save(r);
 }
@@ -517,14 +573,10 @@ begin(struct request *r)
 		size_t n_words;
 		void (*begin)(struct request *r);
 	} verbs[] = {
-	    {"add", 5, add},
-	    {"del", 4, del},
-	    {"passwd", 4, passwd},
-	    {"list", 2, list},
-	    {"find", 3, find},
-	    {"mailbox", 4, set_mailbox},
-	    {"admin", 4, set_admin},
-	    {"quota", 4, set_quota},
+	    {"add", 5, add}, {"del", 4, del}, {"passwd", 4, passwd}, {"list", 2, list},
+	    {"find", 3, find}, {"mailbox", 4, set_mailbox}, {"admin", 4, set_admin},
+	    {"quota", 4, set_quota}, {"setup-link", 2, make_link},
+	    {"setup", 6, add_first}, /* NAME PASSWORD mailbox|no-mailbox TOKEN */
 	};
 
 	if (r->n_words > 2)
@@ -549,17 +601,33 @@ begin_next(struct admin *admin)
 	auth_settled(admin->auth);
 }
 
-void
-admin_request(struct auth *a, uint64_t tag, char **words, size_t n)
+static struct request *
+new_request(struct auth *a, const char *const *words, size_t n)
 {
 	struct request *r = xcalloc(1, sizeof *r);
 
 	r->admin = a->admin;
-	r->tag = tag;
 	r->words = xcalloc(n, sizeof *r->words);
 	for (size_t i = 0; i < n; i++)
 		r->words[r->n_words++] = xstrdup(words[i]);
 	STAILQ_INSERT_TAIL(&a->admin->waiting, r, link);
+	return r;
+}
+
+void
+admin_request(struct auth *a, uint64_t tag, char **words, size_t n)
+{
+	new_request(a, (const char *const *)words, n)->tag = tag;
+	begin_next(a->admin);
+}
+
+void
+admin_ask(struct auth *a, const char *const *words, size_t n, admin_done_cb on_done, void *arg)
+{
+	struct request *r = new_request(a, words, n);
+
+	r->on_done = on_done;
+	r->done_arg = arg;
 	begin_next(a->admin);
 }
 

@@ -20,6 +20,11 @@ void admin_free(struct admin **admin);
 
 /* words are copied. Answered once by on_reply, now or later. */
 void admin_request(struct auth *a, uint64_t tag, char **words, size_t n);
+
+/* The same for a request of auth's own; on_done owns doc. */
+typedef void (*admin_done_cb)(void *arg, int code, json_t *doc);
+void
+admin_ask(struct auth *a, const char *const *words, size_t n, admin_done_cb on_done, void *arg);
 bool admin_is_idle(const struct admin *admin);
 
 #endif

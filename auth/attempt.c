@@ -7,7 +7,9 @@
 #include <event2/event_struct.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "auth/admin.h"
 #include "auth/auth.h"
 #include "auth/clock.h"
 #include "auth/login_name.h"
@@ -23,7 +25,8 @@ static const unsigned wanting_roles[AUTH_WANT_LAST + 1] = {
     [AUTH_WANT_CONTROL] = ROLE_WEBD,
 };
 
-enum step { WAITING, CHECKING, OPENING, HELD };
+/* CHANGING: the new password is on its way into the users file. */
+enum step { WAITING, CHECKING, OPENING, CHANGING, HELD };
 
 struct attempt {
 	struct turn turn; /* must be first */
@@ -41,6 +44,7 @@ struct attempt {
 	struct role_call *minting;
 	struct event held;
 	struct span service, name, password, client; /* in text */
+	struct span new_password;		     /* the same; len 0: none is wished for */
 	size_t text_len;
 	char text[];
 };
@@ -82,9 +86,9 @@ keep(struct attempt *t, struct span text)
 
 static struct attempt *
 new_attempt(struct ipc_peer *p, uint64_t tag, struct span service, struct span name,
-    struct span password, struct span client)
+    struct span password, struct span client, struct span new_password)
 {
-	size_t len = service.len + name.len + password.len + client.len;
+	size_t len = service.len + name.len + password.len + client.len + new_password.len;
 	struct attempt *t = xcalloc(1, sizeof *t + len);
 	struct auth *a = p->arg;
 
@@ -95,6 +99,7 @@ new_attempt(struct ipc_peer *p, uint64_t tag, struct span service, struct span n
 	t->name = keep(t, name);
 	t->password = keep(t, password);
 	t->client = keep(t, client);
+	t->new_password = keep(t, new_password);
 	t->address = address_number(a->secret, client);
 	login_name_user(name, a->mail_server, span_of(a->local_domains), t->user);
 	TAILQ_INSERT_TAIL(&a->attempts, t, entry);
@@ -145,8 +150,8 @@ answer_refused(struct attempt *t, enum auth_refusal refusal)
 static void
 log_refused(const struct attempt *t, enum auth_refusal refusal, uint64_t delay_ms)
 {
-	static const char *const reasons[] = {
-	    "granted", "credentials", "no-mailbox", "too-many-users", "trouble"};
+	static const char *const reasons[] = {"granted", "credentials", "no-mailbox",
+	    "too-many-users", "trouble", "new-password", "name"};
 
 	/* What a stranger says comes last, so that it cannot pass for another field. */
 	log_info("- login-failed service=%s client=%s reason=%s delay=%.1f name=%s",
@@ -186,19 +191,24 @@ hold(struct attempt *t, uint64_t ms)
 }
 
 static void
-answer_ok(struct attempt *t, int session)
+send_ok(struct attempt *t, int session)
 {
-	struct auth *a = t->auth;
 	struct writer w;
 
-	a->n_logins++;
-	log_info("- login user=%s service=%s client=%s", t->user, log_safe(t->service),
-	    log_safe(t->client));
 	ipc_write(&w, AUTH_OK, t->tag);
 	put_text(&w, t->user);
 	put_u64(&w, t->admin);
 	ipc_peer_send(t->peer, &w, session);
 	free_attempt(t);
+}
+
+static void
+answer_ok(struct attempt *t, int session)
+{
+	t->auth->n_logins++;
+	log_info("- login user=%s service=%s client=%s", t->user, log_safe(t->service),
+	    log_safe(t->client));
+	send_ok(t, session);
 }
 
 static void
@@ -231,12 +241,42 @@ on_minted(void *arg, int session, bool admin)
 	answer_ok(t, session);
 }
 
+static void
+on_password_set(void *arg, int code, json_t *doc)
+{
+	struct attempt *t = arg;
+
+	json_decref(doc);
+	if (t->peer == NULL)
+		free_attempt(t);
+	else if (code != 0)
+		answer_refused(t, AUTH_TROUBLE);
+	else
+		send_ok(t, -1);
+}
+
+static void
+set_password(struct attempt *t)
+{
+	char *password = span_text(t->new_password);
+	const char *const words[] = {"user", "passwd", t->user, password};
+
+	t->step = CHANGING;
+	log_info("- new-password-wished user=%s service=%s client=%s", t->user,
+	    log_safe(t->service), log_safe(t->client));
+	admin_ask(t->auth, words, nitems(words), on_password_set, t);
+	explicit_bzero(password, strlen(password));
+	free(password);
+}
+
 /* The password is right. */
 static void
 grant(struct attempt *t)
 {
 	if (t->peer == NULL) {
 		free_attempt(t);
+	} else if (t->new_password.len > 0) {
+		set_password(t);
 	} else if (t->want == AUTH_WANT_NONE) {
 		answer_ok(t, -1);
 	} else if (t->want == AUTH_WANT_CONTROL) {
@@ -375,9 +415,44 @@ attempt_on_login(struct ipc_peer *p, uint64_t tag, struct reader *r)
 	}
 	if (a->draining)
 		return; /* it will ask our successor */
-	t = new_attempt(p, tag, service, name, password, client);
+	t = new_attempt(p, tag, service, name, password, client, (struct span){"", 0});
 	t->want = want;
 	if (!grant_remembered(t))
+		turns_enter(a->turns, &t->turn, t->address);
+}
+
+bool
+attempt_is_new_password(struct span password, struct span user)
+{
+	for (size_t i = 0; i < password.len; i++)
+		if ((unsigned char)password.at[i] < ' ' || password.at[i] == 0x7f)
+			return false;
+	return password.len >= AUTH_NEW_PASSWORD_MIN_BYTES &&
+	       password.len <= ACCOUNT_PASSWORD_MAX_BYTES &&
+	       !(password.len == user.len && strncasecmp(password.at, user.at, user.len) == 0);
+}
+
+void
+attempt_on_passwd(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	struct span service = get_str(r, AUTH_SERVICE_MAX_BYTES);
+	struct span name = get_str(r, AUTH_NAME_MAX_BYTES);
+	struct span password = get_str(r, AUTH_PASSWORD_MAX_BYTES);
+	struct span new_password = get_str(r, AUTH_PASSWORD_MAX_BYTES);
+	struct span client = get_str(r, AUTH_CLIENT_MAX_BYTES);
+	struct auth *a = p->arg;
+	struct attempt *t;
+
+	if (get_end(r) == -1) {
+		ipc_peer_refuse(p, "PASSWD");
+		return;
+	}
+	if (a->draining)
+		return; /* it will ask our successor */
+	t = new_attempt(p, tag, service, name, password, client, new_password);
+	if (!attempt_is_new_password(new_password, span_of(t->user)))
+		answer_refused(t, AUTH_BAD_PASSWORD);
+	else if (!grant_remembered(t))
 		turns_enter(a->turns, &t->turn, t->address);
 }
 
@@ -388,7 +463,7 @@ static void
 abandon(struct attempt *t)
 {
 	t->peer = NULL;
-	if (t->step == CHECKING)
+	if (t->step == CHECKING || t->step == CHANGING)
 		return;
 	if (t->step == WAITING)
 		turns_leave(&t->turn);
@@ -415,4 +490,13 @@ attempt_drain(struct auth *a)
 			abandon(t);
 		else if (t->step == HELD)
 			answer_refused(t, AUTH_BAD_CREDENTIALS);
+}
+
+void
+attempt_forget_all(struct auth *a)
+{
+	struct attempt *t;
+
+	while ((t = TAILQ_FIRST(&a->attempts)) != NULL)
+		free_attempt(t);
 }

@@ -7,8 +7,16 @@
  *         pop3d: a maildrop; imapd and webd: folders). Answer: OK user, admin (0/1), with a
  *         descriptor when a session was wanted | REFUSED reason (enum auth_refusal)
  *
+ * PASSWD  service, login name, password, new password, client address: the user's own wish (webd).
+ *         Answer: OK user, admin | REFUSED reason. What this user has open stays open: webd ends
+ *         his other sessions
+ * VALID   token: whether the one-time link of the first administrator (sambarctl user setup-link)
+ *         can be used (webd). Answer: OK "", 0 | REFUSED BAD_CREDENTIALS
+ * SETUP   token, user name, password, mailbox (0/1), client address: makes the first administrator
+ *         (webd). Answer: OK user, 1 | REFUSED reason
+ *
  * The login name is a user name or user@domain (* may stand for @) with one of our domains. Unknown
- * users cost as much time as wrong passwords. To repeat a LOGIN is safe: at worst it is one more
+ * users cost as much time as wrong passwords. To repeat a request is safe: at worst it is one more
  * failure.
  */
 #ifndef AUTH_AUTH_H
@@ -19,7 +27,14 @@
 
 #include "common/span.h"
 
-enum auth_message { AUTH_LOGIN = 1, AUTH_OK = 100, AUTH_REFUSED };
+enum auth_message {
+	AUTH_LOGIN = 1,
+	AUTH_PASSWD,
+	AUTH_VALID,
+	AUTH_SETUP,
+	AUTH_OK = 100,
+	AUTH_REFUSED,
+};
 
 /* What a login is to open. */
 enum auth_want {
@@ -38,14 +53,21 @@ enum auth_refusal {
 	AUTH_NO_MAILBOX,      /* right password, nothing to open; -ERR [AUTH] */
 	AUTH_TOO_MANY_USERS,  /* Maximum Users; -ERR [SYS/TEMP] */
 	AUTH_TROUBLE,	      /* try later: 454 4.7.0; -ERR [SYS/TEMP] */
-	AUTH_REFUSAL_LAST = AUTH_TROUBLE
+	/* of PASSWD and SETUP */
+	AUTH_BAD_PASSWORD, /* the new one: see AUTH_NEW_PASSWORD_MIN_BYTES */
+	AUTH_BAD_NAME,	   /* no user can have it, or one has */
+	AUTH_REFUSAL_LAST = AUTH_BAD_NAME
 };
 
 enum {
 	AUTH_SERVICE_MAX_BYTES = 32,
 	AUTH_NAME_MAX_BYTES = 512,
 	AUTH_PASSWORD_MAX_BYTES = 512, /* one more than a right one may have */
+	/* A password that a user chooses has as many bytes, no control characters, and is not his
+	 * name. */
+	AUTH_NEW_PASSWORD_MIN_BYTES = 8,
 	AUTH_CLIENT_MAX_BYTES = 64,
+	AUTH_TOKEN_MAX_BYTES = 100,
 	AUTH_USER_SIZE = 65 /* a user name with its NUL */
 };
 
@@ -67,5 +89,13 @@ typedef void (*auth_answer_cb)(void *arg, const struct auth_answer *answer);
 struct ipc_call *
 auth_login(struct auth_client *a, const char *service, struct span name, struct span password,
     const char *client_address, enum auth_want want, auth_answer_cb cb, void *arg);
+
+struct ipc_call *
+auth_passwd(struct auth_client *a, const char *service, struct span name, struct span password,
+    struct span new_password, const char *client_address, auth_answer_cb cb, void *arg);
+struct ipc_call *
+auth_setup_is_valid(struct auth_client *a, struct span token, auth_answer_cb cb, void *arg);
+struct ipc_call *auth_setup(struct auth_client *a, struct span token, struct span user,
+    struct span password, bool mailbox, const char *client_address, auth_answer_cb cb, void *arg);
 
 #endif

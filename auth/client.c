@@ -87,24 +87,72 @@ cut_to(struct span text, size_t max)
 	return (struct span){text.at, text.len < max ? text.len : max};
 }
 
+/* Sends what was written. */
+static struct ipc_call *
+call(struct auth_client *a, struct writer *w, bool want_session, auth_answer_cb cb, void *arg)
+{
+	struct auth_request *request = xcalloc(1, sizeof *request);
+	struct ipc_call *c;
+
+	request->cb = cb;
+	request->arg = arg;
+	request->want_session = want_session;
+	c = ipc_call(a->ipc, w, -1, on_answer, request);
+	ipc_call_own(c, request);
+	return c;
+}
+
 struct ipc_call *
 auth_login(struct auth_client *a, const char *service, struct span name, struct span password,
     const char *client_address, enum auth_want want, auth_answer_cb cb, void *arg)
 {
-	struct auth_request *request = xcalloc(1, sizeof *request);
-	struct ipc_call *call;
 	struct writer w;
 
-	request->cb = cb;
-	request->arg = arg;
-	request->want_session = want != AUTH_WANT_NONE;
 	ipc_write(&w, AUTH_LOGIN, 0);
 	put_str(&w, cut_to(span_of(service), AUTH_SERVICE_MAX_BYTES));
 	put_str(&w, cut_to(name, AUTH_NAME_MAX_BYTES));
 	put_str(&w, cut_to(password, AUTH_PASSWORD_MAX_BYTES));
 	put_str(&w, cut_to(span_of(client_address), AUTH_CLIENT_MAX_BYTES));
 	put_u64(&w, want);
-	call = ipc_call(a->ipc, &w, -1, on_answer, request);
-	ipc_call_own(call, request);
-	return call;
+	return call(a, &w, want != AUTH_WANT_NONE, cb, arg);
+}
+
+struct ipc_call *
+auth_passwd(struct auth_client *a, const char *service, struct span name, struct span password,
+    struct span new_password, const char *client_address, auth_answer_cb cb, void *arg)
+{
+	struct writer w;
+
+	ipc_write(&w, AUTH_PASSWD, 0);
+	put_str(&w, cut_to(span_of(service), AUTH_SERVICE_MAX_BYTES));
+	put_str(&w, cut_to(name, AUTH_NAME_MAX_BYTES));
+	put_str(&w, cut_to(password, AUTH_PASSWORD_MAX_BYTES));
+	put_str(&w, cut_to(new_password, AUTH_PASSWORD_MAX_BYTES));
+	put_str(&w, cut_to(span_of(client_address), AUTH_CLIENT_MAX_BYTES));
+	return call(a, &w, false, cb, arg);
+}
+
+struct ipc_call *
+auth_setup_is_valid(struct auth_client *a, struct span token, auth_answer_cb cb, void *arg)
+{
+	struct writer w;
+
+	ipc_write(&w, AUTH_VALID, 0);
+	put_str(&w, cut_to(token, AUTH_TOKEN_MAX_BYTES));
+	return call(a, &w, false, cb, arg);
+}
+
+struct ipc_call *
+auth_setup(struct auth_client *a, struct span token, struct span user, struct span password,
+    bool mailbox, const char *client_address, auth_answer_cb cb, void *arg)
+{
+	struct writer w;
+
+	ipc_write(&w, AUTH_SETUP, 0);
+	put_str(&w, cut_to(token, AUTH_TOKEN_MAX_BYTES));
+	put_str(&w, cut_to(user, AUTH_NAME_MAX_BYTES));
+	put_str(&w, cut_to(password, AUTH_PASSWORD_MAX_BYTES));
+	put_u64(&w, mailbox);
+	put_str(&w, cut_to(span_of(client_address), AUTH_CLIENT_MAX_BYTES));
+	return call(a, &w, false, cb, arg);
 }

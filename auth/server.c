@@ -3,22 +3,28 @@
  */
 #include "auth/server.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "auth/admin.h"
 #include "auth/auth.h"
+#include "common/log.h"
 #include "common/memory.h"
 
 static const unsigned callers = ROLE_SMTPD | ROLE_POP3D | ROLE_IMAPD | ROLE_WEBD;
 
 static const struct ipc_handler handlers[] = {
     {AUTH_LOGIN, callers, attempt_on_login},
+    {AUTH_PASSWD, ROLE_WEBD, attempt_on_passwd},
+    {AUTH_VALID, ROLE_WEBD, first_on_valid},
+    {AUTH_SETUP, ROLE_WEBD, first_on_setup},
 };
 
 static void
 on_peer_close(struct ipc_peer *p)
 {
 	attempt_forget_peer(p->arg, p);
+	first_forget_peer(p->arg, p);
 }
 
 static const struct ipc_server_ops server_ops = {
@@ -34,9 +40,12 @@ auth_new(struct role *role, int users, int listen_fd, const char *store_path,
 	a->role = role;
 	a->base = base;
 	TAILQ_INIT(&a->attempts);
+	TAILQ_INIT(&a->firsts);
 	a->mail_server = xstrdup("");
 	a->local_domains = xstrdup("");
 	a->secret = secret_new();
+	if ((a->directory = fcntl(users, F_DUPFD_CLOEXEC, 3)) == -1)
+		fatal("cannot duplicate the directory of users");
 	a->users = users_new(users);
 	a->passwords = passwords_new(base);
 	a->failures = failures_new();
@@ -62,10 +71,13 @@ auth_free(struct auth **ap)
 	passwords_free(&a->passwords);
 	store_client_free(&a->store);
 	admin_free(&a->admin);
+	attempt_forget_all(a);
+	first_forget_all(a);
 	turns_free(&a->turns);
 	remembered_free(&a->remembered);
 	failures_free(&a->failures);
 	users_free(&a->users);
+	closefd(&a->directory);
 	secret_free(&a->secret);
 	free(a->mail_server);
 	free(a->local_domains);
@@ -104,7 +116,8 @@ auth_status(const struct auth *a, json_t *counters)
 void
 auth_settled(struct auth *a)
 {
-	if (a->on_idle != NULL && TAILQ_EMPTY(&a->attempts) && admin_is_idle(a->admin))
+	if (a->on_idle != NULL && TAILQ_EMPTY(&a->attempts) && TAILQ_EMPTY(&a->firsts) &&
+	    admin_is_idle(a->admin))
 		a->on_idle(a->idle_arg);
 }
 

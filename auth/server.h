@@ -24,6 +24,7 @@
 enum { AUTH_HELD_MAX = 10000 };
 
 struct attempt;
+struct first;
 struct admin;
 
 /* Owns doc. code: sysexits.h. */
@@ -32,6 +33,7 @@ typedef void (*admin_reply_cb)(void *arg, uint64_t tag, int code, json_t *doc);
 struct auth {
 	struct event_base *base;
 	struct secret *secret;
+	int directory; /* where users and setup.h have their files */
 	struct users *users;
 	struct passwords *passwords;
 	struct failures *failures;
@@ -44,6 +46,7 @@ struct auth {
 	char *mail_server, *local_domains;
 
 	TAILQ_HEAD(, attempt) attempts; /* logins that have no answer yet */
+	TAILQ_HEAD(, first) firsts;	/* the same for first.c */
 	size_t n_held;
 	bool draining;
 	void (*on_idle)(void *arg);
@@ -73,10 +76,24 @@ void auth_settled(struct auth *a);
 /* ---- attempt.c: one login from its question to its answer ---- */
 
 void attempt_on_login(struct ipc_peer *p, uint64_t tag, struct reader *r);
+/* Whether a user may choose this password. */
+bool attempt_is_new_password(struct span password, struct span user);
+void attempt_on_passwd(struct ipc_peer *p, uint64_t tag, struct reader *r);
 /* Its caller is gone. */
 void attempt_forget_peer(struct auth *a, struct ipc_peer *p);
+/* At the end: those that nobody will answer any more. */
+void attempt_forget_all(struct auth *a);
 /* Answers those that are held back and drops those that wait. */
 void attempt_drain(struct auth *a);
 extern const struct turns_ops attempt_turns_ops;
+
+/* ---- first.c: the first administrator, by the one-time link ---- */
+
+void first_on_valid(struct ipc_peer *p, uint64_t tag, struct reader *r);
+void first_on_setup(struct ipc_peer *p, uint64_t tag, struct reader *r);
+void first_forget_peer(struct auth *a, struct ipc_peer *p);
+void first_forget_all(struct auth *a);
+/* Whether the link could be used: nobody is an administrator. */
+bool first_is_open(struct auth *a);
 
 #endif

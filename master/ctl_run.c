@@ -17,6 +17,7 @@
 #include "master/accounts.h"
 #include "master/control.h"
 #include "master/ctl.h"
+#include "master/ctl_setup.h"
 #include "master/describe.h"
 
 enum { SENTENCE_MAX_BYTES = 2000 };
@@ -200,8 +201,11 @@ run_in_background(const struct ctl *ctl, const char *master)
 	closefd(&ends[1]);
 	read_sentence(ends[0], sentence);
 	closefd(&ends[0]);
-	if (strcmp(sentence, "ready") == 0)
-		return ctl_done(ctl, "%s runs: pid %d", ctl->root, pid);
+	if (strcmp(sentence, "ready") == 0) {
+		ctl_done(ctl, "%s runs: pid %d", ctl->root, pid);
+		ctl_setup_tell(ctl);
+		return 0;
+	}
 	/* until what had been started has ended */
 	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
 		status = EX_SOFTWARE;

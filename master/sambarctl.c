@@ -43,11 +43,13 @@ static const struct ctl_command commands[] = {
 	ctl_check},
     {"user",
 	"add NAME [--no-mailbox] [--admin]\ndel NAME [--purge]\npasswd NAME\nlist [--json]\n"
-	"mailbox NAME on|off\nadmin NAME on|off\nquota NAME SIZE|none",
+	"mailbox NAME on|off\nadmin NAME on|off\nquota NAME SIZE|none\nsetup-link [--json]",
 	"accounts and their mailboxes",
 	"A password is the first line of standard input, or asked for on a terminal.\n"
 	"del --purge and mailbox off remove the mail, too. SIZE is in bytes, or with K, M, G;\n"
-	"none: Maximum Mailbox Size holds. Works without a running instance, too.\n",
+	"none: Maximum Mailbox Size holds. Works without a running instance, too.\n"
+	"setup-link prints a link that makes the first administrator in a browser, once and\n"
+	"within a day.\n",
 	false, ctl_user},
     {"alias", "list [--json]\nset NAME TARGET ...\ndel NAME", "other names of users",
 	"NAME is a name or a complete address; a TARGET is a user, an address, another alias, or\n"

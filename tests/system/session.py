@@ -6,10 +6,10 @@ import struct
 
 from ipc import ACCOUNTS, GREETING, acting_as, connect, message, send
 
-LOGIN, OK, REFUSED = 1, 100, 101        # of auth
+LOGIN, PASSWD, VALID, SETUP, OK, REFUSED = 1, 2, 3, 4, 100, 101        # of auth
 NONE, MAILDROP, FOLDERS, CONTROL = range(4)     # what a login is to open
 REQUEST, REPLY = 1, 100                 # of a session
-REFUSALS = ("granted", "credentials", "no mailbox", "too many users", "trouble")
+REFUSALS = ("granted", "credentials", "no mailbox", "too many users", "trouble", "new password", "name")
 
 
 class Reader:
@@ -50,8 +50,12 @@ def auth_as_webd(instance):
 
 def log_in(instance, user, password=None, client="192.0.2.1", want=CONTROL):
     """(refusal, user, administrator, socket or None)"""
+    return ask_auth(instance, LOGIN, "http", user, password or f"{user}-secret", client, want)
+
+
+def ask_auth(instance, kind, *fields):
     with auth_as_webd(instance) as sock:
-        send(sock, message(LOGIN, "http", user, password or f"{user}-secret", client, want))
+        send(sock, message(kind, *fields))
         data, fds = receive(sock)
     r = Reader(data)
     if r.kind == REFUSED:
@@ -117,3 +121,12 @@ class Session:
         except ConnectionResetError:
             pass
         return True
+
+
+class Owner(Session):
+    """The same on control.sock, where its owner asks."""
+
+    def __init__(self, instance):
+        self.user, self.admin, self.tag = None, True, 0
+        self.sock = connect(instance, "control")
+        self.sock.settimeout(60)

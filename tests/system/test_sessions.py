@@ -7,7 +7,7 @@ import re
 import pytest
 
 from ipc import message, send
-from session import REQUEST, Session, log_in
+from session import PASSWD, REQUEST, SETUP, VALID, Owner, Session, ask_auth, log_in
 
 EX_USAGE, EX_DATAERR, EX_NOPERM = 64, 65, 77
 ADMINISTRATORS = [("status",), ("stop",), ("restart",), ("restart", "smtpd"), ("reload",), ("log", "rotate"), ("user", "list"), ("user", "admin", "ann", "on"),
@@ -82,6 +82,44 @@ def test_system_administrator_ip(instance, admin, kept):
 def test_logins_that_fail_open_nothing(instance):
     assert log_in(instance, "ann", "wrong")[0] == "credentials"
     assert log_in(instance, "nobody")[0] == "credentials"
+
+
+# ---- passwords and the first administrator ----
+
+def test_a_user_changes_his_own_password(instance):
+    with Session(instance, "bob") as s:
+        try:
+            assert ask_auth(instance, PASSWD, "http", "bob", "wrong", "a-new-secret", "192.0.2.5")[0] == "credentials"
+            assert ask_auth(instance, PASSWD, "http", "bob", "bob-secret", "short", "192.0.2.6")[0] == "new password"
+            assert ask_auth(instance, PASSWD, "http", "bob", "bob-secret", "a-new-secret", "192.0.2.6")[:3] == ("granted", "bob", False)
+            assert s.get("ping") == {}
+            assert log_in(instance, "bob", client="192.0.2.7")[0] == "credentials"
+            with Session(instance, "bob", "a-new-secret", client="192.0.2.8"):
+                pass
+            assert "a-new-secret" not in instance.log("auth") + instance.log("master")
+        finally:
+            instance.ctl("user", "passwd", "bob", text="bob-secret\n")
+
+
+def test_the_first_administrator_is_made_once(make_instance):
+    one = make_instance(users=("bob",))
+    with Owner(one) as owner:
+        token = owner.get("user", "setup-link")["token"]
+    assert token not in one.log("auth") + one.log("master")
+    assert ask_auth(one, VALID, "x" * 43)[0] == "credentials"
+    assert ask_auth(one, VALID, token)[0] == "granted"
+    one.ctl("restart", "auth")
+    assert ask_auth(one, SETUP, "x" * 43, "chief", "chief-secret", 1, "192.0.2.1")[0] == "credentials"
+    assert ask_auth(one, SETUP, token, "chief", "chief-secret", 1, "192.0.2.1")[:3] == ("granted", "chief", True)
+    assert ask_auth(one, SETUP, token, "other", "other-secret", 1, "192.0.2.1")[0] == "credentials"
+    with Session(one, "chief") as s:
+        assert s.admin
+        assert {"name": "chief", "admin": True, "mailbox": True, "quota": None} in s.get("user", "list")["users"]
+        assert "administrator already" in s.refused("user", "setup-link")[1]
+
+
+def test_no_link_where_nobody_serves_it(make_instance):
+    assert make_instance().ctl("user", "setup-link", check=False).returncode == 69
 
 
 # ---- when sessions end ----

@@ -21,6 +21,7 @@
 #include "auth/admin.h"
 #include "auth/auth.h"
 #include "auth/server.h"
+#include "auth/setup.h"
 #include "common/ipc.h"
 #include "common/memory.h"
 #include "common/role.h"
@@ -157,18 +158,21 @@ listen_at(const char *path)
 }
 
 static int reply_code;
+static char token[100];
 
 static void
 on_reply(void *arg, uint64_t tag, int code, json_t *doc)
 {
 	(void)arg, (void)tag;
 	reply_code = code;
+	if (json_object_get(doc, "token") != NULL)
+		strlcpy(token, json_string_value(json_object_get(doc, "token")), sizeof token);
 	json_decref(doc);
 	go_on();
 }
 
-static void
-ask_admin(const char *text)
+static int
+try_admin(const char *text)
 {
 	char copy[200], *words[8], *rest = copy;
 	size_t n = 0;
@@ -180,7 +184,13 @@ ask_admin(const char *text)
 	admin_request(auth, 1, words, n);
 	while (reply_code == -1)
 		wait_here();
-	assert_int_equal(reply_code, 0);
+	return reply_code;
+}
+
+static void
+ask_admin(const char *text)
+{
+	assert_int_equal(try_admin(text), 0);
 }
 
 static int
@@ -415,6 +425,167 @@ sessions_are_revoked(void **state)
 	}
 }
 
+/* ---- the user's own password ---- */
+
+static enum auth_refusal
+change(const char *old, const char *new)
+{
+	struct visit v = {.refusal = NO_ANSWER, .session = -1};
+
+	v.call = auth_passwd(
+	    webd, "http", span_of("ann"), span_of(old), span_of(new), "192.0.2.1", on_answer, &v);
+	while (v.refusal == NO_ANSWER)
+		wait_here();
+	assert_int_equal(v.session, -1);
+	return v.refusal;
+}
+
+static void
+passwords(void **state)
+{
+	static const char *const bad[] = {"", "1234567", "1234567\n",
+	    "\x01"
+	    "23456789",
+	    "12345678\x7f"};
+	struct visit v;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(bad); i++)
+		assert_int_equal(change("ann-secret", bad[i]), AUTH_BAD_PASSWORD);
+	assert_int_equal(change("wrong", "12345678"), AUTH_BAD_CREDENTIALS);
+	assert_int_equal(change("ann-secret", "12345678"), AUTH_GRANTED);
+	assert_string_equal(asked, ""); /* what is open goes on */
+	assert_int_equal(log_in(&v, "ann-secret"), AUTH_BAD_CREDENTIALS);
+	assert_int_equal(log_in(&v, "12345678"), AUTH_GRANTED);
+	closefd(&v.session);
+}
+
+static void
+only_webd_may_change_one(void **state)
+{
+	struct visit v = {.refusal = NO_ANSWER, .session = -1};
+
+	(void)state;
+	v.call = auth_passwd(pop3d, "http", span_of("ann"), span_of("ann-secret"),
+	    span_of("12345678"), "192.0.2.1", on_answer, &v);
+	for (int i = 0; i < 100; i++)
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	assert_int_equal(v.refusal, NO_ANSWER);
+	ipc_call_cancel(&v.call);
+}
+
+/* What has begun is finished. */
+static void
+who_goes_while_it_is_changed(void **state)
+{
+	struct visit v;
+
+	(void)state;
+	auth_passwd(webd, "http", span_of("ann"), span_of("ann-secret"), span_of("12345678"),
+	    "192.0.2.1", on_answer, &v);
+	while (TAILQ_EMPTY(&auth->attempts))
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	auth_client_free(&webd);
+	while (!TAILQ_EMPTY(&auth->attempts))
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+}
+
+/* ---- the first administrator ---- */
+
+static enum auth_refusal
+is_valid(const char *text)
+{
+	struct visit v = {.refusal = NO_ANSWER, .session = -1};
+
+	v.call = auth_setup_is_valid(webd, span_of(text), on_answer, &v);
+	while (v.refusal == NO_ANSWER)
+		wait_here();
+	return v.refusal;
+}
+
+static enum auth_refusal
+set_up(const char *text, const char *user, const char *password)
+{
+	struct visit v = {.refusal = NO_ANSWER, .session = -1};
+
+	v.call = auth_setup(webd, span_of(text), span_of(user), span_of(password), false,
+	    "192.0.2.1", on_answer, &v);
+	while (v.refusal == NO_ANSWER)
+		wait_here();
+	assert_int_equal(v.admin, v.refusal == AUTH_GRANTED);
+	return v.refusal;
+}
+
+static void
+links_work_once(void **state)
+{
+	char first[sizeof token];
+
+	(void)state;
+	assert_int_equal(is_valid(""), AUTH_BAD_CREDENTIALS);
+	ask_admin("user setup-link");
+	strlcpy(first, token, sizeof first);
+	assert_int_equal(is_valid(first), AUTH_GRANTED);
+	ask_admin("user setup-link");
+	assert_string_not_equal(first, token);
+	assert_int_equal(is_valid(first), AUTH_BAD_CREDENTIALS); /* the newest only */
+	assert_int_equal(is_valid(token), AUTH_GRANTED);
+	assert_int_equal(set_up(first, "root", "12345678"), AUTH_BAD_CREDENTIALS);
+	assert_int_equal(set_up(token, "root", "1234567"), AUTH_BAD_PASSWORD);
+	assert_int_equal(set_up(token, "rootroot", "ROOTROOT"), AUTH_BAD_PASSWORD);
+	assert_int_equal(set_up(token, "no user", "12345678"), AUTH_BAD_NAME);
+	assert_int_equal(set_up(token, "ann", "12345678"), AUTH_BAD_NAME);
+	assert_int_equal(is_valid(token), AUTH_GRANTED);
+	assert_int_equal(set_up(token, "root", "12345678"), AUTH_GRANTED);
+	assert_int_equal(is_valid(token), AUTH_BAD_CREDENTIALS);
+	assert_int_equal(set_up(token, "other", "12345678"), AUTH_BAD_CREDENTIALS);
+	assert_int_equal(access(path_of("users/setup"), F_OK), -1);
+	assert_int_equal(try_admin("user setup-link"), 65);
+}
+
+static void
+links_end_with_an_administrator(void **state)
+{
+	(void)state;
+	ask_admin("user setup-link");
+	ask_admin("user admin ann on");
+	assert_int_equal(is_valid(token), AUTH_BAD_CREDENTIALS);
+	assert_int_equal(set_up(token, "root", "12345678"), AUTH_BAD_CREDENTIALS);
+}
+
+static void
+links_end_with_time(void **state)
+{
+	int64_t now = 1000000;
+
+	(void)state;
+	assert_int_equal(setup_make(auth->directory, now, token), 0);
+	assert_true(setup_is(auth->directory, now, span_of(token)));
+	assert_true(setup_is(auth->directory, now + SETUP_LIFE_S - 1, span_of(token)));
+	assert_false(setup_is(auth->directory, now + SETUP_LIFE_S, span_of(token)));
+	assert_false(setup_is(auth->directory, now - 1, span_of(token))); /* a clock that jumps */
+	assert_false(setup_is(auth->directory, now, span_of("x")));
+	setup_remove(auth->directory);
+	assert_false(setup_is(auth->directory, now, span_of(token)));
+}
+
+/* The token is in no file. */
+static void
+links_are_kept_hashed(void **state)
+{
+	char text[200] = "";
+	FILE *f;
+
+	(void)state;
+	ask_admin("user setup-link");
+	f = fopen(path_of("users/setup"), "r");
+	assert_non_null(f);
+	assert_non_null(fgets(text, sizeof text, f));
+	fclose(f);
+	assert_null(strstr(text, token));
+	assert_int_equal(strlen(token), SETUP_TOKEN_SIZE - 1);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
@@ -429,6 +600,13 @@ main(void)
 	    WITH(callers_that_go),
 	    WITH(answers_that_are_malformed),
 	    WITH(sessions_are_revoked),
+	    WITH(passwords),
+	    WITH(only_webd_may_change_one),
+	    WITH(who_goes_while_it_is_changed),
+	    WITH(links_work_once),
+	    WITH(links_end_with_an_administrator),
+	    WITH(links_end_with_time),
+	    WITH(links_are_kept_hashed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
