@@ -57,7 +57,7 @@ function rules(list) {
 /** The card with the form and the answer. .test(address) fills the form and runs it. */
 export function explainCard() {
 	const to = input({ autocapitalize: 'none', spellcheck: 'false', placeholder: 'all' });
-	const from = input({ autocapitalize: 'none', spellcheck: 'false' });
+	const from = input({ value: 'someone@example.com', autocapitalize: 'none', spellcheck: 'false' });
 	const ip = input({ value: '192.0.2.1' });
 	const user = input({ autocapitalize: 'none', spellcheck: 'false' });
 	const listener = select(['SMTP', 'Submission', 'SMTPS'].map((key) => [key, key]), { value: 'SMTP' });

@@ -84,7 +84,7 @@ async function remove(name, again) {
 
 function stateOf(s) {
 	const failing = s.failures > 0;
-	const kind = s.state === 'incomplete' || failing ? 'bad' : s.state === 'collecting' ? 'info' : s.state === 'manual' ? 'none' : 'good';
+	const kind = s.state === 'incomplete' ? 'bad' : s.state === 'collecting' ? 'info' : s.state === 'manual' || failing ? 'none' : 'good';
 
 	return [pill(t.states[s.state] ?? s.state, kind), failing && pill(t.failures(s.failures), 'bad')];
 }

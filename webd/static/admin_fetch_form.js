@@ -1,6 +1,5 @@
 /*
- * The form of one remote mailbox, made from the keys of its section; a new one is added first, and removed again when its
- * settings are not right.
+ * The form of one remote mailbox, made from the keys of its section; a new one is added with them, or not at all.
  */
 import { settingsForm, setConfig, tellSaved } from './admin_form.js';
 import { askMaster, load } from './admin_page.js';
@@ -10,26 +9,18 @@ import { texts } from './texts_admin.js';
 
 const t = texts.fetch;
 
-/* What a section that is not there yet has: the keys of any other, or of a moment's one. */
-async function newKeys(sections) {
-	if (sections.length)
-		return sections[0].keys.map((key) => ({ ...key, set: false, value: null }));
-	const { keys } = await askMaster('config', 'list');
-	return keys.filter((key) => key.section === 'fetch *').map((key) => ({ ...key, set: false, value: null }));
+/* What a section that is not there yet has: nothing, in each of its keys. */
+function newKeys({ sections, keys }) {
+	return (keys ?? sections[0]?.keys ?? []).map((key) => ({ ...key, section: 'fetch', set: false, value: null }));
 }
 
 function groupsOf(keys) {
 	return Object.entries(t.groups).map(([id, [title, names]]) => ({ id: `fetch-${id}`, title, keys: names.map((n) => keys.find((key) => key.key === n)).filter(Boolean) }));
 }
 
-async function addSection(name, changes) {
-	await askMaster('fetch', 'add', name);
-	try {
-		return await setConfig(changes.map((change) => ({ ...change, section: `fetch ${name}` })));
-	} catch (error) {
-		await askMaster('fetch', 'del', name).catch(() => {});
-		throw error;
-	}
+/* All or nothing, as config set. */
+function addSection(name, changes) {
+	return askMaster('fetch', 'add', name, JSON.stringify(changes.map(({ key, value }) => ({ key, value }))));
 }
 
 /** name: of a section, null for a new one; done(): it is saved. */
@@ -41,12 +32,12 @@ export function fetchForm(body, name, done) {
 	fill(body, el('header', { class: 'panel-head' }, el('div', {}, el('a', { class: 'back', href: href(['admin', 'fetch']) }, icon('arrow-left'), t.back),
 		el('h1', {}, name === null ? t.new : t.editTitle(name)))), content);
 	load(content, async () => {
-		const [{ sections }, accounts] = await Promise.all([askMaster('fetch', 'sections'), askMaster('user', 'list').catch(() => ({ users: [] }))]);
+		const [answer, accounts] = await Promise.all([askMaster('fetch', 'sections'), askMaster('user', 'list').catch(() => ({ users: [] }))]);
 		const users = newId('users');
-		const found = sections.find((s) => s.name === name);
+		const found = answer.sections.find((s) => s.name === name);
 		if (name !== null && !found)
 			throw Object.assign(new Error(t.gone(name)), { status: 404 });
-		const keys = found ? found.keys.map((key) => ({ ...key, section: `fetch ${name}` })) : await newKeys(sections);
+		const keys = found ? found.keys.map((key) => ({ ...key, section: `fetch ${name}` })) : newKeys(answer);
 		const groups = groupsOf(keys);
 		if (name === null)
 			groups[0].extra = el('div', { class: 'setting' }, nameField);
@@ -61,8 +52,8 @@ export function fetchForm(body, name, done) {
 				}
 				return name === null ? addSection(wanted, changes) : setConfig(changes);
 			},
-			saved: (answer) => {
-				tellSaved(t.saved(name ?? nameInput.value.trim()), answer, done);
+			saved: (saved) => {
+				tellSaved(t.saved(name ?? nameInput.value.trim()), saved, done);
 				done();
 			},
 		});

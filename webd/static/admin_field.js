@@ -43,8 +43,8 @@ function number(key, id, changed) {
 	return text(key, id, changed, { inputmode: 'numeric', class: 'input short' });
 }
 
-/* A number with a unit beside it; units: [[letter, label]]. */
-function measured(units, bare) {
+/* A number with a unit beside it; units: [[letter, label]]; bare: that of a number alone; usual: where nothing is known. */
+function measured(units, bare, usual) {
 	return (key, id, changed) => {
 		const [presetNumber, presetUnit] = splitUnit(key.preset);
 		const box = input({ class: 'input short', inputmode: 'numeric', placeholder: presetNumber, oninput: () => tell() });
@@ -62,8 +62,7 @@ function measured(units, bare) {
 				const known = units.find(([u]) => u.toLowerCase() === (letter || bare).toLowerCase());
 				box.value = manual ? '' : n;
 				box.disabled = manual;
-				unit.value = manual ? 'manual' : value && known ? known[0]
-					: units.find(([u]) => u.toLowerCase() === (presetUnit || '').toLowerCase())?.[0] ?? (presetNumber ? bare : units.at(-1)[0]);
+				unit.value = manual ? 'manual' : value && known ? known[0] : presetNumber === '' ? usual : presetUnit || bare;
 			},
 		};
 	};
@@ -108,7 +107,7 @@ function mailbox(key, id, changed, context) {
 /* leave, delete, delete after TIME, seen, move FOLDER */
 function atServer(key, id, changed) {
 	const box = select(Object.entries(texts.fetch.atServer), { onchange: () => tell() });
-	const after = measured(spans.filter(([u]) => u !== 'manual'), 'd')({ ...key, preset: '7d' }, id, () => tell());
+	const after = measured(spans.filter(([u]) => u !== 'manual'), 's', 'd')({ ...key, preset: '7d' }, id, () => tell());
 	const folder = input({ 'aria-label': texts.fetch.toFolder, placeholder: 'Archive', oninput: () => tell() });
 	const more = el('div', { class: 'more-of' });
 	const fit = () => {
@@ -154,8 +153,8 @@ function routing(key, id, changed, context) {
 }
 
 const controls = {
-	bool: yesNo, choice, number, size: measured(sizes, ''), duration: measured(spans.filter(([u]) => u !== 'manual'), 's'),
-	interval: measured(spans, 's'), secret, mailbox, at_server: atServer, routing,
+	bool: yesNo, choice, number, size: measured(sizes, '', 'M'), duration: measured(spans.filter(([u]) => u !== 'manual'), 's', 'm'),
+	interval: measured(spans, 's', 'm'), secret, mailbox, 'at server': atServer, routing,
 };
 
 /**
@@ -173,7 +172,8 @@ export function settingLine(key, { value, changed, context = {} }) {
 	const error = el('p', { class: 'field-error', id: id + '-error', role: 'alert', hidden: true });
 	const node = el('div', { class: 'setting', data: { key: key.key, section: key.section } },
 		el('div', { class: 'setting-about' },
-			el('label', { class: 'setting-name', for: id }, key.key),
+			/* A click on the name of a choice must not choose. */
+			el(type === 'bool' ? 'span' : 'label', { class: 'setting-name', for: type === 'bool' ? null : id }, key.key),
 			key.not_yet && el('span', { class: 'badge' }, texts.config.notYet(key.not_yet)),
 			el('p', { class: 'help', id: id + '-help' }, key.meaning)),
 		el('div', { class: 'setting-value' }, control.node, error, el('div', { class: 'setting-default' }, byDefault, reset)));

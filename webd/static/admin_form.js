@@ -77,7 +77,7 @@ function tellNotices(sentences) {
 /* The line that a problem is about: said so, or by the name at the head of its sentence; what was changed comes first. */
 function lineOf(problem, lines, changes) {
 	const fits = lines.filter(({ key }) => (problem.key ? key.key.toLowerCase() === problem.key.toLowerCase() &&
-		(!problem.section || key.section.toLowerCase() === problem.section.toLowerCase()) : problem.text.startsWith(`${key.key}:`)));
+		(!problem.section || problem.section.toLowerCase().startsWith(key.section.toLowerCase())) : problem.text.startsWith(`${key.key}:`)));
 
 	return fits.find(({ key }) => changes.has(idOf(key))) ?? (problem.key ? fits[0] : undefined);
 }
@@ -120,10 +120,11 @@ export function settingsForm({ panel, groups, context, saved, save = setConfig }
 		line.classList.toggle('changed', changes.has(idOf(line.key)));
 		update();
 	}
-	function update() {
+	function update(wrong = null) {
 		keepDraft(panel, changes);
 		bar.hidden = changes.size === 0;
-		count.textContent = texts.config.dirty(changes.size);
+		bar.classList.toggle('wrong', wrong !== null);
+		count.textContent = wrong ?? texts.config.dirty(changes.size);
 	}
 	function discard() {
 		changes.clear();
@@ -151,7 +152,8 @@ export function settingsForm({ panel, groups, context, saved, save = setConfig }
 		if (others.length || !first)
 			fill(problems, notice('bad', first ? null : texts.failed, el('p', {}, error.message),
 				el('ul', { class: 'bare' }, others.map((p) => el('li', {}, p.text)))));
-		toast(first ? texts.config.wrong(found.length - others.length) : error.message, { error: true });
+		update(first ? texts.config.wrong(found.length - others.length) : error.message);
+		announce(count.textContent);
 		form.dispatchEvent(new CustomEvent('refused'));
 		if (first)
 			first.focus();

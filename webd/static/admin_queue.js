@@ -136,8 +136,8 @@ function sentence(m) {
 }
 
 function recipientRow(r) {
-	return row([r.to, pill(t.statuses[r.status] ?? r.status, STATUS_KINDS[r.status]), [r.reply || el('span', { class: 'muted' }, t.noReply),
-		r.route && el('small', { class: 'help' }, r.route)]]);
+	return row([r.to, pill(t.statuses[r.status] ?? r.status, STATUS_KINDS[r.status]), [r.reply || (r.status === 'pending' && el('span', { class: 'muted' }, t.noReply)),
+		r.route && r.status === 'pending' && el('small', { class: 'help' }, r.route)]]);
 }
 
 function details(m) {
@@ -178,7 +178,7 @@ async function open(id) {
 function whyOf(m) {
 	const waiting = m.recipients.find((r) => r.status === 'pending' && r.reply);
 
-	return m.held ? m.hold || sentence(m) : waiting?.reply ?? sentence(m);
+	return m.held ? sentence(m) : waiting?.reply ?? sentence(m);
 }
 
 function line(m) {

@@ -423,7 +423,7 @@ export const texts = {
 			from: 'Sender', arrival: 'Arrived', size: 'Size', attempts: 'Attempts', next: 'Next attempt', hold: 'Held by', release: 'Not before',
 			reroute: 'Rerouted to', submitter: 'Sent by the user', client: 'Received from', protocol: 'Protocol', envid: 'Envelope id', last_reply: 'Last reply',
 		},
-		whyHeld: (hold) => `It is held${hold ? ` (${hold})` : ''} until it is released.`,
+		whyHeld: (hold) => `Held until it is released${hold ? `, by ${hold}` : ''}.`,
 		whyLater: (time) => `Its sender wants it to leave later: ${time}.`,
 		whyHand: 'It is being tried right now.',
 		whyParked: 'It is due, and waits for its turn behind other mail to the same destination.',
@@ -496,7 +496,7 @@ export const texts = {
 		reloaded: 'The configuration was read and is in effect',
 	},
 	traffic: {
-		received: 'Received', delivered: 'Delivered here', sent: 'Sent to other hosts', deferred: 'Deferred', bounced: 'Bounced',
+		received: 'Received', delivered: 'Delivered here', sent: 'Sent out', deferred: 'Deferred', bounced: 'Bounced',
 		rejected: 'Rejected', nothing: 'nothing',
 	},
 
