@@ -217,9 +217,9 @@ function drawBar() {
 	const some = n > 0 && n < state.messages.length && !state.all;
 
 	state.bar.hidden = n === 0;
-	if (state.head) {
-		state.head.checked = n > 0 && !some;
-		state.head.indeterminate = some;
+	for (const box of state.heads) {
+		box.checked = n > 0 && !some;
+		box.indeterminate = some;
 	}
 	fill(state.bar, el('strong', { role: 'status' }, state.all ? t.allMatching(n) : t.selected(n)),
 		!state.all && state.total > state.messages.length && n === state.messages.length && button({ label: t.selectMatching(state.total), kind: 'quiet', class: 'small',
@@ -237,10 +237,14 @@ function draw() {
 	else {
 		const made = table(texts.panels.queue[0], [{ label: t.selectAll, hidden: true, class: 'choose' }, t.id, t.sender, t.to, t.age, t.state, t.nextTry, t.why,
 			{ label: texts.actions, hidden: true }], messages.map(line), 'queue-table');
-		state.head = el('input', { type: 'checkbox', 'aria-label': t.selectAll, onchange: (event) => chooseShown(event.currentTarget.checked) });
-		made.querySelector('thead th').replaceChildren(state.head);
+		const all = (event) => chooseShown(event.currentTarget.checked);
+		const head = el('input', { type: 'checkbox', 'aria-label': t.selectAll, onchange: all });
+		const above = checkbox({ label: t.selectAll, onchange: all });		/* where the table has no head: on phones */
+		above.classList.add('choose-all');
+		state.heads = [head, above.input];
+		made.querySelector('thead th').replaceChildren(head);
 		const more = button({ label: t.moreRows, hidden: !state.next, onclick: () => run(more, () => read(state.next)) });
-		fill(list, made, el('footer', { class: 'table-foot' }, el('span', { class: 'muted' }, t.shown(messages.length, state.total)), more));
+		fill(list, above, made, el('footer', { class: 'table-foot' }, el('span', { class: 'muted' }, t.shown(messages.length, state.total)), more));
 	}
 	drawBar();
 }
@@ -260,7 +264,7 @@ function filterForm() {
 }
 
 export function show(body, path) {
-	state = { filter: {}, messages: [], total: 0, next: null, chosen: new Set(), all: false, list: el('div', {}), bar: el('div', { class: 'select-bar', hidden: true }), head: null,
+	state = { filter: {}, messages: [], total: 0, next: null, chosen: new Set(), all: false, list: el('div', {}), bar: el('div', { class: 'select-bar', hidden: true }), heads: [],
 		flush: button({ label: t.flush, icon: 'send', hidden: true, title: t.flushNote, onclick: () => run(state.flush, async () => {
 			tell('flush', await order('flush', ['all=true']), null);
 			await again();
