@@ -3,7 +3,7 @@
  * show(container, path, params), fetched when they are first needed.
  */
 import * as api from './api.js';
-import { go, start, stop } from './router.js';
+import { href, start, stop } from './router.js';
 import * as shell from './shell.js';
 import { T } from './texts.js';
 import { complain, el, errorState, fill, useStyle } from './ui.js';
@@ -50,6 +50,8 @@ function begin(session) {
 	const main = shell.mount(app, { theme: setTheme, logout: logOut, shortcuts });
 	const mail = (file) => (path, params) => page(main, file, path, params, 'mail.css');
 
+	if (!location.hash.startsWith('#/') || location.hash === '#/')
+		history.replaceState(null, '', href(session.mail ? 'mail' : session.admin ? 'admin' : 'settings'));
 	start([
 		['mail', mail('./mail.js')],
 		['contacts', mail('./contacts.js')],
@@ -80,8 +82,6 @@ async function open() {
 	try {
 		const session = await api.get('session');
 		begin(session);
-		if (!location.hash || location.hash === '#/')
-			go(session.mail ? 'mail' : session.admin ? 'admin' : 'settings', {}, { replace: true });
 	} catch (error) {
 		if (error.status === 401)
 			return logIn(null);

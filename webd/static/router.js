@@ -49,6 +49,7 @@ export function go(path, params = {}, { replace = false } = {}) {
 
 function dispatch() {
 	current = read();
+	current.path[0] ??= routes[0][0];
 	const route = routes.find(([first]) => first === current.path[0]) ?? routes[0];
 	route[1](current.path.slice(1), current.params);
 }

@@ -1,0 +1,222 @@
+/* The side navigation of mail: write, the folders as a tree with counts, outbox and stories; folders are made, renamed and removed here. */
+import * as api from './api.js';
+import * as folders from './folders.js';
+import { moveTo } from './actions.js';
+import { number, size } from './format.js';
+import { go, here, href } from './router.js';
+import { T } from './texts.js';
+import { ask, button, complain, confirm, el, fill, icon, iconButton, menu, toast } from './ui.js';
+
+let pane = null;
+let list = null;
+let quota = null;
+let labels = () => [];
+
+function closedOnes() {
+	try {
+		return new Set(JSON.parse(localStorage.getItem('closed-folders') ?? '[]'));
+	} catch {
+		return new Set();
+	}
+}
+
+const closed = closedOnes();
+
+function fold(name) {
+	if (!closed.delete(name))
+		closed.add(name);
+	try {
+		localStorage.setItem('closed-folders', JSON.stringify([...closed]));
+	} catch { /* remembered until the page is left */ }
+	draw();
+}
+
+function nameProblem(name) {
+	if (name.split('/').some((level) => !level.trim()))
+		return T.folders.emptyLevel;
+	if (folders.all().some((folder) => folder.name.toLowerCase() === name.toLowerCase()))
+		return T.folders.exists;
+	return null;
+}
+
+async function create(parent = null) {
+	const name = await ask({ title: parent ? T.folders.createIn(folders.fullLabel(parent)) : T.folders.create, label: T.folders.name, action: T.folders.createAction,
+		help: parent ? null : T.folders.nameHelp, check: (text) => nameProblem(parent ? `${parent.name}/${text}` : text) });
+
+	if (!name)
+		return;
+	try {
+		const { id } = await api.post('folders/create', { name: parent ? `${parent.name}/${name}` : name });
+		await folders.load(true);
+		go(`mail/${id}`);
+	} catch (error) {
+		complain(error);
+	}
+}
+
+async function rename(folder) {
+	const name = await ask({ title: T.folders.rename(folders.label(folder)), label: T.folders.name, value: folder.name, action: T.folders.renameAction, help: T.folders.nameHelp,
+		check: (text) => (text === folder.name ? null : nameProblem(text)) });
+
+	if (!name || name === folder.name)
+		return;
+	try {
+		await api.post('folders/rename', { id: folder.id, name });
+		await folders.load(true);
+	} catch (error) {
+		complain(error);
+	}
+}
+
+async function remove(folder) {
+	const sure = await confirm({ title: T.folders.removeTitle(folders.label(folder)), text: T.folders.removeText(folder.total), action: T.folders.removeAction });
+
+	if (!sure)
+		return;
+	try {
+		await api.post('folders/remove', { id: folder.id });
+		await folders.load(true);
+		go('mail');
+	} catch (error) {
+		complain(error);
+	}
+}
+
+/** Removes for good all that is in Trash or Junk. */
+export async function empty(folder) {
+	const sure = await confirm({ title: T.folders.emptyTitle(folders.label(folder)), text: T.folders.emptyText(folder.total), action: T.folders.emptyAction });
+
+	if (!sure)
+		return;
+	try {
+		const { n } = await api.post('folders/empty', { id: folder.id });
+		toast(T.actions.removed(n));
+	} catch (error) {
+		complain(error);
+	}
+}
+
+async function markAllRead(folder) {
+	try {
+		const { uids } = await api.get('uids', { folder: folder.id, filter: 'unread' });
+		if (uids.some((item) => item.uids.length))
+			await api.post('flags', { items: uids, add: ['seen'], remove: [] });
+	} catch (error) {
+		complain(error);
+	}
+}
+
+function folderMenu(anchor, folder, at = null) {
+	menu(anchor, [
+		{ label: T.folders.markRead, icon: 'mail-open', disabled: !folder.unread, onclick: () => markAllRead(folder) },
+		['trash', 'junk'].includes(folder.role) && { label: T.folders.emptyAction, icon: 'trash', danger: true, disabled: !folder.total, onclick: () => empty(folder) },
+		folder.role !== 'inbox' && { label: T.folders.createInMenu, icon: 'plus', onclick: () => create(folder) },
+		!folder.role && { label: T.folders.renameMenu, icon: 'pencil', onclick: () => rename(folder) },
+		!folder.role && { label: T.folders.removeMenu, icon: 'trash', danger: true, onclick: () => remove(folder) },
+	], { at, label: folders.label(folder) });
+}
+
+/** Messages dragged onto a folder go there. */
+function acceptDrop(node, folder) {
+	const messages = (event) => event.dataTransfer.types.includes('application/x-messages');
+
+	node.addEventListener('dragover', (event) => {
+		if (!messages(event))
+			return;
+		event.preventDefault();
+		event.dataTransfer.dropEffect = 'move';
+		node.classList.add('drop');
+	});
+	node.addEventListener('dragleave', () => node.classList.remove('drop'));
+	node.addEventListener('drop', (event) => {
+		node.classList.remove('drop');
+		if (messages(event)) {
+			event.preventDefault();
+			moveTo(folder);
+		}
+	});
+}
+
+function folderLink(folder, depth, parentOf, current) {
+	const count = folders.countShown(folder);
+	const name = folders.label(folder);
+	const link = el('a', {
+		class: ['side-link', 'folder', folder.unread && folder.role !== 'trash' && 'unread', `depth-${Math.min(depth, 6)}`], href: href(`mail/${folder.id}`), draggable: 'false',
+		'aria-current': folder.id === current ? 'page' : null, title: folder.name === 'INBOX' ? null : folder.name,
+		'aria-label': folder.role === 'drafts' ? T.folders.drafts(name, folder.total) : T.folders.unread(name, count),
+		oncontextmenu: (event) => {
+			event.preventDefault();
+			folderMenu(link, folder, { x: event.clientX, y: event.clientY });
+		},
+	}, icon(folders.iconOf(folder)), el('span', {}, name), count ? el('span', { class: 'count' }, number(count)) : null);
+	const row = el('li', { class: 'folder-row' },
+		parentOf ? el('button', { type: 'button', class: 'fold', 'aria-label': closed.has(folder.name) ? T.folders.unfold(name) : T.folders.fold(name),
+			'aria-expanded': !closed.has(folder.name), onclick: () => fold(folder.name) }, icon(closed.has(folder.name) ? 'chevron-right' : 'chevron-down')) : null,
+		link, iconButton({ label: T.folders.menu(name), icon: 'more', class: 'folder-more', 'aria-haspopup': 'menu', onclick: (event) => folderMenu(event.currentTarget, folder) }));
+
+	acceptDrop(row, folder);
+	return row;
+}
+
+/** The depth counts the levels that are folders themselves: a missing one in between is not shown. */
+function tree() {
+	const names = new Map(folders.all().map((folder) => [folder.name, folder]));
+
+	return folders.all().map((folder) => {
+		const levels = folder.name.split('/');
+		const above = levels.slice(0, -1).map((_level, i) => levels.slice(0, i + 1).join('/')).filter((name) => names.has(name));
+		return { folder, depth: above.length, hidden: above.some((name) => closed.has(name)) };
+	});
+}
+
+function draw() {
+	if (!pane)
+		return;
+	const [page, id] = here().path;
+	const current = page === 'mail' && !here().params.get('q') ? Number(id) || folders.byRole('inbox')?.id : null;
+	const shown = tree();
+	const special = shown.filter(({ folder }) => folder.role);
+	const own = shown.filter(({ folder }) => !folder.role && folder.subscribed !== false);
+	const parents = (folder) => own.some((other) => other.folder.name.startsWith(folder.name + '/'));
+	const links = (entries) => entries.filter((entry) => !entry.hidden).map(({ folder, depth }) => folderLink(folder, depth, parents(folder), current));
+	const focused = pane.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
+
+	fill(list, links(special),
+		el('li', {}, el('a', { class: 'side-link', href: href('outbox'), 'aria-current': page === 'outbox' ? 'page' : null }, icon('outbox'), el('span', {}, T.outbox.title))),
+		el('li', { class: 'side-heading-row' }, el('span', { class: 'side-heading' }, T.folders.own),
+			iconButton({ label: T.folders.create, icon: 'plus', class: 'small-button', onclick: () => create() })),
+		own.length ? links(own) : el('li', { class: 'side-hint' }, T.folders.none),
+		labels().length ? [el('li', { class: 'side-heading' }, T.folders.labels),
+			labels().map((label) => el('li', {}, el('a', { class: 'side-link', href: href('mail/0', { label }), 'aria-current': here().params.get('label') === label ? 'page' : null },
+				icon('label'), el('span', {}, label))))] : null,
+		el('li', { class: 'side-heading' }, T.folders.help),
+		el('li', {}, el('a', { class: 'side-link', href: href('trace'), 'aria-current': page === 'trace' ? 'page' : null }, icon('map'), el('span', {}, T.trace.title))));
+	if (focused)
+		list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+	drawQuota();
+}
+
+function drawQuota() {
+	const { usage, limit } = folders.usage();
+	const part = limit ? Math.min(1, usage / limit) : 0;
+	const bar = el('span', { class: ['quota-bar', part > .9 && 'full'] }, el('i'));
+
+	bar.firstChild.style.setProperty('width', `${Math.max(1, part * 100)}%`);
+	fill(quota, limit ? [bar, el('span', {}, T.folders.quota(size(usage), size(limit)))] : el('span', {}, T.folders.usage(size(usage))));
+}
+
+/** The pane; compose() begins a message, labelNames() gives the labels that are known. */
+export function folderPane(compose, labelNames) {
+	labels = labelNames;
+	if (!pane) {
+		list = el('ul', { class: 'side-links' });
+		quota = el('div', { class: 'quota' });
+		pane = el('nav', { class: 'folder-pane', 'aria-label': T.folders.title },
+			el('div', { class: 'compose-button' }, button({ label: T.compose.action, icon: 'pencil', kind: 'primary', class: 'wide', onclick: compose, title: T.compose.hint })), list, quota);
+		folders.onChange(draw);
+	}
+	draw();
+	return pane;
+}
+
+addEventListener('logged-out', () => { pane = null; });
