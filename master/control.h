@@ -47,8 +47,10 @@
  *   config undo ID                 as set
  *   entries SECTION                {"entries": [{"name", "value"}]} of aliases, forward, routes,
  *                                  "tls policy"; changed by config set
- *   fetch sections                 {"sections": [{"name", "keys": as in config list}]}
- *   fetch add|del NAME
+ *   fetch sections                 {"sections": [{"name", "keys": as in config list}], "keys": those
+ *                                  of a section that is not there yet}
+ *   fetch add NAME JSON            JSON: as of config set, without "section"; the answer, too
+ *   fetch del NAME
  *   usage                          {"users": [{"name", "bytes", "messages", "limit"}]}
  *   logs                           {"programs": [name]}
  *   log PROGRAM|all lines=N filter=TEXT   {"lines": [{"program", "time", "text"}]}

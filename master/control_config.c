@@ -73,7 +73,8 @@ fetch_sections(struct request *q, const char *const *words, size_t n)
 {
 	struct config_problems problems;
 	struct config *c = load(q, &problems);
-	json_t *doc = json_pack("{s:o}", "sections", describe_fetch_sections(c));
+	json_t *doc = json_pack(
+	    "{s:o, s:o}", "sections", describe_fetch_sections(c), "keys", describe_fetch_keys());
 
 	(void)words, (void)n;
 	config_problems_free(&problems);

@@ -42,7 +42,7 @@ text_or_null(const char *text)
 static json_t *
 describe_value(const struct config *c, const char *section, const struct config_key *k)
 {
-	const char *value = config_written_there(c, section, k);
+	const char *value = c != NULL ? config_written_there(c, section, k) : "";
 
 	if (k->type == CONFIG_SECRET && value[0] != '\0')
 		value = config_masked;
@@ -60,14 +60,15 @@ describe_words(const struct config_key *k)
 	return list;
 }
 
+/* c NULL: of a section that is not there yet. */
 static json_t *
 describe_key(const struct config *c, const char *section, const struct config_key *k)
 {
 	json_t *doc = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:s, s:o}", "file",
 	    k->file, "section", section, "key", k->key, "type", type_names[k->type], "words",
 	    describe_words(k), "preset", text_or_null(k->preset), "value",
-	    describe_value(c, section, k), "set", config_is_there(c, section, k), "meaning",
-	    k->meaning, "not_yet", text_or_null(k->not_yet));
+	    describe_value(c, section, k), "set", c != NULL && config_is_there(c, section, k),
+	    "meaning", k->meaning, "not_yet", text_or_null(k->not_yet));
 
 	if (k->max > 0) {
 		json_object_set_new(doc, "min", json_integer(k->min));
@@ -105,6 +106,18 @@ describe_fetch_sections(const struct config *c)
 
 	for (size_t i = 0; i < c->n_sections; i++)
 		json_array_append_new(list, describe_section(c, &c->sections[i]));
+	return list;
+}
+
+json_t *
+describe_fetch_keys(void)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n_config_keys; i++)
+		if (config_key_is_named(&config_keys[i]))
+			json_array_append_new(
+			    list, describe_key(NULL, config_keys[i].section, &config_keys[i]));
 	return list;
 }
 

@@ -13,6 +13,8 @@
 json_t *describe_keys(const struct config *c);
 /* "sections" of fetch sections. */
 json_t *describe_fetch_sections(const struct config *c);
+/* Its "keys": those of a section that is not there yet. */
+json_t *describe_fetch_keys(void);
 /* "entries" of [aliases] and its like. */
 json_t *describe_entries(const struct config *c, const char *section);
 

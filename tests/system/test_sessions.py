@@ -286,7 +286,9 @@ def test_sambarctl_writes_the_same_history(instance, kept):
 def test_sections_of_the_fetcher(instance, admin, kept):
     keys = [("Server", "pop.example.test"), ("User", "me"), ("Password", "fetch-secret"), ("Interval", "manual"), ("Routing", "mailbox ann")]
     with Session(instance, "ann") as s:
-        assert s.get("fetch", "sections")["sections"] == []
+        none = s.get("fetch", "sections")
+        assert none["sections"] == []
+        assert [k["key"] for k in none["keys"] if k["key"] in ("Server", "Password") and not k["set"] and k["value"] == ""] == ["Server", "Password"]
         doc = json.dumps([{"key": k, "value": v} for k, v in keys])
         s.get("fetch", "add", "work", doc)
         assert s.refused("fetch", "add", "Work", doc)[0] == EX_DATAERR
