@@ -11,7 +11,7 @@ CC       ?= gcc
 VERSION  := 0.1
 
 PROGRAMS := master queue store auth router smtpd pop3d fetcher
-LIBRARIES := libevent_core libevent_pthreads openssl jansson libseccomp libbsd-overlay libcrypt zlib ldns libidn2 sqlite3
+LIBRARIES := libevent_core libevent_pthreads openssl jansson libseccomp libbsd-overlay libcrypt zlib ldns libidn2 sqlite3 gmime-3.0 libxml-2.0 libarchive
 
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
@@ -36,8 +36,8 @@ objects  = $(patsubst %.c,$(B)/obj/%.o,$(1))
 COMMON  := $(call objects,$(call sources,common))
 # The doors: the client's side of each guardian's protocol.
 DOORS   := $(call objects,$(wildcard queue/client.c queue/envelope.c store/client.c store/mailbox_client.c auth/client.c router/client.c))
-MAINS   := $(foreach p,$(PROGRAMS),$(B)/obj/$(p)/main.o) $(B)/obj/master/sambarctl.o $(B)/obj/router/deliver_main.o $(B)/obj/fetcher/fetch_main.o
-EXECUTABLES := $(PROGRAMS) deliver fetch
+MAINS   := $(foreach p,$(PROGRAMS),$(B)/obj/$(p)/main.o) $(B)/obj/master/sambarctl.o $(B)/obj/router/deliver_main.o $(B)/obj/fetcher/fetch_main.o $(B)/obj/store/indexer_main.o
+EXECUTABLES := $(PROGRAMS) deliver fetch indexer
 
 all: $(addprefix $(B)/,$(EXECUTABLES)) $(B)/sambarctl
 
@@ -59,6 +59,10 @@ $(B)/deliver: $(B)/obj/router/deliver_main.o $(B)/librouter.a $(B)/libdoors.a $(
 
 # The children of fetcher.
 $(B)/fetch: $(B)/obj/fetcher/fetch_main.o $(B)/libfetcher.a $(B)/libdoors.a $(B)/libcommon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+# Looks into messages for store.
+$(B)/indexer: $(B)/obj/store/indexer_main.o $(B)/libstore.a $(B)/libdoors.a $(B)/libcommon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # It takes the shipped files in.

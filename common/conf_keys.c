@@ -25,6 +25,7 @@ enum {
 	D = ROLE_DELIVER,
 	F = ROLE_FETCHER,
 	C = ROLE_FETCH, /* fetcher's children */
+	I = ROLE_INDEXER,
 	SUP = ROLE_MASTER
 };
 
@@ -100,7 +101,7 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "timeouts", "Dead Destination", CONFIG_DURATION, "4m", NULL, 0, DAY, R, NULL, "How long nobody tries a destination of which no host could be reached; its mail is deferred at once. Less than the first of Retry Intervals, so that this tries it." },
 	{ "config.ini", "timeouts", "Retry Intervals", CONFIG_DURATIONS, "5m 15m 30m 1h 2h 4h", NULL, 1, 30 * DAY, Q, NULL, "Waits before the second, third, ... attempt; the last one is repeated." },
 
-	{ "config.ini", "log", "Debug", CONFIG_BOOL, "false", NULL, 0, 0, S | P | Q | R | T | A | D | F | C | SUP, NULL, "Also log what only a developer wants to know." },
+	{ "config.ini", "log", "Debug", CONFIG_BOOL, "false", NULL, 0, 0, S | P | Q | R | T | A | D | F | C | I | SUP, NULL, "Also log what only a developer wants to know." },
 
 	{ "mail.ini", "mail", "Mail Server", CONFIG_DOMAIN, NULL, NULL, 0, 0, S | P | R | T | A | Q | D | F | C | SUP, NULL, "The domain of the mail server; identifies local mail. Without it the system's name." },
 	{ "mail.ini", "mail", "Mail Directory", CONFIG_PATH, "mail/mbox", NULL, 0, 0, SUP, NULL, "The directory in which user mailboxes are created." },

@@ -216,11 +216,12 @@ add_careful_rules(scmp_filter_ctx filter, enum confine_profile profile)
 {
 	int bad = 0;
 
-	/* UNIX sockets only, or outgoing ones only: what else is open came from master. */
-	bad |= profile == CONFINE_OUTGOING
-		   ? allow_outgoing(filter)
-		   : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			 SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	/* UNIX sockets only, outgoing ones only, or none: what else is open came from master. */
+	if (profile == CONFINE_OUTGOING)
+		bad |= allow_outgoing(filter);
+	else if (profile != CONFINE_READER)
+		bad |= seccomp_rule_add(
+		    filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 	bad |= seccomp_rule_add(
 	    filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 	/* Threads, no processes. clone3, whose flags a filter cannot see, is answered ENOSYS. */

@@ -115,6 +115,7 @@ enum role_bit {
 	ROLE_FETCHER = 1 << 9,
 	ROLE_DELIVER = 1 << 10,
 	ROLE_FETCH = 1 << 11,
+	ROLE_INDEXER = 1 << 12,
 };
 
 /* "smtpd" to ROLE_SMTPD, 0 for an unknown name; and back ("?" for an unknown bit). */

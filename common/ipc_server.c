@@ -41,6 +41,7 @@ static const struct {
     {ROLE_FETCHER, "fetcher"},
     {ROLE_DELIVER, "deliver"},
     {ROLE_FETCH, "fetch"},
+    {ROLE_INDEXER, "indexer"},
 };
 
 unsigned

@@ -59,6 +59,7 @@ enum confine_profile {
 	CONFINE_OUTGOING, /* talks to other hosts: no files, no UNIX sockets; connects out, never
 			   * listens
 			   */
+	CONFINE_READER,	  /* reads what it is handed: no files, no sockets, no network */
 	CONFINE_FILES, /* a guardian: files below the directories that master passed, no network */
 };
 
@@ -113,9 +114,10 @@ void role_start(struct role *r, const char *name, const struct role_ops *ops, vo
 /*
  * The descriptor that master passed under this name, owned by the caller from now on (a second call
  * gives -1). -1 when there is none. Names: "listen:<key>:<address>" with the key of [listen],
- * "queue.sock", "router.sock", "store.sock", "auth.sock", "deliver.sock" (listening ends), "spool",
- * "mail", "failures", "users" (directories, O_PATH), "connections" (shared memory, see
- * connections.h). On a reload only new listeners come; [listeners] names all that are to be open.
+ * "queue.sock", "router.sock", "store.sock", "auth.sock", "deliver.sock", "indexer.sock" (listening
+ * ends), "spool", "mail", "failures", "users" (directories, O_PATH), "connections" (shared memory,
+ * see connections.h). On a reload only new listeners come; [listeners] names all that are to be
+ * open.
  */
 int role_socket(struct role *r, const char *name);
 

@@ -19,7 +19,7 @@ enum { NAME_SIZE = 32 };
 
 /* The order gives the numeric accounts of init --uid-base: base + position. */
 static const unsigned roles[] = {ROLE_AUTH, ROLE_STORE, ROLE_QUEUE, ROLE_ROUTER, ROLE_SMTPD,
-    ROLE_POP3D, ROLE_DELIVER, ROLE_FETCHER, ROLE_FETCH, ROLE_IMAPD, ROLE_WEBD};
+    ROLE_POP3D, ROLE_DELIVER, ROLE_FETCHER, ROLE_FETCH, ROLE_INDEXER, ROLE_WEBD, ROLE_IMAPD};
 
 _Static_assert(nitems(roles) <= ACCOUNTS_MAX, "one account a role");
 

@@ -5,6 +5,7 @@
 
 #include "common/ipc.h"
 #include "common/memory.h"
+#include "master/supervisor.h"
 
 /* clang-format off */
 const struct program programs[] = {
@@ -18,8 +19,10 @@ const struct program programs[] = {
 	{ "deliver", ROLE_DELIVER, CONFINE_OUTGOING, 2, "deliver.sock", "mail", "Maximum MTA Routers", true, true, NULL, {NULL} },
 	{ "fetcher", ROLE_FETCHER, CONFINE_FILES, 0, NULL, NULL, NULL, false, false, NULL, {"fetcher"} },
 	{ "fetch", ROLE_FETCH, CONFINE_OUTGOING, 1, "fetch.sock", "limits", "Maximum Fetches", true, true, NULL, {NULL} },
+	{ "indexer", ROLE_INDEXER, CONFINE_READER, 5, "indexer.sock", NULL, NULL, true, true, NULL, {NULL} },
 };
 /* clang-format on */
+_Static_assert(nitems(programs) <= PROGRAMS_MAX, "supervisor.h has room for them");
 const size_t n_programs = nitems(programs);
 
 const struct program_directory program_directories[] = {

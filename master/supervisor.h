@@ -19,7 +19,7 @@ enum slot_state { SLOT_OFF, SLOT_STARTING, SLOT_RUNNING, SLOT_STOPPING, SLOT_BAC
 /* ROWS_MAX: processes of one program, retired ones that finish their work included. */
 enum {
 	DIRECTORIES = 5,
-	PROGRAMS = 9,
+	PROGRAMS_MAX = 12, /* rows of the table in programs.c */
 	WORKERS_MAX = 64,
 	ON_DEMAND_MAX = 1000, /* of a program that is started on demand */
 	ROWS_MAX = 4 * WORKERS_MAX
@@ -60,16 +60,16 @@ struct supervisor {
 	struct event_base *base;
 	struct instance *instance;
 	struct sockets tcp;
-	int unix_sockets[PROGRAMS], directories[DIRECTORIES];
+	int unix_sockets[PROGRAMS_MAX], directories[DIRECTORIES];
 	char *
 	    directory_paths[DIRECTORIES]; /* what is used, which a reload may have failed to move */
 	struct {
-		int dir;		  /* -1: none */
-		char *path;		  /* what it was called */
-	} left[DIRECTORIES];		  /* by a reload, until supervisor_tell_left() */
-	int connections[PROGRAMS];	  /* shared tables, see connections.h */
-	struct demand *demands[PROGRAMS]; /* NULL: not on demand */
-	unsigned roles;			  /* which programs are run at all */
+		int dir;		      /* -1: none */
+		char *path;		      /* what it was called */
+	} left[DIRECTORIES];		      /* by a reload, until supervisor_tell_left() */
+	int connections[PROGRAMS_MAX];	      /* shared tables, see connections.h */
+	struct demand *demands[PROGRAMS_MAX]; /* NULL: not on demand */
+	unsigned roles;			      /* which programs are run at all */
 	struct slot *slots;
 	size_t n_slots;
 	struct process *processes; /* all, retired ones too */

@@ -7,7 +7,7 @@ import struct
 import time
 import zlib
 
-ACCOUNTS = ("auth", "store", "queue", "router", "smtpd", "pop3d", "deliver", "fetcher", "fetch")      # in the order of --uid-base
+ACCOUNTS = ("auth", "store", "queue", "router", "smtpd", "pop3d", "deliver", "fetcher", "fetch", "indexer")      # in the order of --uid-base
 GREETING = 0
 TAKE, COMMIT, TAKEN, DURABLE = 1, 3, 100, 101               # of queue
 
@@ -46,7 +46,7 @@ def connect(instance, name, role=None):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with acting_as(instance, role) if role else contextlib.nullcontext():
         sock.connect(instance.path("run", f"{name}.sock"))
-    if role and name not in ("deliver", "fetch"):
+    if role and name not in ("deliver", "fetch", "indexer"):
         send(sock, message(GREETING, role, tag=0))
     return sock
 

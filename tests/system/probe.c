@@ -37,6 +37,7 @@ static const struct {
     {"deliver", NULL, CONFINE_OUTGOING},
     {"fetcher", "fetcher", CONFINE_FILES},
     {"fetch", NULL, CONFINE_OUTGOING},
+    {"indexer", NULL, CONFINE_READER},
 };
 
 static int own_directory = -1;

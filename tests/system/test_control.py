@@ -193,9 +193,9 @@ def test_status(instance):
     status = instance.status()
     assert status["master"]["pid"] == instance.master_pid
     programs = {p["name"] for p in status["programs"]}
-    assert programs == {"auth", "store", "queue", "router", "smtpd", "pop3d", "deliver", "fetcher", "fetch"}
+    assert programs == {"auth", "store", "queue", "router", "smtpd", "pop3d", "deliver", "fetcher", "fetch", "indexer"}
     for program in status["programs"]:
-        if program["name"] in ("deliver", "fetch"):
+        if program["name"] in ("deliver", "fetch", "indexer"):
             assert program["state"] == "on demand" and program["pid"] is None
             continue
         assert program["state"] == "running" and program["restarts"] == 0 and program["memory_kb"] > 0

@@ -182,7 +182,7 @@ def test_one_that_keeps_dying(make_instance):
     with connect(one, "deliver", "router"):
         one.wait_log("master", "deliver KEEPS DYING: 3 times")
         assert deliver_state(one) == ["backoff"]
-        assert all(p["state"] == "running" for p in one.status()["programs"] if p["name"] not in ("deliver", "fetch"))
+        assert all(p["state"] == "running" for p in one.status()["programs"] if p["name"] not in ("deliver", "fetch", "indexer"))
         shutil.copy2(os.path.join(BUILD, "deliver"), os.path.join(programs, "deliver.new"))
         os.rename(os.path.join(programs, "deliver.new"), os.path.join(programs, "deliver"))
         at = len(one.log("master"))

@@ -174,7 +174,7 @@ def test_dead_programs_are_restarted(make_instance):
         wait_process_end(before[0])
         one.wait_log("master", rf"{name}\[\d+\] runs", after=log_at)
         assert len(one.pids(name)) == len(before)
-    assert all(p["state"] == "running" for p in one.status()["programs"] if p["name"] not in ("deliver", "fetch"))
+    assert all(p["state"] == "running" for p in one.status()["programs"] if p["name"] not in ("deliver", "fetch", "indexer"))
     one.send(text_message("alive"), "ann@example.test")
     one.wait_mailbox("ann", 1)
     with one.pop("ann") as pop:
@@ -183,7 +183,7 @@ def test_dead_programs_are_restarted(make_instance):
 
 def test_run_smtpd_false(make_instance):
     one = make_instance(config={"Run SMTPD": "false"})
-    assert {p["name"] for p in one.status()["programs"]} == {"auth", "store", "queue", "router", "pop3d", "deliver", "fetcher", "fetch"}
+    assert {p["name"] for p in one.status()["programs"]} == {"auth", "store", "queue", "router", "pop3d", "deliver", "fetcher", "fetch", "indexer"}
     with pytest.raises(ConnectionRefusedError):
         one.smtp()
     with one.pop("ann") as pop:
