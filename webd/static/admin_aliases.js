@@ -106,7 +106,7 @@ function edit(entry) {
 /* ---- the list ---- */
 
 function line(entry) {
-	const targets = isDropped(entry.targets) ? pill(t.dropped, 'warn') : el('span', { class: 'chip-line' }, entry.targets.map((target) => el('span', { class: 'chip' }, target)));
+	const targets = isDropped(entry.targets) ? pill(t.dropped, 'warn') : el('span', { class: 'tag-line' }, entry.targets.map((target) => el('span', { class: 'tag' }, target)));
 
 	return row([
 		el('button', { type: 'button', class: 'link', onclick: () => edit(entry) }, entry.name),

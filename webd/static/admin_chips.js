@@ -13,14 +13,14 @@ import { texts } from './texts_admin.js';
 export function chips({ items, changed = () => {}, placeholder = texts.config.item, suggestions = null, label = null }) {
 	let list = [...items];
 	const entry = el('input', {
-		type: 'text', class: 'chips-input', placeholder: list.length ? '' : placeholder, list: suggestions, 'aria-label': label, autocomplete: 'off',
+		type: 'text', class: 'tag-input', placeholder: list.length ? '' : placeholder, list: suggestions, 'aria-label': label, autocomplete: 'off',
 		autocapitalize: 'none', spellcheck: 'false',
 	});
-	const box = el('div', { class: 'chips input', role: 'group', 'aria-label': label }, entry);
+	const box = el('div', { class: 'tag-box input', role: 'group', 'aria-label': label }, entry);
 
 	function draw() {
-		box.querySelectorAll('.chip').forEach((chip) => chip.remove());
-		entry.before(...list.map((item, at) => el('span', { class: 'chip' }, item, el('button', {
+		box.querySelectorAll('.tag').forEach((chip) => chip.remove());
+		entry.before(...list.map((item, at) => el('span', { class: 'tag' }, item, el('button', {
 			type: 'button', 'aria-label': texts.config.removeItem(item), onclick: () => take(at),
 		}, icon('close')))));
 		entry.placeholder = list.length ? '' : placeholder;

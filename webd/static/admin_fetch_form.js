@@ -29,7 +29,7 @@ export function fetchForm(body, name, done) {
 	const nameInput = input({ autocapitalize: 'none', spellcheck: 'false', class: 'input short' });
 	const nameField = field({ label: t.name, help: t.nameNote, control: nameInput });
 
-	fill(body, el('header', { class: 'panel-head' }, el('div', {}, el('a', { class: 'back', href: href(['admin', 'fetch']) }, icon('arrow-left'), t.back),
+	fill(body, el('header', { class: 'panel-head' }, el('div', {}, el('a', { class: 'panel-back', href: href(['admin', 'fetch']) }, icon('arrow-left'), t.back),
 		el('h1', {}, name === null ? t.new : t.editTitle(name)))), content);
 	load(content, async () => {
 		const [answer, accounts] = await Promise.all([askMaster('fetch', 'sections'), askMaster('user', 'list').catch(() => ({ users: [] }))]);

@@ -80,6 +80,7 @@ function list(key, id, changed, context) {
 
 /* What is there is never shown: it is kept, replaced or removed. */
 function secret(key, id, changed) {
+	const there = key.set && key.value !== '';
 	const box = input({ type: 'password', autocomplete: 'new-password', placeholder: texts.config.secretNew, oninput: () => changed(box.value === '' ? undefined : box.value) });
 	const open = button({ label: texts.config.secretChange, kind: 'quiet', onclick: () => { box.hidden = false; kept.hidden = true; box.focus(); } });
 	const drop = button({ label: texts.config.secretRemove, kind: 'quiet', onclick: () => { changed(null); line.show(null); } });
@@ -88,11 +89,11 @@ function secret(key, id, changed) {
 	const line = {
 		node: el('div', {}, kept, box), focus: box,
 		show: (value) => {
-			const removed = key.set && value === null, typed = value !== null && !(key.set && value === key.value);
+			const removed = there && value === null, typed = value !== null && !(there && value === key.value);
 			box.value = typed ? value : '';
 			state.textContent = removed ? texts.config.secretRemoved : texts.config.secretSet;
 			drop.hidden = removed;
-			box.hidden = key.set && !typed;
+			box.hidden = there && !typed;
 			kept.hidden = !box.hidden;
 		},
 	};
@@ -187,10 +188,10 @@ export function settingLine(key, { value, changed, context = {} }) {
 	}
 	function tell(current) {
 		node.setError(null);
-		note(current === undefined ? (key.set ? key.value : null) : current);
+		note(current === undefined ? (key.set && key.value !== '' ? key.value : null) : current);
 		changed(current);
 	}
-	if (control.node.getAttribute('role') || control.node === control.focus.closest('.chips'))
+	if (control.node.getAttribute('role') || control.node === control.focus.closest('.tag-box'))
 		control.node.setAttribute('aria-label', key.key);
 	control.focus.id = id;
 	control.focus.setAttribute('aria-describedby', `${id}-help ${id}-error`);

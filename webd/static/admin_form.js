@@ -95,7 +95,7 @@ export function settingsForm({ panel, groups, context, saved, save = setConfig }
 	const bar = el('div', { class: 'save-bar' }, count, el('div', { class: 'save-buttons' },
 		button({ label: texts.config.discard, onclick: discard }), submit));
 	const boxes = groups.map(makeGroup);
-	const form = el('form', { class: 'settings', novalidate: true, onsubmit: (event) => {
+	const form = el('form', { class: 'config-form', novalidate: true, onsubmit: (event) => {
 		event.preventDefault();
 		finish();
 	} }, problems, boxes, bar);
@@ -110,7 +110,7 @@ export function settingsForm({ panel, groups, context, saved, save = setConfig }
 
 		lines.push(...own);
 		return el('section', { class: 'card settings-group', id, 'aria-label': title },
-			el('header', { class: 'card-head' }, el('div', {}, el('h2', {}, title), note && el('p', { class: 'help' }, note))), extra, own);
+			el('header', { class: 'part-head' }, el('div', {}, el('h2', {}, title), note && el('p', { class: 'help' }, note))), extra, own);
 	}
 	function change(line, value) {
 		if (value === undefined || value === valueOf(line.key))

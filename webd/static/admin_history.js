@@ -21,7 +21,7 @@ function entry(change, again) {
 
 	return el('li', { class: 'card change' },
 		el('header', { class: 'change-head' }, avatar(change.who),
-			el('div', {}, el('strong', {}, change.who), el('time', { class: 'muted', datetime: new Date(change.when * 1000).toISOString(), title: showTime(change.when) },
+			el('div', {}, el('strong', {}, change.undo ? t.undoBy(change.who) : change.who, change.client && el('small', { class: 'muted' }, ` ${t.from(change.client)}`)), el('time', { class: 'muted', datetime: new Date(change.when * 1000).toISOString(), title: showTime(change.when) },
 				`${showTime(change.when)} · ${showAgo(change.when)}`)), undo),
 		table(t.by(change.who), [texts.config.setting, texts.config.before, texts.config.after], change.what.map((what) => row([
 			[el('strong', {}, what.key), ' ', el('small', { class: 'muted' }, `[${what.section}]`)], value(what.old), value(what.new)]))));

@@ -25,9 +25,9 @@ export function card({ title, note, actions = [], class: classes, id }, ...child
 	const head = newId('card');
 
 	return el('section', { class: ['card', classes], 'aria-labelledby': title ? head : null, id },
-		title && el('header', { class: 'card-head' },
+		title && el('header', { class: 'part-head' },
 			el('div', {}, el('h2', { id: head }, title), note && el('p', { class: 'help' }, note)),
-			actions.length ? el('div', { class: 'card-actions' }, actions) : null),
+			actions.length ? el('div', { class: 'part-actions' }, actions) : null),
 		children);
 }
 

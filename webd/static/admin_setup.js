@@ -95,7 +95,7 @@ function ways(chosen, changed) {
 	const id = newId('way');
 	const radios = [['mx', texts.proxy.mx, texts.proxy.mxNote], ['smart', texts.proxy.smart, texts.proxy.smartNote]].map(([value, label, note]) => {
 		const radio = el('input', { type: 'radio', name: id, value, checked: value === chosen, onchange: () => changed(value) });
-		return el('label', { class: 'check choice' }, radio, el('span', {}, el('strong', {}, label), el('small', { class: 'help' }, note)));
+		return el('label', { class: 'check way' }, radio, el('span', {}, el('strong', {}, label), el('small', { class: 'help' }, note)));
 	});
 
 	return el('div', { role: 'radiogroup', 'aria-label': texts.proxy.how, class: 'stacked' }, radios);

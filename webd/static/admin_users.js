@@ -194,7 +194,7 @@ function line(user) {
 	const self = user.name === session.user;
 
 	return row([
-		el('div', { class: 'person' }, avatar(user.name), el('div', {},
+		el('div', { class: 'account-cell' }, avatar(user.name), el('div', {},
 			el('button', { type: 'button', class: 'link', onclick: () => edit(user) }, user.name),
 			self && el('small', { class: 'muted' }, ` (${t.you})`))),
 		user.admin ? pill(t.admin, 'info') : '', user.mailbox ? (user.quota ? size(user.quota) : el('span', { class: 'muted' }, state.preset)) : '', usage(user),

@@ -115,6 +115,8 @@ export const texts = {
 		empty: 'No setting was changed yet',
 		emptyNote: 'What is saved on these pages, or with sambarctl, is listed here with who did it and when.',
 		by: (who) => `by ${who}`,
+		undoBy: (who) => `${who} took back an earlier change`,
+		from: (address) => `from ${address}`,
 		undo: 'Undo this change',
 		undone: 'The change was undone',
 		older: 'Older changes',
