@@ -141,7 +141,7 @@ function folderLink(folder, depth, parentOf, current) {
 	const count = folders.countShown(folder);
 	const name = folders.label(folder);
 	const link = el('a', {
-		class: ['side-link', 'folder', folder.unread && folder.role !== 'trash' && 'unread', `depth-${Math.min(depth, 6)}`], href: href(`mail/${folder.id}`), draggable: 'false',
+		class: ['side-link', 'folder', folder.unread && folder.role !== 'trash' && 'unread'], href: href(`mail/${folder.id}`), draggable: 'false',
 		'aria-current': folder.id === current ? 'page' : null, title: folder.name === 'INBOX' ? null : folder.name,
 		'aria-label': folder.role === 'drafts' ? T.folders.drafts(name, folder.total) : T.folders.unread(name, count),
 		oncontextmenu: (event) => {
@@ -149,7 +149,7 @@ function folderLink(folder, depth, parentOf, current) {
 			folderMenu(link, folder, { x: event.clientX, y: event.clientY });
 		},
 	}, icon(folders.iconOf(folder)), el('span', {}, name), count ? el('span', { class: 'count' }, number(count)) : null);
-	const row = el('li', { class: 'folder-row' },
+	const row = el('li', { class: `folder-row depth-${Math.min(depth, 6)}` },
 		parentOf ? el('button', { type: 'button', class: 'fold', 'aria-label': closed.has(folder.name) ? T.folders.unfold(name) : T.folders.fold(name),
 			'aria-expanded': !closed.has(folder.name), onclick: () => fold(folder.name) }, icon(closed.has(folder.name) ? 'chevron-right' : 'chevron-down')) : null,
 		link, iconButton({ label: T.folders.menu(name), icon: 'more', class: 'folder-more', 'aria-haspopup': 'menu', onclick: (event) => folderMenu(event.currentTarget, folder) }));

@@ -25,6 +25,15 @@ export function fullDate(seconds) {
 	return full.format(new Date(seconds * 1000));
 }
 
+/** 12:40 today, 3 Mar 12:40 this year, 3 Mar 2024 12:40 before. */
+export function dateAndTime(seconds, now = new Date()) {
+	const then = new Date(seconds * 1000);
+
+	if (then.toDateString() === now.toDateString())
+		return time.format(then);
+	return `${(then.getFullYear() === now.getFullYear() ? day : date).format(then)}, ${time.format(then)}`;
+}
+
 export function timeOfDay(seconds) {
 	return time.format(new Date(seconds * 1000));
 }

@@ -34,7 +34,8 @@ class MailPage {
 		this.reader = new Reader({ compose, back: () => this.back(), step: (by) => this.step(by), unpick: () => this.list.clearPicks() });
 		this.bar = el('div', { class: 'list-bar', role: 'toolbar', 'aria-label': T.list.toolbar });
 		this.filters = el('div', { class: 'list-filters' });
-		this.pane = el('section', { class: 'list-pane', 'aria-label': T.list.title }, this.bar, this.filters, this.list.node);
+		this.pane = el('section', { class: 'list-pane', 'aria-label': T.list.title }, this.bar, this.filters, this.list.node,
+			iconButton({ label: T.compose.action, icon: 'pencil', class: 'floating', onclick: () => compose.blank() }));
 		this.node = el('div', { class: 'mail' }, this.pane, this.reader.node);
 		this.view = null;		/* the view as text: what the list shows */
 		this.openKey = null;
@@ -113,7 +114,8 @@ class MailPage {
 		} else {
 			this.view = view;
 			this.openKey = null;
-			this.list.setActive(null);
+			this.reader.clear();
+			this.list.active = null;
 			this.list.show(this.query, { outgoing: ['sent', 'drafts'].includes(this.folder?.role), everywhere: !this.folder });
 		}
 		this.stale = false;

@@ -2,7 +2,7 @@
 import * as api from './api.js';
 import * as compose from './compose.js';
 import * as events from './events.js';
-import { fullDate, number, shortDate, timeOfDay } from './format.js';
+import { dateAndTime, fullDate, number } from './format.js';
 import { prepare } from './mail.js';
 import { go, here, href } from './router.js';
 import * as shell from './shell.js';
@@ -15,8 +15,6 @@ const REFRESH_MS = 15000;
 let sheet = null;
 let timer = 0;
 
-const when = (seconds) => `${shortDate(seconds)}${new Date(seconds * 1000).toDateString() === new Date().toDateString() ? '' : ` ${timeOfDay(seconds)}`}`;
-
 /** One sentence on how it stands. */
 function standing(message) {
 	const now = Date.now() / 1000;
@@ -26,7 +24,7 @@ function standing(message) {
 	if (message.state === 'sending')
 		return T.outbox.sending;
 	if (message.state === 'deferred')
-		return T.outbox.deferred(message.attempts, message.next > now ? when(message.next) : null);
+		return T.outbox.deferred(message.attempts, message.next > now ? dateAndTime(message.next) : null);
 	if (message.release > now + 60)
 		return T.outbox.later(fullDate(message.release));
 	return message.release > now ? T.outbox.soon(Math.ceil(message.release - now)) : T.outbox.waiting;

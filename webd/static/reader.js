@@ -6,7 +6,7 @@ import * as actions from './actions.js';
 import * as api from './api.js';
 import { attachmentList } from './attachments.js';
 import * as folders from './folders.js';
-import { fullDate, personName, shortDate } from './format.js';
+import { dateAndTime, fullDate, personName, shortDate } from './format.js';
 import { keyOf } from './message_rows.js';
 import { labelChip } from './message_row.js';
 import { plainText } from './plain_text.js';
@@ -18,7 +18,7 @@ import { avatar, busy, button, complain, dialog, el, emptyState, errorState, fil
 const KEPT = 30;
 
 function people(list, compose) {
-	return list.map((person, i) => [i ? ', ' : '', el('button', { type: 'button', class: 'person', title: T.reader.writeTo(person.address), onclick: () => compose.to(person) },
+	return list.map((person, i) => [i ? el('span', { class: 'comma' }, ', ') : null, el('button', { type: 'button', class: 'person', title: T.reader.writeTo(person.address), onclick: () => compose.to(person) },
 		el('bdi', {}, personName(person)), person.name && el('span', { class: 'address' }, ' <', el('bdi', {}, person.address), '>'))]);
 }
 
@@ -238,7 +238,7 @@ export class Reader {
 				el('div', { class: 'card-sender' }, el('strong', { dir: 'auto' }, personName(sender)), sender?.name && el('span', { class: 'address' }, el('bdi', {}, sender.address)),
 					headers.priority === 'high' && el('span', { class: 'badge warn' }, T.reader.high)),
 				toggle),
-			el('time', { title: fullDate(message.date), datetime: new Date(message.date * 1000).toISOString() }, fullDate(message.date)),
+			el('time', { title: fullDate(message.date), datetime: new Date(message.date * 1000).toISOString() }, dateAndTime(message.date)),
 			el('div', { class: 'card-actions' }, star, act(T.reader.reply, 'reply', () => compose.reply(message), 'r'),
 				several && act(T.reader.replyAll, 'reply-all', () => compose.replyAll(message), 'a'),
 				act(T.reader.forward, 'forward', () => compose.forward(message), 'f'),

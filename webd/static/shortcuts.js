@@ -20,7 +20,7 @@ function nameOf(event) {
 }
 
 function typing(target) {
-	return target.closest('input:not([type=checkbox]), textarea, select, [contenteditable=true], dialog, .menu, .composer');
+	return target.closest?.('input:not([type=checkbox]), textarea, select, [contenteditable=true], dialog, .menu, .composer');
 }
 
 function onKey(event) {

@@ -196,7 +196,7 @@ export function dialog({ title, body = [], actions = [], wide = false, class: cl
 	});
 	document.body.append(node);
 	node.showModal();
-	node.querySelector('[autofocus]')?.focus();
+	(node.querySelector('[autofocus]') ?? node.querySelector('.dialog-body :is(input, select, textarea, [tabindex]), .dialog-actions button'))?.focus();
 	return node;
 }
 
