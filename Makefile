@@ -9,6 +9,8 @@ B        ?= $(if $(SANITIZE),build-sanitize,build)
 PREFIX   ?= /usr/local
 CC       ?= gcc
 VERSION  := 0.1
+# Whose mail sendmail hands in when SAMBAR_DIR does not say.
+INSTANCE ?= /var/lib/sambar
 
 PROGRAMS := master queue store auth router smtpd pop3d fetcher
 LIBRARIES := libevent_core libevent_pthreads openssl jansson libseccomp libbsd-overlay libcrypt zlib ldns libidn2 sqlite3 gmime-3.0 libxml-2.0 libarchive
@@ -36,10 +38,10 @@ objects  = $(patsubst %.c,$(B)/obj/%.o,$(1))
 COMMON  := $(call objects,$(call sources,common))
 # The doors: the client's side of each guardian's protocol.
 DOORS   := $(call objects,$(wildcard queue/client.c queue/envelope.c store/client.c store/mailbox_client.c auth/client.c router/client.c))
-MAINS   := $(foreach p,$(PROGRAMS),$(B)/obj/$(p)/main.o) $(B)/obj/master/sambarctl.o $(B)/obj/router/deliver_main.o $(B)/obj/fetcher/fetch_main.o $(B)/obj/store/indexer_main.o
+MAINS   := $(foreach p,$(PROGRAMS),$(B)/obj/$(p)/main.o) $(B)/obj/master/sambarctl.o $(B)/obj/router/deliver_main.o $(B)/obj/fetcher/fetch_main.o $(B)/obj/smtpd/sendmail_main.o $(B)/obj/store/indexer_main.o
 EXECUTABLES := $(PROGRAMS) deliver fetch indexer
 
-all: $(addprefix $(B)/,$(EXECUTABLES)) $(B)/sambarctl
+all: $(addprefix $(B)/,$(EXECUTABLES)) $(B)/sambarctl $(B)/sendmail
 
 $(B)/libcommon.a: $(COMMON)
 $(B)/libdoors.a: $(DOORS)
@@ -64,6 +66,10 @@ $(B)/fetch: $(B)/obj/fetcher/fetch_main.o $(B)/libfetcher.a $(B)/libdoors.a $(B)
 # Looks into messages for store.
 $(B)/indexer: $(B)/obj/store/indexer_main.o $(B)/libstore.a $(B)/libdoors.a $(B)/libcommon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+$(B)/sendmail: $(B)/obj/smtpd/sendmail_main.o $(B)/libsmtpd.a $(B)/libdoors.a $(B)/libcommon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(B)/obj/smtpd/sendmail_main.o: CFLAGS_ALL += -DINSTANCE_DIR='"$(INSTANCE)"'
 
 # It takes the shipped files in.
 $(B)/obj/master/shipped_conf.o: conf/config.ini conf/mail.ini
@@ -148,7 +154,9 @@ SHARE   = $(DESTDIR)$(PREFIX)/share
 install: all
 	install -d $(LIBDIR) $(SBINDIR) $(SHARE)/sambar $(SHARE)/man/man5 $(SHARE)/man/man8
 	install -m 755 $(addprefix $(B)/,$(EXECUTABLES)) $(LIBDIR)
-	install -m 755 $(B)/sambarctl $(SBINDIR)
+	install -m 755 $(B)/sambarctl $(B)/sendmail $(SBINDIR)
+	ln -sf sendmail $(SBINDIR)/mailq
+	ln -sf sendmail $(SBINDIR)/newaliases
 	install -m 644 $(wildcard conf/*) $(SHARE)/sambar
 	install -m 644 $(wildcard docs/man/*.5) $(SHARE)/man/man5
 	install -m 644 $(wildcard docs/man/*.8) $(SHARE)/man/man8

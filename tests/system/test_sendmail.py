@@ -1,0 +1,202 @@
+"""sendmail, mailq and newaliases, as programs of this machine call them."""
+import os
+import pwd
+import re
+import subprocess
+
+import pytest
+
+from sambar import BUILD, Instance, split_trace
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
+SENDMAIL = os.path.join(BUILD, "sendmail")
+
+
+@pytest.fixture(scope="module")
+def one():
+    instance = Instance(users=("ann", "bob", "cyd"))
+    yield instance
+    instance.end()
+
+
+@pytest.fixture
+def sendmail(one):
+    def run(*words, text=b"", name=None, **env):
+        return subprocess.run([name or SENDMAIL, *words], input=text, capture_output=True,
+                              env={"PATH": os.environ["PATH"], "SAMBAR_DIR": one.root, **env})
+    return run
+
+
+@pytest.fixture
+def arrives(one):
+    """The message that comes next, without what we put in front."""
+    have = {user: len(one.messages(user)) for user in ("ann", "bob", "cyd")}
+
+    def get(user):
+        have[user] += 1
+        return split_trace(one.wait_mailbox(user, have[user])[-1])[1]
+    return get
+
+
+def ok(done):
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    return done
+
+
+def test_a_message(sendmail, arrives):
+    ok(sendmail("ann@example.test", text=b"Subject: hello\n\nline 1\n.line 2\n"))
+    message = arrives("ann")
+    assert message.startswith(b"Subject: hello\r\n")
+    assert message.endswith(b"\r\n\r\nline 1\r\n.line 2\r\n")
+    assert re.search(rb"\r\nFrom: .*<%s@[^>]+>\r\n" % ME.encode(), message)
+    assert message.count(b"\r\nDate: ") == 1 and message.count(b"\r\nMessage-ID: <") == 1
+
+
+def test_name_without_domain(sendmail, arrives):
+    ok(sendmail("ann", "bob", text=b"Subject: both\n\n"))
+    assert b"Subject: both" in arrives("ann")
+    assert b"Subject: both" in arrives("bob")
+
+
+def test_recipients_of_the_header(sendmail, arrives):
+    text = (b"From: X <x@far.test>\nTo: \"A, n\" <ann@example.test>,\n bob@example.test\n"
+            b"Bcc: cyd@example.test\nSubject: three\nBcc:\n ann@example.test\n\nbody\n")
+    ok(sendmail("-t", "-oi", text=text))
+    for user in ("ann", "bob", "cyd"):
+        message = arrives(user)
+        assert b"cyd" not in message and b"Bcc" not in message
+        assert message.startswith(b"From: X <x@far.test>\r\nTo: \"A, n\" <ann@example.test>,\r\n bob@example.test\r\n")
+
+
+def test_resent(sendmail, arrives):
+    ok(sendmail("-t", text=b"To: ann@example.test\nResent-To: bob@example.test\nResent-From: x@y.test\n\nagain\n"))
+    assert b"again" in arrives("bob")
+    ok(sendmail("ann", text=b"Subject: last\n\n"))
+    assert b"Subject: last" in arrives("ann")
+
+
+def test_header_stays_without_t(sendmail, arrives):
+    ok(sendmail("ann", text=b"Bcc: bob@example.test\nSubject: s\n\n"))
+    assert b"Bcc: bob@example.test\r\n" in arrives("ann")
+
+
+def test_dots(sendmail, arrives):
+    text = b"Subject: dots\n\none\n.\ntwo\n..\n"
+    ok(sendmail("ann", text=text))
+    assert arrives("ann").endswith(b"\r\n\r\none\r\n")
+    ok(sendmail("-i", "ann", text=text))
+    assert arrives("ann").endswith(b"\r\n\r\none\r\n.\r\ntwo\r\n..\r\n")
+    ok(sendmail("-oi", "ann", text=b".\n.\nSubject: no header\n"))
+    assert arrives("ann").endswith(b"\r\n\r\n.\r\n.\r\nSubject: no header\r\n")
+    ok(sendmail("ann", text=b"Subject: s\n.\nnothing of this\n"))
+    assert arrives("ann").endswith(b"\r\n\r\n")
+
+
+def test_odd_text(sendmail, arrives):
+    """What programs write is made fit, not refused."""
+    ok(sendmail("ann", text=b"Subject: odd\r\n\r\n10%\r20%\r\nnul\0nul\n" + b"x" * 5000 + b"\nend without LF"))
+    body = arrives("ann").split(b"\r\n\r\n", 1)[1]
+    assert body.startswith(b"10%\r\n20%\r\nnul?nul\r\n")
+    assert body.endswith(b"\r\nend without LF\r\n")
+    assert max(map(len, body.split(b"\r\n"))) <= 998
+    assert body.count(b"x") == 5000
+    ok(sendmail("ann", text="Subject: é\n\n".encode() + "ü".encode() * 2000 + b"\n"))
+    body = arrives("ann").split(b"\r\n\r\n", 1)[1]
+    for line in body.split(b"\r\n"):
+        line.decode()
+    ok(sendmail("ann", text=b"just text, no header\nmore\n"))
+    assert arrives("ann").endswith(b"\r\n\r\njust text, no header\r\nmore\r\n")
+    ok(sendmail("ann", text=b"From ann Thu Nov 26 09:00:00 2026\nSubject: of a mailbox\n\nx\n"))
+    assert arrives("ann").startswith(b"Subject: of a mailbox\r\n")
+    ok(sendmail("ann", text=b""))
+    assert b"From: " in arrives("ann")
+    ok(sendmail("ann", text=b"Subject: " + b"word " * 1000 + b"\n\nx\n"))
+    message = arrives("ann")
+    assert max(map(len, message.split(b"\r\n"))) <= 998 and message.endswith(b"\r\n\r\nx\r\n")
+
+
+def test_sender(one, sendmail, arrives):
+    ok(sendmail("-f", "boss@example.test", "-F", 'The "Boss"', "ann", text=b"Subject: s\n\n"))
+    message = arrives("ann")
+    assert rb'From: "The \"Boss\"" <boss@example.test>' in message
+    assert one.messages("ann")[-1].startswith(b"Return-Path: <boss@example.test>")
+    ok(sendmail("-f", "<>", "ann", text=b"From: x@y.test\n\n"))
+    arrives("ann")
+    assert one.messages("ann")[-1].startswith(b"Return-Path: <>")
+    ok(sendmail("-f", "", "-odi", "-oem", "-O", "DeliveryMode=b", "-G", "--", "ann", text=b"From: x@y.test\n\n"))
+    arrives("ann")
+    assert one.messages("ann")[-1].startswith(b"Return-Path: <>")
+    assert sendmail("-f", "a@b.test c@d.test", "ann", text=b"\n").returncode in (64, 65)
+
+
+def test_refusals(one, sendmail):
+    have = len(one.messages("ann"))
+    done = sendmail("ann", "nobody", text=b"Subject: s\n\n")
+    assert done.returncode == 67 and b"nobody@" in done.stderr and b"550 5.1.1" in done.stderr
+    assert sendmail(text=b"\n").returncode == 64
+    assert sendmail("-t", text=b"Subject: s\n\n").returncode == 65
+    assert sendmail("-bz", "ann").returncode == 64
+    assert sendmail("-bd").returncode == 64
+    assert sendmail("-N", "sometimes", "ann").returncode == 64
+    assert sendmail("a@b@c", text=b"\n").returncode == 65
+    assert sendmail("ann", text=b"X: " + b"y" * 1100000 + b"\n\n").returncode == 65
+    assert len(one.messages("ann")) == have
+
+
+def test_system_is_down(tmp_path):
+    done = subprocess.run([SENDMAIL, "ann"], input=b"Subject: s\n\n", capture_output=True,
+                          env={"SAMBAR_DIR": str(tmp_path)})
+    assert done.returncode == 75 and b"does not run" in done.stderr
+
+
+def test_broken_off_input_is_not_sent(one):
+    """Whose program is killed while it writes has sent nothing? It has: an end is an end, as ever."""
+    read_end, write_end = os.pipe()
+    child = subprocess.Popen([SENDMAIL, "ann"], stdin=read_end, stderr=subprocess.PIPE,
+                             env={"SAMBAR_DIR": one.root})
+    os.close(read_end)
+    os.write(write_end, b"Subject: s\n\nhalf")
+    child.kill()
+    child.communicate()
+    os.close(write_end)
+    one.wait_settled()
+    assert not any(b"half" in message for message in one.messages("ann"))
+
+
+def test_dsn(one, sendmail, arrives):
+    ok(sendmail("-f", "bob@example.test", "-N", "success", "-R", "hdrs", "-V", "id+1 =x", "ann", text=b"Subject: told\n\nbody\n"))
+    arrives("ann")
+    report = arrives("bob")
+    assert b"multipart/report" in report and b"Original-Envelope-Id: id+1 =x" in report
+    assert b"Subject: told" in report and b"\r\nbody\r\n" not in report
+
+
+def test_verify(sendmail):
+    done = sendmail("-bv", "ann", "nobody@example.test")
+    assert done.returncode == 67
+    assert re.search(rb"^ann@\S+\.\.\. deliverable: 250", done.stdout, re.M)
+    assert re.search(rb"^nobody@example.test\.\.\. not deliverable: 550", done.stdout, re.M)
+
+
+def test_smtp(one, sendmail, arrives):
+    done = ok(sendmail("-bs", text=b"EHLO localhost\r\nMAIL FROM:<x@y.test>\r\nRCPT TO:<ann@example.test>\r\nDATA\r\n"
+                                   b"Subject: by SMTP\r\n\r\nhello\r\n.\r\nQUIT\r\n"))
+    assert done.stdout.startswith(b"220 ") and b"\r\n221 " in done.stdout
+    assert arrives("ann").startswith(b"Subject: by SMTP\r\n")
+
+
+def test_verbose(sendmail, arrives):
+    done = sendmail("-v", "ann", text=b"Subject: s\n\n")
+    assert b">>> MAIL FROM:<" in done.stdout and b"250 " in done.stdout
+    arrives("ann")
+
+
+def test_other_names(one, sendmail, tmp_path):
+    for name in ("mailq", "newaliases"):
+        os.symlink(SENDMAIL, tmp_path / name)
+    one.wait_spool_empty()
+    assert ok(sendmail(name=str(tmp_path / "mailq"))).stdout == one.ctl("queue", "list").stdout.encode()
+    one.ctl("config", "set", "[aliases] shop", "ann")
+    assert sendmail(name=str(tmp_path / "newaliases")).returncode == 0
+    assert b"deliverable: " in ok(sendmail("-bv", "shop")).stdout
