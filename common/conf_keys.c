@@ -12,7 +12,6 @@
 #define HOUR 3600
 #define DAY  (24 * HOUR)
 
-static const char webmail[] = "WebMail";
 static const char backups[] = "backups";
 
 enum {
@@ -26,6 +25,7 @@ enum {
 	F = ROLE_FETCHER,
 	C = ROLE_FETCH, /* fetcher's children */
 	I = ROLE_INDEXER,
+	W = ROLE_WEBD,
 	SUP = ROLE_MASTER
 };
 
@@ -44,7 +44,7 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "common", "DNS Primary", CONFIG_NAMESERVER, NULL, NULL, 0, 0, SUP, NULL, "The DNS server that answers MX look-ups; without it those of resolv.conf." },
 	{ "config.ini", "common", "DNS Secondary", CONFIG_NAMESERVER, NULL, NULL, 0, 0, SUP, NULL, "The DNS server asked when the primary one does not answer." },
 	{ "config.ini", "common", "Trust DNSSEC", CONFIG_BOOL, "false", NULL, 0, 0, SUP, NULL, "These DNS servers validate, and nobody is between them and this host: DANE is used." },
-	{ "config.ini", "common", "Maximum Content-Length", CONFIG_SIZE, "10M", NULL, 1 * K, 2 * G, 0, webmail, "The largest upload that WebMail accepts." },
+	{ "config.ini", "common", "Maximum Content-Length", CONFIG_SIZE, "10M", NULL, 1 * K, 2 * G, W, NULL, "The largest upload that WebMail accepts, such as one attached file." },
 
 	{ "config.ini", "listen", "SMTP", CONFIG_LISTEN, "0.0.0.0:25 [::]:25", NULL, 0, 0, D | SUP, NULL, "Where smtpd takes mail from other servers." },
 	{ "config.ini", "listen", "Submission", CONFIG_LISTEN, "0.0.0.0:587 [::]:587", NULL, 0, 0, D | SUP, NULL, "Where smtpd takes mail from users, with STARTTLS and AUTH." },
@@ -52,9 +52,16 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "listen", "POP3", CONFIG_LISTEN, "0.0.0.0:110 [::]:110", NULL, 0, 0, SUP, NULL, "Where pop3d serves mailboxes, with STLS." },
 	{ "config.ini", "listen", "POP3S", CONFIG_LISTEN, "0.0.0.0:995 [::]:995", NULL, 0, 0, SUP, NULL, "The same with TLS from the start." },
 
+	{ "config.ini", "listen", "HTTP", CONFIG_LISTEN, NULL, NULL, 0, 0, SUP, NULL, "Where webd serves WebMail and System Administration in clear: for browsers on this host, and for a reverse proxy of Trusted Proxies." },
+	{ "config.ini", "listen", "HTTPS", CONFIG_LISTEN, "0.0.0.0:443 [::]:443", NULL, 0, 0, W | SUP, NULL, "The same with TLS." },
+
+	{ "config.ini", "web", "Trusted Proxies", CONFIG_ADDRESSES, NULL, NULL, 0, 0, W, NULL, "Reverse proxies, whose X-Forwarded-For and X-Forwarded-Proto are believed." },
+	{ "config.ini", "web", "Session Timeout", CONFIG_DURATION, "1h", NULL, 60, 7 * DAY, W, NULL, "How long a browser stays logged in without a request." },
+	{ "config.ini", "web", "Metrics Key", CONFIG_SECRET, NULL, NULL, 16, 255, W, NULL, "The key with which Prometheus reads /metrics; without one nobody does." },
+
 	{ "config.ini", "tls", "Certificate", CONFIG_PATH, "config/tls.crt", NULL, 0, 0, SUP, NULL, "The certificate chain in PEM." },
 	{ "config.ini", "tls", "Private Key", CONFIG_PATH, "config/tls.key", NULL, 0, 0, SUP, NULL, "Its private key in PEM." },
-	{ "config.ini", "tls", "Minimum Version", CONFIG_CHOICE, "TLSv1.2", "TLSv1.2 TLSv1.3", 0, 0, S | P | D | C, NULL, "The oldest TLS version that is spoken; to other hosts, where TLS is demanded." },
+	{ "config.ini", "tls", "Minimum Version", CONFIG_CHOICE, "TLSv1.2", "TLSv1.2 TLSv1.3", 0, 0, S | P | W | D | C, NULL, "The oldest TLS version that is spoken; to other hosts, where TLS is demanded." },
 	{ "config.ini", "tls", "Trusted Roots", CONFIG_PATH, "/etc/ssl/certs/ca-certificates.crt", NULL, 0, 0, D | C, NULL, "The certificates of the issuers that are believed when another host's certificate is verified, in PEM." },
 	{ "config.ini", "tls", "Client Certificate", CONFIG_PATH, NULL, NULL, 0, 0, SUP, NULL, "The certificate chain that is shown to other mail servers that ask for one, in PEM." },
 	{ "config.ini", "tls", "Client Key", CONFIG_PATH, NULL, NULL, 0, 0, SUP, NULL, "Its private key in PEM." },
@@ -71,7 +78,9 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "limits", "Maximum SMTP Connections Per Address", CONFIG_NUMBER, "50", NULL, 0, 1000000, S, NULL, "The same from one address (an IPv6 address counts as its /64); 0: no limit." },
 	{ "config.ini", "limits", "Maximum POP3 Connections", CONFIG_NUMBER, "5000", NULL, 1, 1000000, P, NULL, "POP3 connections at one time." },
 	{ "config.ini", "limits", "Maximum POP3 Connections Per Address", CONFIG_NUMBER, "50", NULL, 0, 1000000, P, NULL, "The same from one address; 0: no limit." },
-	{ "config.ini", "limits", "Unlimited Addresses", CONFIG_ADDRESSES, "127.0.0.1 ::1", NULL, 0, 0, S | P, NULL, "Addresses without a limit of connections per address." },
+	{ "config.ini", "limits", "Maximum HTTP Connections", CONFIG_NUMBER, "2000", NULL, 1, 1000000, W, NULL, "HTTP connections at one time." },
+	{ "config.ini", "limits", "Maximum HTTP Connections Per Address", CONFIG_NUMBER, "100", NULL, 0, 1000000, W, NULL, "The same from one address; 0: no limit." },
+	{ "config.ini", "limits", "Unlimited Addresses", CONFIG_ADDRESSES, "127.0.0.1 ::1", NULL, 0, 0, S | P | W, NULL, "Addresses without a limit of connections per address." },
 	{ "config.ini", "limits", "Maximum SMTP Errors", CONFIG_NUMBER, "20", NULL, 1, 100000, S, NULL, "Refused commands in one SMTP connection before it is closed with 421 4.7.0." },
 	{ "config.ini", "limits", "Maximum SMTP Commands Without Mail", CONFIG_NUMBER, "200", NULL, 10, 1000000, S, NULL, "Commands between two messages (RCPT not counted) before the connection is closed with 421 4.7.0." },
 	{ "config.ini", "limits", "Maximum POP3 Errors", CONFIG_NUMBER, "20", NULL, 1, 100000, P, NULL, "Refused commands in one POP3 connection before it is closed." },
@@ -88,7 +97,7 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "timeouts", "Inner Answer", CONFIG_DURATION, "30s", NULL, 1, HOUR, S, NULL, "Longest wait of an SMTP client for what router says of an address, or for a spool file; then 451 4.3.0." },
 	{ "config.ini", "timeouts", "POP3 Login", CONFIG_DURATION, "1m", NULL, 1, DAY, P, NULL, "Longest time from connecting to being logged in." },
 	{ "config.ini", "timeouts", "POP3 Idle", CONFIG_DURATION, "10m", NULL, 1, DAY, P, NULL, "Longest wait for the next POP3 command (RFC 1939 3)." },
-	{ "config.ini", "timeouts", "TLS Handshake", CONFIG_DURATION, "1m", NULL, 1, HOUR, S | P | D | C, NULL, "Longest time for a TLS handshake." },
+	{ "config.ini", "timeouts", "TLS Handshake", CONFIG_DURATION, "1m", NULL, 1, HOUR, S | P | W | D | C, NULL, "Longest time for a TLS handshake." },
 	{ "config.ini", "timeouts", "DNS Reply", CONFIG_DURATION, "5s", NULL, 1, 60, D | C, NULL, "Longest wait for one DNS server's answer." },
 	{ "config.ini", "timeouts", "Outgoing Connect", CONFIG_DURATION, "30s", NULL, 1, HOUR, D | C, NULL, "Longest wait for a connection to another host." },
 	{ "config.ini", "timeouts", "Outgoing Reply", CONFIG_DURATION, "5m", NULL, 1, HOUR, D | C, NULL, "Longest wait for another host's reply to a command (RFC 5321 4.5.3.2)." },
@@ -101,15 +110,15 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "timeouts", "Dead Destination", CONFIG_DURATION, "4m", NULL, 0, DAY, R, NULL, "How long nobody tries a destination of which no host could be reached; its mail is deferred at once. Less than the first of Retry Intervals, so that this tries it." },
 	{ "config.ini", "timeouts", "Retry Intervals", CONFIG_DURATIONS, "5m 15m 30m 1h 2h 4h", NULL, 1, 30 * DAY, Q, NULL, "Waits before the second, third, ... attempt; the last one is repeated." },
 
-	{ "config.ini", "log", "Debug", CONFIG_BOOL, "false", NULL, 0, 0, S | P | Q | R | T | A | D | F | C | I | SUP, NULL, "Also log what only a developer wants to know." },
+	{ "config.ini", "log", "Debug", CONFIG_BOOL, "false", NULL, 0, 0, S | P | W | Q | R | T | A | D | F | C | I | SUP, NULL, "Also log what only a developer wants to know." },
 
-	{ "mail.ini", "mail", "Mail Server", CONFIG_DOMAIN, NULL, NULL, 0, 0, S | P | R | T | A | Q | D | F | C | SUP, NULL, "The domain of the mail server; identifies local mail. Without it the system's name." },
+	{ "mail.ini", "mail", "Mail Server", CONFIG_DOMAIN, NULL, NULL, 0, 0, S | P | W | R | T | A | Q | D | F | C | SUP, NULL, "The domain of the mail server; identifies local mail. Without it the system's name." },
 	{ "mail.ini", "mail", "Mail Directory", CONFIG_PATH, "mail/mbox", NULL, 0, 0, SUP, NULL, "The directory in which user mailboxes are created." },
 	{ "mail.ini", "mail", "Maximum Users", CONFIG_NUMBER, "1000", NULL, 1, 1000000, T, NULL, "Users who read their mail at one time." },
 	{ "mail.ini", "mail", "Maximum MTA Routers", CONFIG_NUMBER, "1", NULL, 1, 1000, R | SUP, NULL, "Processes that deliver to other hosts at one time." },
 	{ "mail.ini", "mail", "Maximum Mailbox Size", CONFIG_SIZE, NULL, NULL, 1, 0, T, NULL, "The largest size of any mailbox; without it there is no limit." },
 	{ "mail.ini", "mail", "Run SMTPD", CONFIG_BOOL, "true", NULL, 0, 0, SUP, NULL, "Run the SMTP server." },
-	{ "mail.ini", "mail", "Enable WebMail", CONFIG_BOOL, "true", NULL, 0, 0, 0, webmail, "Offer WebMail." },
+	{ "mail.ini", "mail", "Enable WebMail", CONFIG_BOOL, "true", NULL, 0, 0, W, NULL, "Offer WebMail; System Administration is there without it." },
 	{ "mail.ini", "mail", "Trace SMTP", CONFIG_BOOL, "false", NULL, 0, 0, S, NULL, "Write SMTP dialogues to log/smtpd.trace." },
 	{ "mail.ini", "mail", "Trace POP3", CONFIG_BOOL, "false", NULL, 0, 0, P, NULL, "Write POP3 dialogues to log/pop3d.trace." },
 	{ "mail.ini", "mail", "Trace Router", CONFIG_BOOL, "false", NULL, 0, 0, R | D, NULL, "Write each decision of the router to log/router.trace, and the dialogues with other hosts to log/deliver.trace." },
@@ -120,17 +129,17 @@ const struct config_key config_keys[] = {
 	{ "mail.ini", "smtpd", "Relay FROM User", CONFIG_MAIL_ADDRESS, NULL, NULL, 0, 0, R, NULL, "The reverse-path of all mail relayed to the SMTP Server." },
 	{ "mail.ini", "smtpd", "Local Domains", CONFIG_DOMAINS, NULL, NULL, 0, 0, R | A | F, NULL, "Further domains whose mail is local." },
 	{ "mail.ini", "smtpd", "Relay Domains", CONFIG_DOMAINS, NULL, NULL, 0, 0, R, NULL, "Domains of peers: their mail is accepted and passed on." },
-	{ "mail.ini", "smtpd", "Maximum Message Size", CONFIG_SIZE, "25M", NULL, 64 * K, 2 * G, S | F, NULL, "The largest message that is accepted." },
+	{ "mail.ini", "smtpd", "Maximum Message Size", CONFIG_SIZE, "25M", NULL, 64 * K, 2 * G, S | W | F, NULL, "The largest message that is accepted." },
 	{ "mail.ini", "smtpd", "Spool Directory", CONFIG_PATH, "spool", NULL, 0, 0, SUP, NULL, "Where mail waits for its delivery." },
 	{ "mail.ini", "smtpd", "Failures Directory", CONFIG_PATH, "failures", NULL, 0, 0, SUP, NULL, "Where mail ends that cannot be delivered." },
 	{ "mail.ini", "smtpd", "Require AUTH", CONFIG_BOOL, "true", NULL, 0, 0, S, NULL, "Relay only for users who have logged in, and for programs of this host." },
 	{ "mail.ini", "smtpd", "Restrict Relay", CONFIG_BOOL, "true", NULL, 0, 0, S, NULL, "Without a login, relay only from Restrict Relay IPs and for senders with a local account." },
 	{ "mail.ini", "smtpd", "Trusted Users", CONFIG_TEXT, NULL, NULL, 0, 1000, S, NULL, "Accounts of this machine, besides root, that may send under any address by sendmail." },
 	{ "mail.ini", "smtpd", "Restrict Relay IPs", CONFIG_ADDRESSES, "127.0.0.1 ::1", NULL, 0, 0, S, NULL, "Hosts that may relay without a login." },
-	{ "mail.ini", "smtpd", "Allow Any FROM", CONFIG_BOOL, "false", NULL, 0, 0, S, NULL, "Users who have logged in may send under any address, not only their own." },
+	{ "mail.ini", "smtpd", "Allow Any FROM", CONFIG_BOOL, "false", NULL, 0, 0, S | W, NULL, "Users who have logged in may send under any address, not only their own." },
 	{ "mail.ini", "smtpd", "Use MTA", CONFIG_BOOL, "true", NULL, 0, 0, R, NULL, "Deliver by MX; else by the SMTP Server, and without one only local mail is accepted." },
 	{ "mail.ini", "smtpd", "Unknown Mailbox", CONFIG_MAILBOX, NULL, NULL, 0, 0, R, NULL, "The mailbox for mail to unknown local addresses; without it they are refused." },
-	{ "mail.ini", "smtpd", "Maximum Recipients", CONFIG_NUMBER, "1000", NULL, 1, 100000, S, NULL, "Recipients of one message, after alias expansion." },
+	{ "mail.ini", "smtpd", "Maximum Recipients", CONFIG_NUMBER, "1000", NULL, 1, 100000, S | W, NULL, "Recipients of one message, after alias expansion." },
 	{ "mail.ini", "smtpd", "Maximum Received Hops", CONFIG_NUMBER, "30", NULL, 1, 1000, S | F, NULL, "Received: lines before a message counts as looping." },
 	{ "mail.ini", "smtpd", "Delay Notice", CONFIG_DURATION, "4h", NULL, 0, 30 * DAY, Q, NULL, "When the sender of a message that still waits is told so, once; 0: never." },
 	{ "mail.ini", "smtpd", "Maximum Bounces", CONFIG_NUMBER, "100", NULL, 0, 1000000, Q, NULL, "Notifications of delivery to one address in an hour; 0: no limit." },

@@ -170,6 +170,9 @@ static const int calls_of_guardians[] = {SCMP_SYS(copy_file_range), SCMP_SYS(fac
     SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(sendfile), SCMP_SYS(statx),
     SCMP_SYS(sync_file_range), SCMP_SYS(syncfs), SCMP_SYS(unlinkat), SCMP_SYS(utimensat)};
 
+/* Files that have no name. */
+static const int calls_of_web[] = {SCMP_SYS(ftruncate), SCMP_SYS(memfd_create)};
+
 /* Whoever tries one of these has been taken over: it is killed, and master says so loudly. */
 static const int calls_that_kill[] = {SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace),
     SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(mount), SCMP_SYS(umount2),
@@ -181,7 +184,8 @@ static const int calls_that_kill[] = {SCMP_SYS(execve), SCMP_SYS(execveat), SCMP
 static void
 restrict_calls(struct role *r, enum confine_profile profile)
 {
-	(void)calls_of_all, (void)calls_of_guardians, (void)calls_that_kill, (void)profile;
+	(void)calls_of_all, (void)calls_of_guardians, (void)calls_of_web, (void)calls_that_kill,
+	    (void)profile;
 	note(r, "(seccomp: not with sanitizers)");
 }
 #else
@@ -247,6 +251,8 @@ restrict_calls(struct role *r, enum confine_profile profile)
 	add_rules(filter, SCMP_ACT_ALLOW, calls_of_all, nitems(calls_of_all));
 	if (profile == CONFINE_FILES)
 		add_rules(filter, SCMP_ACT_ALLOW, calls_of_guardians, nitems(calls_of_guardians));
+	if (profile == CONFINE_WEB)
+		add_rules(filter, SCMP_ACT_ALLOW, calls_of_web, nitems(calls_of_web));
 	add_rules(filter, SCMP_ACT_KILL_PROCESS, calls_that_kill, nitems(calls_that_kill));
 	if (add_careful_rules(filter, profile) != 0)
 		fatalx("cannot add a system call to the filter");

@@ -55,6 +55,7 @@ enum control_message {
 
 enum confine_profile {
 	CONFINE_NETWORK,  /* talks to strangers: no files; sockets of the run directory only */
+	CONFINE_WEB,	  /* the same; may keep things in memory files (memfd_create) */
 	CONFINE_ROUTER,	  /* no files, no network */
 	CONFINE_OUTGOING, /* talks to other hosts: no files, no UNIX sockets; connects out, never
 			   * listens

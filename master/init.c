@@ -32,7 +32,8 @@ static const struct {
 static const struct {
 	const char *key;
 	unsigned port;
-} ports[] = {{"SMTP", 25}, {"Submission", 587}, {"SMTPS", 465}, {"POP3", 110}, {"POP3S", 995}};
+} ports[] = {{"SMTP", 25}, {"Submission", 587}, {"SMTPS", 465}, {"POP3", 110}, {"POP3S", 995},
+    {"HTTP", 80}, {"HTTPS", 443}};
 
 /* Files of the configuration being made, below its own temporary root. */
 static const char *const made[] = {

@@ -39,7 +39,7 @@ struct master {
 
 static const unsigned all_roles = ROLE_AUTH | ROLE_STORE | ROLE_QUEUE | ROLE_ROUTER | ROLE_SMTPD |
 				  ROLE_POP3D | ROLE_DELIVER | ROLE_FETCHER | ROLE_FETCH |
-				  ROLE_INDEXER;
+				  ROLE_INDEXER | ROLE_WEBD;
 
 static void
 notify(struct master *m, const char *text)

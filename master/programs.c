@@ -20,6 +20,7 @@ const struct program programs[] = {
 	{ "fetcher", ROLE_FETCHER, CONFINE_FILES, 0, NULL, NULL, NULL, false, false, NULL, {"fetcher"} },
 	{ "fetch", ROLE_FETCH, CONFINE_OUTGOING, 1, "fetch.sock", "limits", "Maximum Fetches", true, true, NULL, {NULL} },
 	{ "indexer", ROLE_INDEXER, CONFINE_READER, 5, "indexer.sock", NULL, NULL, true, true, NULL, {NULL} },
+	{ "webd", ROLE_WEBD, CONFINE_WEB, 0, NULL, NULL, NULL, true, false, NULL, {NULL} },
 };
 /* clang-format on */
 _Static_assert(nitems(programs) <= PROGRAMS_MAX, "supervisor.h has room for them");

@@ -22,8 +22,8 @@ static const struct ctl_command commands[] = {
 	"Makes DIR with a configuration, a self-signed certificate and all directories.\n"
 	"--domain DOMAIN  the domain whose mail is local\n"
 	"--host NAME      what this host calls itself, where that is another name\n"
-	"--port-base N    ports are N+25 SMTP, N+110 POP3, N+465 SMTPS, N+587 submission and\n"
-	"                 N+995 POP3S on 127.0.0.1; without it 10000\n"
+	"--port-base N    ports are N+25 SMTP, N+80 HTTP, N+110 POP3, N+443 HTTPS, N+465 SMTPS,\n"
+	"                 N+587 submission and N+995 POP3S on 127.0.0.1; without it 10000\n"
 	"--uid-base N     the programs' accounts are the numbers N, N+1 ... when root starts them\n"
 	"                 and there are no accounts sambar-<program>\n",
 	true, ctl_init},

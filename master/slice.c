@@ -264,7 +264,7 @@ slice_send(struct supervisor *s, struct process *p, const struct slot *slot, boo
 	p->ready = false;
 	config_slice(s->instance->config, program->role, send_setting, p);
 	send_instance(s, p, program);
-	if (program->profile == CONFINE_NETWORK)
+	if (program->profile == CONFINE_NETWORK || program->profile == CONFINE_WEB)
 		send_tls(s, p);
 	if (program->profile == CONFINE_OUTGOING) {
 		send_client_certificate(s, p);

@@ -25,7 +25,8 @@ static const struct {
 	const char *key, *program;
 	bool tls;
 } listeners[] = {{"SMTP", "smtpd", false}, {"Submission", "smtpd", false}, {"SMTPS", "smtpd", true},
-    {"POP3", "pop3d", false}, {"POP3S", "pop3d", true}};
+    {"POP3", "pop3d", false}, {"POP3S", "pop3d", true}, {"HTTP", "webd", false},
+    {"HTTPS", "webd", true}};
 
 static bool
 is_wanted(const struct config *c, const char *program)

@@ -594,7 +594,7 @@ static int
 open_all(struct supervisor *s, char **why)
 {
 	struct sockets none = {0};
-	bool network = s->roles & (ROLE_SMTPD | ROLE_POP3D);
+	bool network = s->roles & (ROLE_SMTPD | ROLE_POP3D | ROLE_WEBD);
 
 	if (network &&
 	    sockets_bind(&s->tcp, &none, s->instance->config, s->instance->run, why) == -1)

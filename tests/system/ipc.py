@@ -7,7 +7,7 @@ import struct
 import time
 import zlib
 
-ACCOUNTS = ("auth", "store", "queue", "router", "smtpd", "pop3d", "deliver", "fetcher", "fetch", "indexer")      # in the order of --uid-base
+ACCOUNTS = ("auth", "store", "queue", "router", "smtpd", "pop3d", "deliver", "fetcher", "fetch", "indexer", "webd")      # in the order of --uid-base
 GREETING = 0
 TAKE, COMMIT, TAKEN, DURABLE = 1, 3, 100, 101               # of queue
 

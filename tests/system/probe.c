@@ -34,6 +34,7 @@ static const struct {
     {"router", NULL, CONFINE_ROUTER},
     {"smtpd", NULL, CONFINE_NETWORK},
     {"pop3d", NULL, CONFINE_NETWORK},
+    {"webd", NULL, CONFINE_WEB},
     {"deliver", NULL, CONFINE_OUTGOING},
     {"fetcher", "fetcher", CONFINE_FILES},
     {"fetch", NULL, CONFINE_OUTGOING},

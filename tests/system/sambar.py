@@ -17,7 +17,7 @@ from events import wait_process_end, wait_until
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("SAMBAR_BUILD") or os.path.join(TOP, "build")
 SANITIZED = bool(os.environ.get("SAMBAR_SANITIZED"))
-OFFSETS = {"SMTP": 25, "POP3": 110, "SMTPS": 465, "Submission": 587, "POP3S": 995}
+OFFSETS = {"SMTP": 25, "POP3": 110, "SMTPS": 465, "Submission": 587, "POP3S": 995, "HTTP": 80, "HTTPS": 443}
 PORTS = os.path.join(tempfile.gettempdir(), f"sambar-ports-{os.geteuid()}")
 # What no log may hold, whatever a test does.
 ALARMS = re.compile(r"AddressSanitizer|runtime error:|FORBIDDEN SYSTEM CALL|KEEPS DYING"

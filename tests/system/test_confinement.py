@@ -14,7 +14,7 @@ from ipc import ACCOUNTS as PROGRAMS, connect     # in the order of --uid-base
 from sambar import BUILD, Instance, read
 from conftest import finish
 
-NETWORK = ("smtpd", "pop3d", "deliver", "fetch")
+NETWORK = ("smtpd", "pop3d", "deliver", "fetch", "webd")
 CHILDREN = {"deliver": "router", "fetch": "fetcher", "indexer": "store"}     # on demand: who asks for them
 DIRECTORIES = {"auth": "config/users", "store": "mail/mbox", "queue": "spool", "fetcher": "fetcher"}
 UID_BASE = 61000
@@ -180,7 +180,7 @@ def test_only_the_asked_guardians_answer(probing, name):
     assert outcomes["unix /control.sock"] != "done"
     if name in CHILDREN:        # asks nobody
         assert "done" not in outcomes.values(), outcomes
-    asks = {"smtpd": ("queue", "router", "auth"), "pop3d": ("auth",), "router": ("queue", "store"), "fetcher": ("queue", "router"), "auth": ("store",)}
+    asks = {"smtpd": ("queue", "router", "auth"), "pop3d": ("auth",), "webd": ("auth", "queue", "router"), "router": ("queue", "store"), "fetcher": ("queue", "router"), "auth": ("store",)}
     for guardian in asks.get(name, ()):
         assert outcomes[f"unix /{guardian}.sock"] == "done", guardian
 

@@ -47,7 +47,7 @@ def test_usage(instance):
     (["config", "get", "[mail]"], EX_DATAERR, '"[mail]" is no key'),
     (["config", "get", "Mail", "Server"], EX_USAGE, "one argument: 'Mail Server'"),
     (["config", "set", "Use", "MTA", "true"], EX_USAGE, "one argument: 'Use MTA'"),
-    (["restart", "nosuch"], EX_USAGE, 'there is no program "nosuch"; right is auth, store, queue, router, smtpd, pop3d, deliver, fetcher, fetch'),
+    (["restart", "nosuch"], EX_USAGE, 'there is no program "nosuch"; right is auth, store, queue, router, smtpd, pop3d, deliver, fetcher, fetch, indexer, webd'),
     (["restart", "--all"], EX_USAGE, 'restart: "--all" is no option here'),
     (["stop", "x"], EX_USAGE, 'stop: "x" is one argument too many'),
     (["start", "--background"], EX_USAGE, 'start: "--background" is no option here'),
@@ -193,14 +193,14 @@ def test_status(instance):
     status = instance.status()
     assert status["master"]["pid"] == instance.master_pid
     programs = {p["name"] for p in status["programs"]}
-    assert programs == {"auth", "store", "queue", "router", "smtpd", "pop3d", "deliver", "fetcher", "fetch", "indexer"}
+    assert programs == {"auth", "store", "queue", "router", "smtpd", "pop3d", "deliver", "fetcher", "fetch", "indexer", "webd"}
     for program in status["programs"]:
         if program["name"] in ("deliver", "fetch", "indexer"):
             assert program["state"] == "on demand" and program["pid"] is None
             continue
         assert program["state"] == "running" and program["restarts"] == 0 and program["memory_kb"] > 0
         assert os.path.exists(f"/proc/{program['pid']}")
-    assert {listener["name"] for listener in status["listeners"]} == {"SMTP", "Submission", "SMTPS", "POP3", "POP3S"}
+    assert {listener["name"] for listener in status["listeners"]} == {"SMTP", "Submission", "SMTPS", "POP3", "POP3S", "HTTP", "HTTPS"}
     text = instance.ctl("status").stdout
     assert all(name in text for name in programs)
 
@@ -220,9 +220,9 @@ def test_status_without_a_certificate(make_instance):
     assert set(served().values()) == {(True, None)}     # it is the programs' still
     one.ctl("reload")
     for name, (good, why) in served().items():
-        assert good == (name not in ("SMTPS", "POP3S")), name
+        assert good == (name not in ("SMTPS", "POP3S", "HTTPS")), name
         assert good or f"{key}: No such file" in why
-    assert len(re.findall(r"^(?:SMTPS|POP3S) .* NO: no TLS: .*tls\.key: No such file", one.ctl("status").stdout, re.M)) == 2
+    assert len(re.findall(r"^(?:SMTPS|POP3S|HTTPS) .* NO: no TLS: .*tls\.key: No such file", one.ctl("status").stdout, re.M)) == 3
     with pytest.raises(OSError):
         one.smtp("SMTPS")
     with one.smtp() as smtp:

@@ -183,7 +183,7 @@ def test_dead_programs_are_restarted(make_instance):
 
 def test_run_smtpd_false(make_instance):
     one = make_instance(config={"Run SMTPD": "false"})
-    assert {p["name"] for p in one.status()["programs"]} == {"auth", "store", "queue", "router", "pop3d", "deliver", "fetcher", "fetch", "indexer"}
+    assert {p["name"] for p in one.status()["programs"]} == {"auth", "store", "queue", "router", "pop3d", "deliver", "fetcher", "fetch", "indexer", "webd"}
     with pytest.raises(ConnectionRefusedError):
         one.smtp()
     with one.pop("ann") as pop:

@@ -94,7 +94,7 @@ programs_to_come_need_none(void **state)
 	char *why;
 
 	(void)state;
-	database.without = " imapd webd ";
+	database.without = " imapd ";
 	assert_int_equal(accounts_find(&a, 0, &why), 0);
 	assert_int_equal(accounts_uid(&a, ROLE_IMAPD), (uid_t)-1);
 	assert_int_equal(accounts_uid(&a, ROLE_QUEUE), 203);
