@@ -12,7 +12,7 @@ VERSION  := 0.1
 # Whose mail sendmail hands in when SAMBAR_DIR does not say.
 INSTANCE ?= /var/lib/sambar
 
-PROGRAMS := master queue store auth router smtpd pop3d fetcher
+PROGRAMS := master queue store auth router smtpd pop3d fetcher webd
 LIBRARIES := libevent_core libevent_pthreads openssl jansson libseccomp libbsd-overlay libcrypt zlib ldns libidn2 sqlite3 gmime-3.0 libxml-2.0 libarchive
 
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
@@ -70,6 +70,16 @@ $(B)/indexer: $(B)/obj/store/indexer_main.o $(B)/libstore.a $(B)/libdoors.a $(B)
 $(B)/sendmail: $(B)/obj/smtpd/sendmail_main.o $(B)/libsmtpd.a $(B)/libdoors.a $(B)/libcommon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 $(B)/obj/smtpd/sendmail_main.o: CFLAGS_ALL += -DINSTANCE_DIR='"$(INSTANCE)"'
+
+# webd takes the pages in.
+STATIC := $(sort $(wildcard webd/static/*))
+$(B)/made/static_files.c: webd/static_files.sh webd/static $(STATIC)
+	@mkdir -p $(@D)
+	webd/static_files.sh $@ $(STATIC)
+$(B)/obj/webd/static_files.o: $(B)/made/static_files.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+$(B)/libwebd.a: $(B)/obj/webd/static_files.o
 
 # It takes the shipped files in.
 $(B)/obj/master/shipped_conf.o: conf/config.ini conf/mail.ini

@@ -1,0 +1,50 @@
+/* The handlers of docs/webapi.md, by subject. Private to the folder. */
+#ifndef WEBD_API_H
+#define WEBD_API_H
+
+#include "webd/control.h"
+#include "webd/http.h"
+
+/* api_session.c: who is there */
+void api_login(struct request *q);
+void api_logout(struct request *q);
+void api_session(struct request *q);
+void api_setup_is_valid(struct request *q);
+void api_setup(struct request *q);
+void api_password(struct request *q);
+
+/* api_folders.c */
+void api_folders(struct request *q);
+void api_folder_create(struct request *q);
+void api_folder_rename(struct request *q);
+void api_folder_remove(struct request *q);
+void api_folder_subscribe(struct request *q);
+void api_folder_empty(struct request *q);
+
+/* api_lists.c: rows of messages */
+void api_messages(struct request *q);
+void api_uids(struct request *q);
+void api_changes(struct request *q);
+void api_thread(struct request *q);
+
+/* api_moves.c: changes of many messages */
+void api_flags(struct request *q);
+void api_move(struct request *q);
+void api_copy(struct request *q);
+void api_remove(struct request *q);
+
+/* api_events.c */
+void api_events(struct request *q);
+
+/* api_admin.c */
+void api_admin(struct request *q);
+void api_admin_follow(struct request *q);
+/* Passes words on for q; cb, or control_answer() in it, answers. */
+void control_pass(struct request *q, const char *const *words, size_t n, control_cb cb);
+void control_answer(struct request *q, int code, json_t *doc);
+
+/* uploads.c */
+void api_upload_remove(struct request *q);
+void api_upload(struct request *q);
+
+#endif

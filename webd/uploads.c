@@ -1,0 +1,134 @@
+/*
+ * What users have uploaded. Touches memory files only.
+ */
+#include "webd/uploads.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "common/json_text.h"
+#include "common/memory.h"
+#include "webd/api.h"
+#include "webd/params.h"
+#include "webd/sessions.h"
+#include "webd/webd.h"
+
+static uint64_t all_bytes;
+
+struct upload *
+upload_find(struct web_session *s, uint64_t id)
+{
+	struct upload *u;
+
+	LIST_FOREACH (u, &s->uploads, entry)
+		if (u->id == id)
+			return u;
+	return NULL;
+}
+
+void
+upload_free(struct upload *u)
+{
+	all_bytes -= u->size;
+	LIST_REMOVE(u, entry);
+	closefd(&u->fd);
+	free(u);
+}
+
+void
+uploads_free(struct web_session *s)
+{
+	struct upload *u;
+
+	while ((u = LIST_FIRST(&s->uploads)) != NULL)
+		upload_free(u);
+}
+
+bool
+uploads_begin(struct request *q)
+{
+	struct upload *u;
+	size_t n = 0;
+
+	LIST_FOREACH (u, &q->session->uploads, entry)
+		n++;
+	if (n >= SESSION_UPLOADS_MAX) {
+		reply_error(q, 429, "slow-down", "More than %d files cannot wait to be sent.",
+		    SESSION_UPLOADS_MAX);
+		return false;
+	}
+	if (all_bytes + q->body_max > UPLOADS_ALL_MAX_BYTES ||
+	    (q->body_fd = memfd_create("upload", MFD_CLOEXEC)) == -1) {
+		reply_error(q, 503, "later", "There is no room for uploads now; try again later.");
+		return false;
+	}
+	return true;
+}
+
+/* A file's name as a browser says it: what would be a path ends at the last of its parts. */
+static void
+clean_name(char *name)
+{
+	char *last = name;
+
+	for (char *p = name; *p != '\0'; p++) {
+		if (*p == '/' || *p == '\\')
+			last = p + 1;
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '_';
+	}
+	memmove(name, last, strlen(last) + 1);
+	if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		strcpy(name, "file");
+}
+
+static bool
+is_type(const char *type)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789!#$&^_.+-/";
+	const char *slash = strchr(type, '/');
+
+	return slash != NULL && slash != type && slash[1] != '\0' && strrchr(type, '/') == slash &&
+	       strspn(type, allowed) == strlen(type);
+}
+
+void
+api_upload(struct request *q)
+{
+	struct web_session *s = q->session;
+	struct upload *u = xcalloc(1, sizeof *u);
+
+	if (!query_text(q, "name", u->name, sizeof u->name) ||
+	    !query_text(q, "type", u->type, sizeof u->type)) {
+		free(u);
+		return;
+	}
+	clean_name(u->name);
+	if (!is_type(u->type))
+		strlcpy(u->type, "application/octet-stream", sizeof u->type);
+	u->id = ++s->last_upload;
+	u->size = q->body_len;
+	u->fd = q->body_fd;
+	q->body_fd = -1;
+	all_bytes += u->size;
+	LIST_INSERT_HEAD(&s->uploads, u, entry);
+	q->web->counters.uploads++;
+	reply_json(
+	    q, json_pack("{s:I, s:o, s:s, s:I}", "id", (json_int_t)u->id, "name",
+		   json_text(span_of(u->name)), "type", u->type, "size", (json_int_t)u->size));
+}
+
+void
+api_upload_remove(struct request *q)
+{
+	struct upload *u;
+	uint64_t id;
+
+	if (!body_u64(q, "id", &id))
+		return;
+	if ((u = upload_find(q->session, id)) != NULL)
+		upload_free(u);
+	reply_json(q, NULL);
+}
