@@ -23,6 +23,7 @@
 #include "master/logfile.h"
 #include "master/mailwatch.h"
 #include "master/mint.h"
+#include "master/service_manager.h"
 #include "master/supervisor.h"
 
 struct master {
@@ -32,8 +33,10 @@ struct master {
 	struct control_server *control;
 	struct log_pipe *own_log;
 	struct event *signals[3];
-	int notify;   /* sambarctl start waits at its other end */
-	int terminal; /* in the foreground: standard error as it was, else -1 */
+	struct service_manager *manager; /* NULL: none */
+	int notify;			 /* sambarctl start waits at its other end */
+	int terminal;			 /* in the foreground: standard error as it was, else -1 */
+	bool told_stop;
 	int status;
 };
 
@@ -84,6 +87,7 @@ on_ready(void *arg)
 
 	log_info("all programs run");
 	notify(m, "ready\n");
+	service_manager_tell(m->manager, "READY=1");
 }
 
 static void
@@ -102,6 +106,10 @@ on_change(void *arg)
 	struct master *m = arg;
 
 	control_server_on_change(m->control);
+	if (m->supervisor.stopping && !m->told_stop) {
+		m->told_stop = true;
+		service_manager_tell(m->manager, "STOPPING=1");
+	}
 }
 
 static void
@@ -223,6 +231,7 @@ start(struct master *m, const char *root)
 		refuse(m, EX_OSERR, "cannot make an event base");
 	watch_signals(m);
 	open_logs(m);
+	m->manager = service_manager_new(m->base);
 	if (instance_runs_as_root(&m->instance))
 		log_warn("there are no accounts sambar-<program> and no Uid Base: all programs run "
 			 "as root");
@@ -250,6 +259,7 @@ finish(struct master *m)
 {
 	mailwatch_stop();
 	control_server_free(&m->control);
+	service_manager_free(&m->manager);
 	supervisor_free(&m->supervisor);
 	log_flush();
 	closefd(&(int){STDERR_FILENO});
