@@ -75,7 +75,7 @@ class Composer {
 	build(title) {
 		this.title = el('h2', { id: this.to.id + '-title' }, title);
 		this.fallback = title;
-		this.from = select(identities.map((identity) => [identity.address, personText({ name: identity.name || prefs().display_name, address: identity.address })]), { 'aria-label': T.compose.from, onchange: () => this.changed() });
+		this.from = select(identities.map((identity) => [identity.address, personText({ name: identity.name || prefs().display_name, address: identity.address })]), { id: this.to.id + '-from', onchange: () => this.changed() });
 		this.subject = el('input', { type: 'text', class: 'compose-subject', 'aria-label': T.compose.subject, placeholder: T.compose.subject, maxlength: 2000, dir: 'auto', autocomplete: 'off', oninput: () => this.changed() });
 		this.plain = textarea({ class: 'editor plain', 'aria-label': T.compose.text, dir: 'auto', oninput: () => this.changed() });
 		this.rich = richEditor({ label: T.compose.text, changed: () => this.changed() });
@@ -94,7 +94,7 @@ class Composer {
 				iconButton({ label: T.compose.minimize, icon: 'minus', class: 'wide-only minimize', onclick: () => this.minimize() }), this.size,
 				iconButton({ label: T.compose.close, icon: 'close', onclick: () => this.shut() })),
 			el('div', { class: 'composer-body' },
-				identities.length > 1 && el('div', { class: 'recipients from-row' }, el('label', {}, T.compose.from), this.from),
+				identities.length > 1 && el('div', { class: 'recipients from-row' }, el('label', { for: this.from.id }, T.compose.from), this.from),
 				this.to.node, this.cc.node, this.bcc.node, el('div', { class: 'subject-row' }, this.subject, this.priorityMark = el('span', { class: 'badge warn', hidden: true }, T.compose.high)),
 				this.rich.toolbar, this.plain, this.rich.editor, this.attaching.node, this.error),
 			el('footer', { class: 'composer-foot' }, el('span', { class: 'send-group' }, this.send, this.later),

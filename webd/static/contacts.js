@@ -6,7 +6,7 @@ import { go, here, href } from './router.js';
 import * as shell from './shell.js';
 import { setKeys } from './shortcuts.js';
 import { T } from './texts.js';
-import { avatar, button, busy, complain, confirm, el, emptyState, errorState, field, fill, form, icon, iconButton, input, menu, skeleton, textarea, toast } from './ui.js';
+import { avatar, button, busy, complain, confirm, download, el, emptyState, errorState, field, fill, form, icon, iconButton, input, menu, skeleton, textarea, toast } from './ui.js';
 
 let contacts = null;
 let parts = null;
@@ -64,7 +64,7 @@ function drawContact(contact) {
 	};
 
 	fill(parts.detail, el('div', { class: 'contact-card' },
-		el('header', {}, backButton(), avatar(contact.name, contact.emails[0]), el('div', {}, el('h1', { dir: 'auto' }, nameOf(contact)), contact.organization && el('p', { class: 'muted' }, contact.organization))),
+		el('header', {}, backButton(), avatar(contact.name, contact.emails[0]), el('div', {}, el('h2', { dir: 'auto' }, nameOf(contact)), contact.organization && el('p', { class: 'muted' }, contact.organization))),
 		el('div', { class: 'contact-actions' },
 			contact.emails[0] && button({ label: T.contacts.write, icon: 'mail', kind: 'primary', onclick: () => compose.to({ name: contact.name, address: contact.emails[0] }) }),
 			button({ label: T.contacts.edit, icon: 'pencil', onclick: () => go(`contacts/${contact.id}/edit`) }),
@@ -91,7 +91,7 @@ function drawForm(contact) {
 	const emailField = field({ label: T.contacts.emails, help: T.contacts.perLine, control: emails });
 	const leave = () => go(contact ? `contacts/${contact.id}` : 'contacts', {}, { replace: true });
 
-	fill(parts.detail, el('div', { class: 'contact-card' }, el('header', {}, backButton(), el('h1', {}, contact ? T.contacts.editTitle : T.contacts.create)),
+	fill(parts.detail, el('div', { class: 'contact-card' }, el('header', {}, backButton(), el('h2', {}, contact ? T.contacts.editTitle : T.contacts.create)),
 		form({
 			buttons: [button({ label: T.save, kind: 'primary' }), button({ label: T.cancel, onclick: leave })],
 			submit: async () => {
@@ -129,7 +129,7 @@ function build() {
 	} });
 	const more = iconButton({ label: T.more, icon: 'more', 'aria-haspopup': 'menu', onclick: () => menu(more, [
 		{ label: T.contacts.importAction, icon: 'upload', onclick: () => file.click() },
-		{ label: T.contacts.exportAction, icon: 'download', onclick: () => window.open(api.url('contacts/export')) },
+		{ label: T.contacts.exportAction, icon: 'download', onclick: () => download(api.url('contacts/export')) },
 	]) });
 
 	parts = { search: input({ type: 'search', placeholder: T.contacts.search, 'aria-label': T.contacts.search, oninput: drawList }), list: el('div', { class: 'contacts-scroller' }), detail: el('section', { class: 'contact-detail', 'aria-label': T.contacts.one }) };

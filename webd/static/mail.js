@@ -18,7 +18,7 @@ import { focusSearch, search, searchBox, showHelp } from './search.js';
 import * as shell from './shell.js';
 import { setKeys } from './shortcuts.js';
 import { T } from './texts.js';
-import { button, complain, el, errorState, fill, iconButton, menu, skeleton } from './ui.js';
+import { button, complain, download, el, errorState, fill, iconButton, menu, skeleton } from './ui.js';
 
 const SYNC_MS = 400;
 const FILTERS = ['unread', 'flagged', 'attachment'];
@@ -232,7 +232,7 @@ class MailPage {
 
 		return [
 			iconButton({ label: T.list.unpick, icon: 'close', onclick: () => { this.list.clearPicks(); this.list.scroller.focus({ preventScroll: true }); } }),
-			el('strong', { class: 'list-title' }, T.list.pickedShort(n)),
+			el('h1', { class: 'list-title' }, T.list.pickedShort(n)),
 			role !== 'archive' && iconButton({ label: T.actions.archive, icon: 'archive', hint: `${T.actions.archive} (e)`, onclick: () => actions.archive() }),
 			iconButton({ label: T.actions.trash, icon: 'trash', hint: `${T.actions.trash} (#)`, onclick: () => actions.trash() }),
 			iconButton({ label: role === 'junk' ? T.actions.noJunk : T.actions.junk, icon: role === 'junk' ? 'inbox' : 'junk', hint: `${T.actions.junk} (!)`, class: 'wide-only', onclick: () => actions.junk() }),
@@ -244,7 +244,7 @@ class MailPage {
 	exportPicked() {
 		const uids = [...this.list.picked.values()].map((row) => row.uid);
 
-		window.open(api.url('export', { folder: this.folder.id, uids: uids.join(',') }));
+		download(api.url('export', { folder: this.folder.id, uids: uids.join(',') }));
 	}
 
 	/** Replaces parts of the address's parameters. */

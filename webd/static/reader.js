@@ -13,7 +13,7 @@ import { plainText } from './plain_text.js';
 import { prefs } from './preferences.js';
 import { href } from './router.js';
 import { T } from './texts.js';
-import { avatar, busy, button, complain, dialog, el, emptyState, errorState, fill, icon, iconButton, menu, skeleton, toast } from './ui.js';
+import { avatar, busy, button, complain, dialog, download, el, emptyState, errorState, fill, icon, iconButton, menu, skeleton, toast } from './ui.js';
 
 const KEPT = 30;
 
@@ -84,7 +84,7 @@ export class Reader {
 	/* --- the whole --- */
 
 	subjectLine(row) {
-		const line = el('header', { class: 'reader-subject' }, el('h1', { dir: 'auto' }, row.subject || T.list.noSubject),
+		const line = el('header', { class: 'reader-subject' }, el('h2', { dir: 'auto' }, row.subject || T.list.noSubject),
 			(row.labels ?? []).map((label) => labelChip(label)));
 
 		return line;
@@ -141,11 +141,12 @@ export class Reader {
 		const message = this.kept.get(keyOf(this.row));
 
 		menu(anchor, [
+			message && { label: T.reader.forwardAttached, icon: 'forward', onclick: () => this.handlers.compose.forward(message, { attached: true }) },
 			{ label: T.actions.copy, icon: 'copy', onclick: () => this.alone(actions.chooseAndCopy) },
 			{ label: T.reader.print, icon: 'print', onclick: () => this.print() },
 			{ label: T.reader.source, icon: 'code', onclick: () => this.showSource(this.row) },
-			{ label: T.reader.download, icon: 'download', onclick: () => open(api.url('message/source', { folder, uid, download: 1 })) },
-			message?.attachments.some((part) => !part.inline) && { label: T.reader.zip, icon: 'paperclip', onclick: () => open(api.url('message/zip', { folder, uid })) },
+			{ label: T.reader.download, icon: 'download', onclick: () => download(api.url('message/source', { folder, uid, download: 1 })) },
+			message?.attachments.some((part) => !part.inline) && { label: T.reader.zip, icon: 'paperclip', onclick: () => download(api.url('message/zip', { folder, uid })) },
 			'-',
 			{ label: T.trace.ofMessage, icon: 'map', onclick: () => { location.hash = href('trace', { folder, uid }); } },
 		]);
@@ -343,7 +344,7 @@ export class Reader {
 		const message = this.kept.get(keyOf(this.row));
 
 		if (message?.html && this.cards.size === 1 && this.body.querySelector('.html-frame'))
-			open(api.url('message/html', { folder: message.folder, uid: message.uid, print: 1 }), '_blank', 'noopener');
+			open(api.url('message/html', { folder: message.folder, uid: message.uid }), '_blank', 'noopener');
 		else
 			window.print();
 	}
@@ -357,7 +358,7 @@ export class Reader {
 				await navigator.clipboard?.writeText(await text).catch(() => {});
 				toast(T.reader.copied);
 			} }),
-			button({ label: T.reader.download, icon: 'download', onclick: () => open(api.url('message/source', { folder, uid, download: 1 })) })] });
+			button({ label: T.reader.download, icon: 'download', onclick: () => download(api.url('message/source', { folder, uid, download: 1 })) })] });
 		try {
 			pre.textContent = await text;
 		} catch (error) {

@@ -435,3 +435,8 @@ export function useStyle(file) {
 		document.head.append(link);
 	});
 }
+
+/** Saves what is at an address as a file; the server names it. */
+export function download(address) {
+	el('a', { href: address, download: '' }).click();
+}
