@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "common/sqlite_files.h"
 
 enum { DAY_S = 86400, WHY_SIZE = 200 };
 enum row_state { ROW_TAKEN, ROW_LARGE, ROW_LEFT }; /* as numbers in the SQL */
@@ -197,13 +198,16 @@ prepare(struct seen *s)
 }
 
 struct seen *
-seen_open(const char *name, const char **why)
+seen_open(int directory, const char *name, const char **why)
 {
 	static char text[WHY_SIZE];
+	char path[SQLITE_FILES_PATH_SIZE];
 	struct seen *s = xcalloc(1, sizeof *s);
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
 
-	if (sqlite3_open_v2(name, &s->db, flags, "unix") == SQLITE_OK && prepare(s) == 0)
+	sqlite_files_use();
+	sqlite_files_path(directory, name, path);
+	if (sqlite3_open_v2(path, &s->db, flags, "unix") == SQLITE_OK && prepare(s) == 0)
 		return s;
 	snprintf(text, sizeof text, "%s", s->db != NULL ? sqlite3_errmsg(s->db) : "out of memory");
 	*why = text;

@@ -31,9 +31,8 @@ enum {
 
 struct seen;
 
-/* Opens or makes "name" in the directory that seen_files_use() was given, or a path without it.
- * NULL with *why, static. */
-struct seen *seen_open(const char *name, const char **why);
+/* Opens or makes the file in a directory, which stays open as long. NULL with *why, static. */
+struct seen *seen_open(int directory, const char *name, const char **why);
 void seen_close(struct seen **s);
 /* What the last call that failed said. */
 const char *seen_why(const struct seen *s);

@@ -8,7 +8,6 @@
 
 #include "common/log.h"
 #include "common/memory.h"
-#include "fetcher/seen_files.h"
 
 static void
 on_reload(struct role *role)
@@ -54,10 +53,9 @@ server_run(struct role *role, int directory)
 	f->role = role;
 	role->arg = f;
 	f->fetch_path = xstrdup(role_peer_path(role, "fetch.sock"));
-	seen_files_use(directory);
 	f->means.base = role->base;
 	f->means.fetch_path = f->fetch_path;
-	if ((f->means.seen = seen_open("/fetcher.db", &why)) == NULL)
+	if ((f->means.seen = seen_open(directory, "fetcher.db", &why)) == NULL)
 		fatalx("cannot open fetcher/fetcher.db: %s", why);
 	f->means.worker = worker_new(role->base);
 	f->means.recorder = recorder_new(f->means.worker, f->means.seen);

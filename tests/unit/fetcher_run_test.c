@@ -21,7 +21,6 @@
 #include "common/ipc.h"
 #include "common/memory.h"
 #include "fetcher/run.h"
-#include "fetcher/seen_files.h"
 
 static char work[] = "work", inbox[] = "INBOX", empty[] = "";
 static struct section_conf conf = {.refs = 1,
@@ -90,8 +89,7 @@ setup(void **state)
 	f->means.base = event_base_new();
 	f->means.fetch_path = f->path;
 	f->means.queue = queue_client_new(f->means.base, "/nonexistent/queue.sock", "fetcher", 1);
-	seen_files_use(f->directory);
-	f->means.seen = seen_open("/test.db", &why);
+	f->means.seen = seen_open(f->directory, "test.db", &why);
 	assert_non_null(f->means.seen);
 	f->means.worker = worker_new(f->means.base);
 	f->run = run_new(&f->means, &conf, FETCH_COLLECT, true, &ops, f);

@@ -18,7 +18,6 @@
 
 #include "common/memory.h"
 #include "fetcher/seen.h"
-#include "fetcher/seen_files.h"
 
 static char folder[] = "/tmp/fetcher-seen-XXXXXX";
 static int directory = -1;
@@ -35,7 +34,7 @@ static struct seen *
 open_seen(void)
 {
 	const char *why;
-	struct seen *s = seen_open("/test.db", &why);
+	struct seen *s = seen_open(directory, "test.db", &why);
 
 	if (s == NULL)
 		fail_msg("%s", why);
@@ -341,13 +340,13 @@ test_no_database(void **state)
 	assert_int_equal(write(fd, message_of_no_database, sizeof message_of_no_database),
 	    sizeof message_of_no_database);
 	closefd(&fd);
-	assert_null(seen_open("/bad.db", &why));
+	assert_null(seen_open(directory, "bad.db", &why));
 	assert_non_null(why);
 	unlinkat(directory, "bad.db", 0);
 	assert_int_equal(symlinkat("test.db", directory, "link.db"), 0);
-	assert_null(seen_open("/link.db", &why));
+	assert_null(seen_open(directory, "link.db", &why));
 	unlinkat(directory, "link.db", 0);
-	assert_null(seen_open("/../etc/passwd", &why));
+	assert_null(seen_open(directory, "../etc/passwd", &why));
 }
 
 int
@@ -371,7 +370,6 @@ main(void)
 	if (mkdtemp(folder) == NULL ||
 	    (directory = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
 		return 1;
-	seen_files_use(directory);
 	rv = cmocka_run_group_tests(tests, NULL, NULL);
 	unlinkat(directory, "test.db", 0);
 	unlinkat(directory, "test.db-wal", 0);
