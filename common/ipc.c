@@ -39,11 +39,17 @@ put_bytes(struct writer *w, const void *bytes, size_t len)
 }
 
 void
-ipc_write(struct writer *w, uint32_t type, uint64_t tag)
+ipc_write_into(struct writer *w, unsigned char *buffer, uint32_t type, uint64_t tag)
 {
-	*w = (struct writer){.at = scratch};
+	*w = (struct writer){.at = buffer};
 	put_bytes(w, &type, sizeof type);
 	put_bytes(w, &tag, sizeof tag);
+}
+
+void
+ipc_write(struct writer *w, uint32_t type, uint64_t tag)
+{
+	ipc_write_into(w, scratch, type, tag);
 }
 
 void

@@ -31,6 +31,10 @@ struct writer {
 };
 
 void ipc_write(struct writer *w, uint32_t type, uint64_t tag);
+/* The same into a buffer of the caller's (IPC_MESSAGE_MAX_BYTES), from any thread. */
+void ipc_write_into(struct writer *w, unsigned char *buffer, uint32_t type, uint64_t tag);
+/* Another tag for a message that is written. */
+void ipc_set_tag(unsigned char *message, uint64_t tag);
 void put_u64(struct writer *w, uint64_t value);
 void put_str(struct writer *w, struct span text);
 void put_text(struct writer *w, const char *text);

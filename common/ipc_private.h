@@ -13,8 +13,6 @@ enum { IPC_GREETING = 0 };
 
 /* Reads type and tag. -1 when the message is too short. */
 int ipc_read_head(struct reader *r, uint32_t *type, uint64_t *tag);
-/* Writes another tag into an encoded message. */
-void ipc_set_tag(unsigned char *message, uint64_t tag);
 /* Queues an encoded message. A descriptor that is not owned must stay open until the message was
  * sent. */
 void ipc_channel_send_bytes(

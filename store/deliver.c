@@ -100,6 +100,7 @@ set_done(struct delivery *d, struct target *t, struct maildir *m, bool repeated)
 		return;
 	d->store->n_mailboxes++;
 	maildir_usage_add(m, MAILDIR_NEW, d->bytes);
+	boxes_delivered(m);
 	mailboxes_room_changed(d->store->mailboxes, m);
 }
 

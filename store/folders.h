@@ -15,7 +15,8 @@
  *           expression. Answer: ROW*, DONE total, modseq
  * FIND      folder, expression. Answer: UIDS folder, uid*; DONE total
  * ROWS      folder, uid*. Answer: ROW*
- * CHANGES   folder, modseq. Answer: ROW* (what has changed since), GONE uid*, DONE modseq
+ * CHANGES   folder, modseq. Answer: ROW* (what has changed since), GONE uid*, DONE modseq: the one
+ *           to ask with next, again when it is not yet the folder's
  * THREAD    thread. Answer: ROW* in the order of their dates, of all folders
  * GET       folder, uid. Answer: MESSAGE descriptor | REFUSED
  * FLAG      folder, add, remove (enum folders_flag), unchanged since (modseq, 0: any), number of
@@ -39,6 +40,36 @@
 #include <stdint.h>
 
 #include "common/span.h"
+
+enum folders_message {
+	FOLDERS_LIST = 1,
+	FOLDERS_CREATE,
+	FOLDERS_RENAME,
+	FOLDERS_REMOVE,
+	FOLDERS_SUBSCRIBE,
+	FOLDERS_VIEW,
+	FOLDERS_FIND,
+	FOLDERS_ROWS,
+	FOLDERS_CHANGES,
+	FOLDERS_THREAD,
+	FOLDERS_GET,
+	FOLDERS_FLAG,
+	FOLDERS_COPY,
+	FOLDERS_MOVE,
+	FOLDERS_EXPUNGE,
+	FOLDERS_APPEND,
+	FOLDERS_KEEP,
+	FOLDERS_DOCUMENT,
+	FOLDERS_WATCH,
+	FOLDERS_FOLDER = 100,
+	FOLDERS_ROW,
+	FOLDERS_UIDS,
+	FOLDERS_GONE,
+	FOLDERS_MESSAGE,
+	FOLDERS_DONE,
+	FOLDERS_REFUSED,
+	FOLDERS_CHANGED
+};
 
 enum folders_flag {
 	FLAG_SEEN = 1 << 0,
@@ -69,6 +100,7 @@ enum folders_refusal {
 	FOLDERS_EXISTS,
 	FOLDERS_BAD_NAME,
 	FOLDERS_BAD_REQUEST, /* an expression that is too deep, a role that cannot be removed... */
+	FOLDERS_FORGOTTEN,   /* CHANGES since a modseq that is too old, or unknown: view anew */
 	FOLDERS_FULL,	     /* the mailbox's limit, or the disk's */
 	FOLDERS_TROUBLE,     /* try later; also: the session is lost */
 	FOLDERS_REFUSAL_LAST = FOLDERS_TROUBLE
@@ -83,7 +115,8 @@ enum {
 	FOLDERS_TO_MAX_BYTES = 400,
 	FOLDERS_PREVIEW_MAX_BYTES = 200,
 	FOLDERS_MESSAGE_ID_MAX_BYTES = 250,
-	FOLDERS_VIEW_MAX = 500, /* rows of one VIEW */
+	FOLDERS_VIEW_MAX = 500,	 /* rows of one VIEW */
+	FOLDERS_UIDS_MAX = 5000, /* of one request on the socket */
 	FOLDERS_DOCUMENT_MAX_BYTES = 8 * 1024 * 1024,
 	FOLDERS_EXPRESSION_MAX_NODES = 200
 };
@@ -174,6 +207,7 @@ struct folders_answer {
 	size_t n_rows;
 	const uint64_t *uids; /* FIND, COPY, MOVE: the new ones; FLAG: the refused ones; CHANGES:
 				 those gone */
+	const uint64_t *uid_folders; /* FIND: of each one */
 	size_t n_uids;
 	uint64_t number; /* CREATE: folder; VIEW, FIND: total; EXPUNGE: number; APPEND: uid */
 	uint64_t modseq;

@@ -44,6 +44,8 @@ struct mailboxes {
 	struct watch *watch;
 	mailboxes_forget_cb on_forget;
 	void *arg;
+	mailboxes_change_cb on_change; /* or NULL */
+	void *change_arg;
 };
 
 /* ---- one record ---- */
@@ -65,6 +67,20 @@ forget(struct mailboxes *ms, struct maildir *m)
 	ms->on_forget(ms->arg, m->name);
 }
 
+static void
+say_changed(struct mailboxes *ms, struct maildir *m, bool all)
+{
+	if (ms->on_change != NULL && m->box != NULL)
+		ms->on_change(ms->change_arg, m, all);
+}
+
+void
+mailboxes_on_change(struct mailboxes *ms, mailboxes_change_cb cb, void *arg)
+{
+	ms->on_change = cb;
+	ms->change_arg = arg;
+}
+
 void
 mailboxes_drop_listing(struct mailboxes *ms, struct maildir *m)
 {
@@ -82,6 +98,7 @@ mailboxes_reset(struct mailboxes *ms, struct maildir *m)
 	mailboxes_drop_listing(ms, m);
 	m->scan = NULL;
 	forget(ms, m);
+	say_changed(ms, m, true);
 }
 
 static void
@@ -146,12 +163,15 @@ on_mailbox(void *arg, const char *name)
 }
 
 static void
-on_entry(void *arg, int number, const char *name)
+on_entry(void *arg, int number, const char *name, bool away)
 {
 	static const char *const names[] = {"", "inbox.fld", "quota", "new", "cur", "tmp"};
 	struct mailboxes *ms = arg;
 	struct maildir key = {.watch = number}, *m = RB_FIND(by_watch, &ms->watches, &key);
 
+	(void)away;
+	if (m != NULL && (name[0] == '.' || strcmp(name, "subscriptions") == 0))
+		say_changed(ms, m, false);
 	for (size_t i = 0; m != NULL && i < nitems(names); i++)
 		if (strcmp(names[i], name) == 0) {
 			mailboxes_reset(ms, m);

@@ -47,6 +47,12 @@ void mailboxes_reset(struct mailboxes *ms, struct maildir *m);
 void mailboxes_keep_listing(struct mailboxes *ms, struct maildir *m, struct listing *l);
 void mailboxes_drop_listing(struct mailboxes *ms, struct maildir *m);
 
+/* Of a mailbox with a box: folders came or went, or (all) anything may be different. cb may be
+ * NULL.
+ */
+typedef void (*mailboxes_change_cb)(void *arg, struct maildir *m, bool all);
+void mailboxes_on_change(struct mailboxes *ms, mailboxes_change_cb cb, void *arg);
+
 size_t mailboxes_count(const struct mailboxes *ms);
 
 #endif

@@ -1,10 +1,9 @@
 /*
- * One mailbox on disk: its directories, its own limit, and how full it is. Touches that directory
+ * One mailbox on disk: its directories and its own limit. Touches that directory
  * only, never through a symbolic link.
  */
 #include "store/maildir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +12,6 @@
 
 #include "common/log.h"
 #include "common/memory.h"
-#include "store/maildir_name.h"
 
 enum { MAILBOX_MODE = 0700, FILE_MODE = 0600, LIMIT_TEXT_SIZE = 32 };
 
@@ -48,7 +46,8 @@ maildir_close(struct maildir *m)
 	closefd(&m->dir);
 	for (size_t i = 0; i < MAILDIR_FOLDERS; i++)
 		closefd(&m->folders[i]);
-	m->usage_known = false;
+	m->usage_known = m->usage_by_box = false;
+	maildir_forget_parts(m);
 }
 
 /* The number in the quota file; what is no number is as if there were none, and logged. */
@@ -136,112 +135,6 @@ stamp_equal(const struct stamp *a, const struct stamp *b)
 {
 	return a->ino == b->ino && a->ino != 0 && time_equal(a->changed, b->changed) &&
 	       time_equal(a->modified, b->modified);
-}
-
-/* ---- how full it is ---- */
-
-uint64_t
-maildir_limit(const struct maildir *m, uint64_t shared)
-{
-	return m->own_limit != STORE_NO_LIMIT ? m->own_limit : shared;
-}
-
-static uint64_t
-file_bytes(int folder, const struct dirent *e)
-{
-	struct maildir_name name;
-	struct stat st;
-
-	if (e->d_name[0] == '.')
-		return 0;
-	maildir_name_parse(span_of(e->d_name), &name);
-	if (name.has_size)
-		return name.size;
-	if (fstatat(folder, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISREG(st.st_mode))
-		return 0;
-	return st.st_size;
-}
-
-static int
-count_folder(struct maildir *m, enum maildir_folder folder, uint64_t *bytes)
-{
-	int fd = maildir_folder_open(m, folder);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
-	const struct dirent *e;
-	int error;
-
-	if (d == NULL) {
-		closefd(&fd);
-		return -1;
-	}
-	errno = 0;
-	while ((e = readdir(d)) != NULL) {
-		uint64_t n = file_bytes(fd, e);
-
-		*bytes = n < UINT64_MAX - *bytes ? *bytes + n : UINT64_MAX;
-		errno = 0;
-	}
-	error = errno;
-	closedir(d);
-	errno = error;
-	return error ? -1 : 0;
-}
-
-void
-maildir_usage_check(struct maildir *m)
-{
-	struct stamp now[2];
-
-	if (!m->usage_known)
-		return;
-	maildir_stamp(m, MAILDIR_NEW, &now[MAILDIR_NEW]);
-	maildir_stamp(m, MAILDIR_CUR, &now[MAILDIR_CUR]);
-	m->usage_known = stamp_equal(&now[MAILDIR_NEW], &m->usage_stamps[MAILDIR_NEW]) &&
-			 stamp_equal(&now[MAILDIR_CUR], &m->usage_stamps[MAILDIR_CUR]);
-}
-
-void
-maildir_usage_add(struct maildir *m, enum maildir_folder folder, int64_t bytes)
-{
-	if (!m->usage_known)
-		return;
-	if (bytes >= 0 || m->usage >= (uint64_t)-bytes)
-		m->usage += bytes;
-	else
-		m->usage = 0;
-	maildir_stamp(m, folder, &m->usage_stamps[folder]);
-}
-
-static int
-count_usage(struct maildir *m)
-{
-	uint64_t bytes = 0;
-
-	maildir_usage_check(m);
-	if (m->usage_known)
-		return 0;
-	maildir_stamp(m, MAILDIR_NEW, &m->usage_stamps[MAILDIR_NEW]);
-	maildir_stamp(m, MAILDIR_CUR, &m->usage_stamps[MAILDIR_CUR]);
-	if (count_folder(m, MAILDIR_NEW, &bytes) == -1 ||
-	    count_folder(m, MAILDIR_CUR, &bytes) == -1)
-		return -1;
-	m->usage = bytes;
-	m->usage_known = true;
-	return 0;
-}
-
-int
-maildir_room(struct maildir *m, uint64_t shared, uint64_t *room)
-{
-	uint64_t limit = maildir_limit(m, shared);
-
-	*room = STORE_NO_LIMIT;
-	if (limit == STORE_NO_LIMIT)
-		return 0;
-	if (count_usage(m) == -1)
-		return -1;
-	*room = limit > m->usage ? limit - m->usage : 0;
-	return 0;
 }
 
 /* ---- its own limit ---- */

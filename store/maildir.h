@@ -25,6 +25,8 @@ struct stamp {
 	struct timespec changed, modified;
 };
 
+struct box;
+struct usage_part;
 struct session;
 struct listing;
 struct scan_job;
@@ -43,14 +45,19 @@ struct maildir {
 	int watch; /* inotify's number, -1: not watched */
 
 	uint64_t own_limit; /* STORE_NO_LIMIT: none */
-	bool usage_known;
-	uint64_t usage; /* bytes in new/ and cur/ */
+	bool usage_known, usage_by_box;
+	uint64_t usage;		  /* bytes in new/ and cur/; by the box: in all folders */
+	struct usage_part *parts; /* other folders, as they were lately */
+	size_t n_parts;
+	uint64_t parts_ms, parts_usage;
 	struct stamp usage_stamps[2];
 
 	bool told; /* router remembers what LOOKUP said: */
 	uint64_t told_room;
 
-	struct session_list sessions;
+	size_t n_sessions;	      /* of both kinds */
+	struct box *box;	      /* its folders, while they have a session */
+	struct session_list sessions; /* those with a maildrop */
 	struct listing *listing; /* the last one made, as long as it is worth keeping; may be old */
 	struct scan_job *scan;	 /* one under way that sees all that is there now */
 };
@@ -81,6 +88,10 @@ int maildir_room(struct maildir *m, uint64_t shared, uint64_t *room);
 /* Before and after a change of ours, so that the usage stays known. */
 void maildir_usage_check(struct maildir *m);
 void maildir_usage_add(struct maildir *m, enum maildir_folder folder, int64_t bytes);
+/* While its folders have a session, their index counts. */
+void maildir_usage_set(struct maildir *m, uint64_t bytes);
+void maildir_usage_unset(struct maildir *m);
+void maildir_forget_parts(struct maildir *m);
 
 /* Writes its own limit, STORE_NO_LIMIT: removes it. -1 with errno. */
 int maildir_set_limit(struct maildir *m, uint64_t bytes);

@@ -64,7 +64,8 @@ main(void)
 	listening = role_required_socket(&role, "store.sock");
 	umask(077);
 	role_confine(&role, CONFINE_FILES);
-	s = store_new(role.base, mail, listening, mailboxes_max());
+	s = store_new(
+	    role.base, mail, listening, mailboxes_max(), role_peer_path(&role, "indexer.sock"));
 	role.arg = s;
 	store_settings(s, role.settings);
 	rv = role_loop(&role);

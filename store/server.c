@@ -214,7 +214,8 @@ on_open(struct ipc_peer *p, uint64_t tag, struct reader *r)
 		refuse_errno(p, tag, "open", name);
 		return;
 	}
-	refusal = kind == STORE_MAILDROP ? sessions_open(s->sessions, m, &fd) : STORE_TROUBLE;
+	refusal = kind == STORE_MAILDROP ? sessions_open(s->sessions, m, &fd)
+					 : boxes_open(s->boxes, m, &fd);
 	if (refusal != 0) {
 		send_refusal(p, tag, refusal);
 		return;
@@ -270,6 +271,7 @@ on_remove(struct ipc_peer *p, uint64_t tag, struct reader *r)
 	}
 	log_info("removed mailbox=%s", m->name);
 	sessions_close(m);
+	boxes_close(m);
 	mailboxes_reset(s->mailboxes, m);
 	remover_run(s->remover);
 	done_when_durable(p, tag);
@@ -311,7 +313,8 @@ static const struct ipc_server_ops server_ops = {
     .handlers = handlers, .n_handlers = nitems(handlers), .on_close = on_peer_close};
 
 struct store *
-store_new(struct event_base *base, int mail, int listen_fd, size_t max_mailboxes)
+store_new(struct event_base *base, int mail, int listen_fd, size_t max_mailboxes,
+    const char *indexer_path)
 {
 	struct store *s = xcalloc(1, sizeof *s);
 
@@ -328,6 +331,7 @@ store_new(struct event_base *base, int mail, int listen_fd, size_t max_mailboxes
 	s->remover = remover_new(s->chores, s->mail);
 	s->mailboxes = mailboxes_new(base, s->mail, max_mailboxes, send_forget, s);
 	s->sessions = sessions_new(base, s->mailboxes, s->chores);
+	s->boxes = boxes_new(base, s->mailboxes, s->sessions, s->durable, indexer_path);
 	s->server = ipc_server_new(base, listen_fd, &server_ops, s);
 	remover_run(s->remover);
 	return s;
@@ -342,6 +346,7 @@ store_free(struct store **sp)
 		return;
 	*sp = NULL;
 	ipc_server_free(&s->server);
+	boxes_free(&s->boxes);
 	worker_free(&s->chores);
 	worker_free(&s->syncer);
 	sessions_free(&s->sessions);
@@ -363,6 +368,7 @@ store_settings(struct store *s, const struct settings *settings)
 	mailboxes_set_limit(s->mailboxes, limit);
 	sessions_set_max_users(s->sessions, settings_u64(settings, "mail", "Maximum Users"));
 	maildir_name_host(settings_text(settings, "mail", "Mail Server"), s->host);
+	boxes_set_host(s->boxes, s->host);
 }
 
 void
@@ -372,7 +378,11 @@ store_status(const struct store *s, json_t *counters)
 	json_object_set_new(counters, "mailboxes_delivered_to", json_integer(s->n_mailboxes));
 	json_object_set_new(
 	    counters, "mailboxes_open", json_integer(mailboxes_count(s->mailboxes)));
-	json_object_set_new(counters, "sessions", json_integer(sessions_count(s->sessions)));
+	json_object_set_new(counters, "sessions",
+	    json_integer(sessions_count(s->sessions) + boxes_sessions(s->boxes)));
+	json_object_set_new(
+	    counters, "sessions_of_folders", json_integer(boxes_sessions(s->boxes)));
+	json_object_set_new(counters, "messages_indexed", json_integer(boxes_indexed(s->boxes)));
 	json_object_set_new(counters, "users", json_integer(sessions_users(s->sessions)));
 }
 

@@ -12,6 +12,7 @@
 #include "common/ipc.h"
 #include "common/settings.h"
 #include "common/worker.h"
+#include "store/box.h"
 #include "store/durable.h"
 #include "store/mailboxes.h"
 #include "store/maildir_name.h"
@@ -27,6 +28,7 @@ struct store {
 	struct ipc_server *server;
 	struct mailboxes *mailboxes;
 	struct sessions *sessions;
+	struct boxes *boxes;
 	struct worker *chores, *syncer;
 	struct durable *durable;
 	struct remover *remover;
@@ -38,8 +40,10 @@ struct store {
 	uint64_t n_messages, n_mailboxes; /* delivered: messages, and mailboxes they went to */
 };
 
-/* mail: the mail directory (O_PATH); listen_fd: store.sock. Takes both. After role_confine(). */
-struct store *store_new(struct event_base *base, int mail, int listen_fd, size_t max_mailboxes);
+/* mail: the mail directory (O_PATH); listen_fd: store.sock. Takes both. indexer_path: of
+ * indexer.sock, NULL: messages are not looked into. After role_confine(). */
+struct store *store_new(struct event_base *base, int mail, int listen_fd, size_t max_mailboxes,
+    const char *indexer_path);
 /* Finishes what the threads do and frees all. */
 void store_free(struct store **s);
 

@@ -56,6 +56,23 @@ struct scan_job {
 	struct session_list waiting;
 };
 
+/* ---- how many ---- */
+
+int
+sessions_enter(struct sessions *ss, struct maildir *m)
+{
+	if (m->n_sessions == 0 && ss->users >= ss->max_users)
+		return STORE_TOO_MANY_USERS;
+	ss->users += m->n_sessions++ == 0;
+	return 0;
+}
+
+void
+sessions_leave(struct sessions *ss, struct maildir *m)
+{
+	ss->users -= --m->n_sessions == 0;
+}
+
 /* ---- life ---- */
 
 static void
@@ -66,8 +83,7 @@ session_free(struct session *s)
 	TAILQ_REMOVE(&s->m->sessions, s, entry);
 	TAILQ_REMOVE(&s->all->every, s, every);
 	s->all->n--;
-	if (TAILQ_EMPTY(&s->m->sessions))
-		s->all->users--;
+	sessions_leave(s->all, s->m);
 	mailboxes_release(s->m);
 	ipc_channel_free(&s->channel);
 	listing_release(&s->listing);
@@ -475,8 +491,6 @@ session_new(struct sessions *all, struct maildir *m, int fd)
 	s->all = all;
 	s->m = m;
 	mailboxes_hold(m);
-	if (TAILQ_EMPTY(&m->sessions))
-		all->users++;
 	TAILQ_INSERT_TAIL(&m->sessions, s, entry);
 	TAILQ_INSERT_TAIL(&all->every, s, every);
 	all->n++;
@@ -490,10 +504,11 @@ sessions_open(struct sessions *ss, struct maildir *m, int *fd)
 	struct session *s;
 	int pair[2];
 
-	if (TAILQ_EMPTY(&m->sessions) && ss->users >= ss->max_users)
+	if (sessions_enter(ss, m) != 0)
 		return STORE_TOO_MANY_USERS;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
 		log_warn("cannot open a session: %s mailbox=%s", strerror(errno), m->name);
+		sessions_leave(ss, m);
 		return STORE_TROUBLE;
 	}
 	s = session_new(ss, m, pair[0]);

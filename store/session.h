@@ -30,6 +30,10 @@ int sessions_open(struct sessions *ss, struct maildir *m, int *fd);
 /* Closes those of one mailbox. */
 void sessions_close(struct maildir *m);
 
+/* Counts a session of another kind. 0 or STORE_TOO_MANY_USERS. */
+int sessions_enter(struct sessions *ss, struct maildir *m);
+void sessions_leave(struct sessions *ss, struct maildir *m);
+
 size_t sessions_count(const struct sessions *ss);
 size_t sessions_users(const struct sessions *ss);
 

@@ -21,6 +21,9 @@ enum {
 	MAIL_EVENTS = ENTRY_EVENTS | IN_ATTRIB | IN_ONLYDIR,
 	MAILBOX_EVENTS = ENTRY_EVENTS | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF |
 			 IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK,
+	FOLDER_EVENTS = ENTRY_EVENTS | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_DONT_FOLLOW |
+			IN_EXCL_UNLINK,
+	AWAY_EVENTS = IN_DELETE | IN_MOVED_FROM,
 	BUFFER_BYTES = 16384
 };
 
@@ -41,24 +44,38 @@ take(struct watch *w, const struct inotify_event *e)
 	else if (e->wd != w->mail_number && (e->mask & IN_IGNORED))
 		w->ops->on_end(w->arg, e->wd);
 	else if (e->wd != w->mail_number)
-		w->ops->on_entry(w->arg, e->wd, name);
+		w->ops->on_entry(w->arg, e->wd, name, (e->mask & AWAY_EVENTS) != 0);
 	else if (name[0] != '\0')
 		w->ops->on_mailbox(w->arg, name);
+}
+
+static bool
+read_some(struct watch *w)
+{
+	_Alignas(struct inotify_event) char buf[BUFFER_BYTES];
+	ssize_t n = read(w->fd, buf, sizeof buf);
+
+	for (ssize_t at = 0; at < n;) {
+		const struct inotify_event *e = (const void *)(buf + at);
+
+		take(w, e);
+		at += sizeof *e + e->len;
+	}
+	return n > 0;
 }
 
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
-	_Alignas(struct inotify_event) char buf[BUFFER_BYTES];
-	ssize_t n = read(fd, buf, sizeof buf);
+	(void)fd, (void)what;
+	(void)read_some(arg);
+}
 
-	(void)what;
-	for (ssize_t at = 0; at < n;) {
-		const struct inotify_event *e = (const void *)(buf + at);
-
-		take(arg, e);
-		at += sizeof *e + e->len;
-	}
+void
+watch_read(struct watch *w)
+{
+	while (w->fd != -1 && read_some(w))
+		;
 }
 
 struct watch *
@@ -69,8 +86,10 @@ watch_new(struct event_base *base, int mail, const struct watch_ops *ops, void *
 	w->ops = ops;
 	w->arg = arg;
 	w->mail_number = -1;
-	if (fchdir(mail) == -1 || (w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) == -1 ||
-	    (w->mail_number = inotify_add_watch(w->fd, ".", MAIL_EVENTS)) == -1) {
+	if ((ops->on_mailbox != NULL && fchdir(mail) == -1) ||
+	    (w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) == -1 ||
+	    (ops->on_mailbox != NULL &&
+		(w->mail_number = inotify_add_watch(w->fd, ".", MAIL_EVENTS)) == -1)) {
 		log_warn("cannot watch the mail directory: %s; what is changed by hand is noticed "
 			 "late",
 		    strerror(errno));
@@ -107,6 +126,13 @@ watch_add(struct watch *w, const char *name)
 {
 	errno = ENOSYS;
 	return w->fd == -1 ? -1 : inotify_add_watch(w->fd, name, MAILBOX_EVENTS);
+}
+
+int
+watch_add_folder(struct watch *w, const char *path)
+{
+	errno = ENOSYS;
+	return w->fd == -1 ? -1 : inotify_add_watch(w->fd, path, FOLDER_EVENTS);
 }
 
 void

@@ -1,0 +1,210 @@
+/*
+ * What is in messages: which ones are to be looked into next, and their texts and words when they
+ * were. Rows of texts, words and messages.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/memory.h"
+#include "store/index.h"
+#include "store/subject.h"
+
+enum {
+	FROM_KEY_SIZE = 41,
+	SUBJECT_KEY_SIZE = 61,
+	DEAD_MIN = 5000, /* rows of words without a text, before words are made anew */
+	FUTURE_S = 86400
+};
+
+/* ---- texts ---- */
+
+static void
+count_texts(struct index *x, int alive, int dead)
+{
+	x->texts_alive += alive;
+	x->texts_dead += dead;
+	index_set_meta(x, "alive", x->texts_alive);
+	index_set_meta(x, "dead", x->texts_dead);
+}
+
+/* Half of what is in the words leads nowhere: they are made anew, message by message. */
+static void
+begin_words_anew(struct index *x)
+{
+	if (!index_run(x, index_sql(x, SQL_CLEAR_WORDS)) ||
+	    !index_run(x, index_sql(x, SQL_WANT_WORDS)))
+		return;
+	count_texts(x, 0, -(int)x->texts_dead);
+}
+
+void
+text_release(struct index *x, int64_t text)
+{
+	sqlite3_stmt *st;
+	bool used;
+
+	if (text == 0)
+		return;
+	st = index_sql(x, SQL_TEXT_IS_USED);
+	sqlite3_bind_int64(st, 1, text);
+	used = index_step(x, st);
+	if (st != NULL)
+		(void)sqlite3_reset(st);
+	if (used)
+		return;
+	st = index_sql(x, SQL_DROP_TEXT);
+	sqlite3_bind_int64(st, 1, text);
+	(void)index_run(x, st);
+	count_texts(x, -1, 1);
+	if (x->texts_dead > DEAD_MIN && x->texts_dead > x->texts_alive)
+		begin_words_anew(x);
+}
+
+static void
+bind_span(sqlite3_stmt *st, int at, struct span text)
+{
+	sqlite3_bind_text(st, at, text.len > 0 ? text.at : "", text.len, SQLITE_STATIC);
+}
+
+static int64_t
+add_text(struct index *x, const struct indexer_result *r)
+{
+	sqlite3_stmt *st = index_sql(x, SQL_ADD_TEXT);
+
+	bind_span(st, 1, r->from);
+	bind_span(st, 2, r->to);
+	bind_span(st, 3, r->subject);
+	bind_span(st, 4, r->preview);
+	bind_span(st, 5, r->message_id);
+	(void)index_run(x, st);
+	count_texts(x, 1, 0);
+	return sqlite3_last_insert_rowid(x->db);
+}
+
+static void
+add_words(struct index *x, int64_t text, const struct indexer_result *r)
+{
+	sqlite3_stmt *st = index_sql(x, SQL_ADD_WORDS);
+
+	sqlite3_bind_int64(st, 1, text);
+	bind_span(st, 2, r->from);
+	bind_span(st, 3, r->recipients);
+	bind_span(st, 4, r->subject);
+	bind_span(st, 5, r->text);
+	(void)index_run(x, st);
+}
+
+/* ---- what was found ---- */
+
+/* A date far in the future would stay on top for ever. */
+static int64_t
+date_of(const struct message *m, const struct indexer_result *r)
+{
+	if (!r->has_date || r->date < 0 || r->date > (int64_t)m->arrival + FUTURE_S)
+		return m->arrival;
+	return r->date;
+}
+
+static void
+fill_message(struct index *x, struct folder *f, struct message *m, const struct indexer_result *r)
+{
+	char from[FROM_KEY_SIZE], base[INDEXER_SUBJECT_MAX_BYTES + 1], subject[SUBJECT_KEY_SIZE];
+	sqlite3_stmt *st;
+
+	m->text = add_text(x, r);
+	add_words(x, m->text, r);
+	sort_key(r->from, from, sizeof from);
+	(void)subject_base(r->subject, base, sizeof base);
+	sort_key(span_of(base), subject, sizeof subject);
+	m->date = date_of(m, r);
+	m->modseq = ++f->modseq;
+	f->changed = true;
+	st = index_sql(x, SQL_SET_TEXT);
+	sqlite3_bind_int64(st, 1, m->id);
+	sqlite3_bind_int64(st, 2, m->text);
+	sqlite3_bind_int64(st, 3, m->date);
+	sqlite3_bind_int(st, 4, r->has_attachment);
+	bind_span(st, 5, span_of(from));
+	bind_span(st, 6, span_of(subject));
+	sqlite3_bind_int64(st, 7, m->modseq);
+	(void)index_run(x, st);
+	thread_join(x, m, r);
+}
+
+static void
+refill_words(struct index *x, const struct message *m, const struct indexer_result *r)
+{
+	sqlite3_stmt *st = index_sql(x, SQL_SET_IN_WORDS);
+
+	sqlite3_bind_int64(st, 1, m->text);
+	if (index_run(x, st) && sqlite3_changes(x->db) == 1)
+		add_words(x, m->text, r);
+}
+
+static void
+take_found(struct index *x, const struct index_fill *found, bool refill)
+{
+	struct message m;
+	struct folder *f;
+
+	if (!row_by_id(x, found->message, &m) || (f = index_folder(x, m.folder)) == NULL)
+		return;
+	if (m.text == 0)
+		fill_message(x, f, &m, &found->result);
+	else if (refill)
+		refill_words(x, &m, &found->result);
+}
+
+void
+index_filled(struct index *x, struct index_request *q)
+{
+	for (size_t i = 0; i < q->n_filled; i++)
+		if (q->filled[i].memory != NULL)
+			take_found(x, &q->filled[i], q->filled[i].refill);
+}
+
+/* ---- what is to be looked into ---- */
+
+static void
+choose(struct index *x, struct index_request *q, struct message *m, bool refill)
+{
+	struct folder *f = index_folder(x, m->folder);
+	struct index_fill *fill = &q->fill[q->n_fill];
+
+	*fill = (struct index_fill){.message = m->id, .fd = -1, .refill = refill};
+	if (f != NULL)
+		fill->fd = index_open_message(x, f, m);
+	/* Out of descriptors: later. What is not there is soon seen not to be. */
+	if (fill->fd != -1)
+		q->n_fill++;
+	else if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOENT)
+		q->n_fill++;
+}
+
+void
+index_choose_fill(struct index *x, struct index_request *q)
+{
+	struct message found[INDEX_FILL];
+	sqlite3_stmt *st = index_sql(x, SQL_TO_FILL);
+	size_t n = 0;
+
+	sqlite3_bind_int(st, 1, INDEX_FILL);
+	while (n < INDEX_FILL && index_step(x, st))
+		row_read(st, &found[n++]);
+	if (st != NULL)
+		(void)sqlite3_reset(st);
+	for (size_t i = 0; i < n; i++)
+		choose(x, q, &found[i], false);
+	if (n > 0)
+		return;
+	st = index_sql(x, SQL_TO_FILL_WORDS);
+	sqlite3_bind_int(st, 1, INDEX_FILL);
+	while (n < INDEX_FILL && index_step(x, st))
+		found[n++].id = sqlite3_column_int64(st, 0);
+	if (st != NULL)
+		(void)sqlite3_reset(st);
+	for (size_t i = 0; i < n; i++)
+		if (row_by_id(x, found[i].id, &found[i]))
+			choose(x, q, &found[i], true);
+}

@@ -1,0 +1,127 @@
+/*
+ * The keywords of a folder: which letter in a file's name stands for which, in the file
+ * dovecot-keywords as Dovecot writes it: a line for each, number and name.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/memory.h"
+#include "store/index.h"
+
+enum { FILE_MODE = 0600, FILE_MAX_BYTES = 16384 };
+
+static const char file_name[] = "dovecot-keywords", file_new[] = "dovecot-keywords.new";
+
+/* An atom of IMAP (RFC 9051 9), which is no flag of the system's. */
+bool
+keyword_is_valid(struct span name)
+{
+	if (name.len == 0 || name.len > FOLDERS_KEYWORD_MAX_BYTES)
+		return false;
+	for (size_t i = 0; i < name.len; i++)
+		if (name.at[i] <= ' ' || name.at[i] >= 0x7f ||
+		    strchr("(){%*\"\\]", name.at[i]) != NULL)
+			return false;
+	return true;
+}
+
+static void
+take_line(struct keywords *k, struct span line)
+{
+	struct span number;
+	uint64_t n;
+
+	if (!span_take(&line, ' ', &number) || !span_u64(number, FOLDERS_KEYWORDS_MAX - 1, &n) ||
+	    !keyword_is_valid(line))
+		return;
+	(void)span_copy(line, k->names[n], sizeof k->names[n]);
+}
+
+static void
+read_file(struct keywords *k, int fd)
+{
+	char text[FILE_MAX_BYTES];
+	ssize_t n = read(fd, text, sizeof text);
+	struct span rest = {text, n > 0 ? n : 0}, line;
+
+	while (rest.len > 0) {
+		(void)span_take(&rest, '\n', &line);
+		take_line(k, line);
+	}
+}
+
+void
+keywords_load(struct index *x, struct folder *f)
+{
+	struct keywords *k = &f->keywords;
+	struct stamp now = {0};
+	struct stat st;
+	int at = index_open_folder(x, f, O_PATH), fd;
+
+	if (at != -1 && fstatat(at, file_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st.st_mode))
+		now = (struct stamp){st.st_ino, st.st_ctim, st.st_mtim};
+	if (!k->known || memcmp(&now, &k->stamp, sizeof now) != 0) {
+		memset(k->names, 0, sizeof k->names);
+		fd = now.ino != 0
+			 ? openat(at, file_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+			 : -1;
+		if (fd != -1)
+			read_file(k, fd);
+		closefd(&fd);
+		k->stamp = now;
+		k->known = true;
+	}
+	closefd(&at);
+}
+
+static int
+save(struct index *x, struct folder *f)
+{
+	int at = index_open_folder(x, f, O_PATH), fd = -1, rv = -1;
+	char text[FILE_MAX_BYTES];
+	size_t len = 0;
+
+	for (int i = 0; i < FOLDERS_KEYWORDS_MAX; i++)
+		if (f->keywords.names[i][0] != '\0')
+			len += snprintf(
+			    text + len, sizeof text - len, "%d %s\n", i, f->keywords.names[i]);
+	if (at == -1)
+		return -1;
+	(void)unlinkat(at, file_new, 0);
+	fd = openat(at, file_new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+	if (fd != -1 && write(fd, text, len) == (ssize_t)len)
+		rv = renameat(at, file_new, at, file_name);
+	closefd(&fd);
+	closefd(&at);
+	f->keywords.known = false;
+	return rv;
+}
+
+int
+keywords_number(struct index *x, struct folder *f, struct span name, bool make)
+{
+	struct keywords *k = &f->keywords;
+	int free_one = -1;
+	char text[FOLDERS_KEYWORD_MAX_BYTES + 1];
+
+	keywords_load(x, f);
+	if (!span_copy(name, text, sizeof text))
+		return -1;
+	for (int i = FOLDERS_KEYWORDS_MAX - 1; i >= 0; i--) {
+		if (strcasecmp(k->names[i], text) == 0)
+			return i;
+		if (k->names[i][0] == '\0')
+			free_one = i;
+	}
+	if (!make || free_one == -1)
+		return -1;
+	strlcpy(k->names[free_one], text, sizeof k->names[free_one]);
+	return save(x, f) == 0 ? free_one : -1;
+}
