@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/role.h"
+#include "master/certwatch.h"
 #include "master/control.h"
 #include "master/control_private.h"
 #include "master/describe.h"
@@ -104,6 +105,7 @@ control_reload(struct supervisor *s, json_t **doc)
 		config_free(&c);
 		return EX_OSERR;
 	}
+	certwatch_renew();
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "master/certwatch.h"
 #include "master/control_server.h"
 #include "master/instance.h"
 #include "master/logfile.h"
@@ -240,6 +241,7 @@ start(struct master *m, const char *root)
 	if ((m->control = control_server_new(&m->supervisor)) == NULL)
 		refuse(m, EX_OSERR, "cannot listen on control.sock: %s", strerror(errno));
 	mailwatch_start(&m->supervisor);
+	certwatch_start(&m->supervisor);
 }
 
 static void
@@ -258,6 +260,7 @@ static void
 finish(struct master *m)
 {
 	mailwatch_stop();
+	certwatch_stop();
 	control_server_free(&m->control);
 	service_manager_free(&m->manager);
 	supervisor_free(&m->supervisor);

@@ -774,6 +774,12 @@ send_slices(struct supervisor *s)
 		s->tcp.items[i].fresh = false;
 }
 
+void
+supervisor_renew(struct supervisor *s)
+{
+	send_slices(s);
+}
+
 int
 supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, char **why)
 {

@@ -98,6 +98,9 @@ void supervisor_free(struct supervisor *s);
  * sentence by sentence. -1 with *why: nothing has changed, the configuration is the caller's. */
 int supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, char **why);
 
+/* Hands out the files of [tls] anew, with all settings as they are. */
+void supervisor_renew(struct supervisor *s);
+
 /* When a reload is settled: what stays behind in directories that are used no more is added to
  * notices. */
 void supervisor_tell_left(struct supervisor *s, json_t *notices);

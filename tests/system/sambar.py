@@ -27,13 +27,13 @@ ALARMS = re.compile(r"AddressSanitizer|runtime error:|FORBIDDEN SYSTEM CALL|KEEP
 class PortBase:
     """A number of which no other instance, here or in a parallel test, uses the ports.
 
-    Bases lie 10 apart in groups of 8, and groups 1100 apart, so that the five offsets never meet;
-    all below the ports that the kernel gives to clients. The lock on a base's file goes with the process.
+    Bases lie in groups of 6, and groups 1100 apart, so that no two bases differ by what two of the offsets do
+    (110 - 80, above all); all below the ports that the kernel gives to clients. The lock on a base's file goes with the process.
     """
 
     def __init__(self):
         os.makedirs(PORTS, exist_ok=True)
-        for base in (11000 + group * 1100 + step * 10 for group in range(17) for step in range(8)):
+        for base in (11000 + group * 1100 + step for group in range(17) for step in (0, 10, 20, 60, 70, 80)):
             self.file = open(os.path.join(PORTS, str(base)), "w")
             if self._lock() and all(self._is_free(base + offset) for offset in OFFSETS.values()):
                 self.base = base

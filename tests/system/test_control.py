@@ -200,7 +200,7 @@ def test_status(instance):
             continue
         assert program["state"] == "running" and program["restarts"] == 0 and program["memory_kb"] > 0
         assert os.path.exists(f"/proc/{program['pid']}")
-    assert {listener["name"] for listener in status["listeners"]} == {"SMTP", "Submission", "SMTPS", "POP3", "POP3S", "HTTP", "HTTPS"}
+    assert {listener["name"] for listener in status["listeners"]} == {"Local", "SMTP", "Submission", "SMTPS", "POP3", "POP3S", "HTTP", "HTTPS"}
     text = instance.ctl("status").stdout
     assert all(name in text for name in programs)
 
