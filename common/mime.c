@@ -472,6 +472,12 @@ mime_open_file(int fd)
 	return mime_open(fd, 0, st.st_size);
 }
 
+struct mime *
+mime_sub(const struct mime *m, const struct mime_part *part)
+{
+	return mime_open(m->fd, m->at + part->at, part->len);
+}
+
 void
 mime_free(struct mime **mp)
 {

@@ -69,6 +69,8 @@ struct mime;
 struct mime *mime_open(int fd, uint64_t at, uint64_t len);
 /* The same for all of a file. */
 struct mime *mime_open_file(int fd);
+/* A part that is a message by itself; uses the same descriptor. */
+struct mime *mime_sub(const struct mime *m, const struct mime_part *part);
 void mime_free(struct mime **m);
 
 /* NULL, or a phrase: the worst that is wrong with it. */

@@ -225,19 +225,6 @@ mime_cut(struct span text, size_t max)
 	return max;
 }
 
-/* What was dropped may have begun within a character. */
-static void
-cut_whole(struct text_buffer *t)
-{
-	size_t start = t->len;
-
-	while (start > 0 && t->len - start < 3 && ((unsigned char)t->at[start - 1] & 0xc0) == 0x80)
-		start--;
-	if (t->full && start > 0 &&
-	    utf8_length((unsigned char *)t->at + start - 1, t->len - start + 1) == 0)
-		t->at[t->len = start - 1] = '\0';
-}
-
 static void
 trim(struct text_buffer *t)
 {
@@ -266,7 +253,7 @@ mime_to_utf8(struct span text, const char *charset, bool lines, size_t max, size
 		put_clean(&t, text, lines);
 	else
 		convert(&t, cd, text, lines);
-	cut_whole(&t);
+	text_end(&t);
 	if (!lines)
 		trim(&t);
 	if (len != NULL)

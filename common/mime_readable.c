@@ -191,7 +191,7 @@ mime_text(const struct mime *m, size_t max, bool messages, size_t *len, bool *cu
 		}
 	if (cut != NULL && out.full)
 		*cut = true;
-	out.at[out.len = mime_cut((struct span){out.at, out.len}, out.len)] = '\0';
+	text_end(&out);
 	*len = out.len;
 	return text_buffer_take(&out);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "common/utf8.h"
 
 enum { FIRST_SIZE = 256 };
 
@@ -121,4 +122,16 @@ text_put_code(struct text_buffer *t, uint32_t code)
 	for (size_t i = 1; i < n; i++)
 		c[i] = 0x80 | ((code >> (6 * (n - 1 - i))) & 0x3f);
 	text_put_whole(t, (struct span){c, n});
+}
+
+void
+text_end(struct text_buffer *t)
+{
+	size_t start = t->len;
+
+	while (start > 0 && t->len - start < 3 && ((unsigned char)t->at[start - 1] & 0xc0) == 0x80)
+		start--;
+	if (t->full && start > 0 &&
+	    utf8_length((unsigned char *)t->at + start - 1, t->len - start + 1) == 0)
+		t->at[t->len = start - 1] = '\0';
 }

@@ -29,6 +29,8 @@ void
 text_printf(struct text_buffer *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* All of it, or nothing and full. */
 void text_put_whole(struct text_buffer *t, struct span s);
+/* At the end of a text in UTF-8: what was dropped may have begun within a character, which goes. */
+void text_end(struct text_buffer *t);
 /* A character as UTF-8, whole. */
 void text_put_code(struct text_buffer *t, uint32_t code);
 

@@ -148,8 +148,7 @@ make_preview(struct span text)
 			text_put(&out, word);
 		}
 	}
-	if (out.full)
-		out.at[mime_cut((struct span){out.at, out.len}, out.len)] = '\0';
+	text_end(&out);
 	return text_buffer_take(&out);
 }
 
