@@ -99,6 +99,12 @@ queue_client_free(struct queue_client **qp)
 	free(q);
 }
 
+struct ipc_client *
+queue_client_ipc(struct queue_client *q)
+{
+	return q->ipc;
+}
+
 /* The longest waiting call gets the slot, or hears why there is none. */
 static void
 give(struct queue_client *q, const struct queue_slot *slot, int error)

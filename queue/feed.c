@@ -17,6 +17,7 @@
 #include "queue/conclude.h"
 #include "queue/hand.h"
 #include "queue/order.h"
+#include "queue/own.h"
 #include "queue/parking.h"
 #include "queue/queue.h"
 
@@ -135,7 +136,7 @@ take_notice(struct queue *q, const struct conclusion *c)
 	    queue_id_text(c->message->node.id), queue_id_text(n->id),
 	    log_safe(c->envelope.reverse_path), n->count[DSN_FAILED], n->count[DSN_DELAYED],
 	    n->count[DSN_DELIVERED], n->count[DSN_RELAYED], n->count[DSN_EXPANDED]);
-	server_add(q, n->id, &n->name, 1);
+	server_add(q, n->id, &n->name, 1)->mark = own_mark(span_of(""));
 }
 
 /* Parked, if that is what router wanted and it is still there. */

@@ -9,6 +9,10 @@
  * COMMIT          id, message size, message crc, bytes: the last part of the envelope (submitters).
  *                 Answer: DURABLE id | REFUSED errno
  * ABANDON         id (submitters). No answer: the file is removed
+ * OWN             submitter, after (an id, 0: from the first) (webd). Answer: OWNED next (an id, 0:
+ *                 that was all), JSON: {"messages": [...]} as of queue list, with "subject" and
+ *                 "message_id" as the header has them: of those that this user has handed in
+ * CANCEL          submitter, id (webd). Answer: CANCELLED end (enum queue_cancelled), Message-ID
  * WINDOW          messages (router). No answer: so many DUE without their finishing RESULTS
  * DUE             id, attempts so far, by order (0/1), destination, descriptor, read only (notice
  *                 to router)
@@ -37,6 +41,9 @@
  * sync. finished 1 ends the attempt and frees one place in the window; recipients still pending are
  * tried again when their time has come. A result's flags are enum result_flags.
  *
+ * CANCEL is exact: a message is either taken back, durably, before anybody has it in hand, or is
+ * not touched. Only a repeat after a lost connection may hear UNKNOWN of what was taken back.
+ *
  * PARK frees the place, too. It is no attempt, and costs no disk write when nothing was reported;
  * what was reported is kept. The message waits until FETCH names its destination, an administrator
  * wants it, or router's connection ends, when it is due at once. What FETCH brings takes no place
@@ -62,15 +69,32 @@ enum queue_message {
 	QUEUE_EXPAND,
 	QUEUE_PARK,
 	QUEUE_FETCH,
+	QUEUE_OWN,
+	QUEUE_CANCEL,
 	QUEUE_TAKEN = 100,
 	QUEUE_DURABLE,
 	QUEUE_REFUSED,
 	QUEUE_DUE,
 	QUEUE_PARKED,
 	QUEUE_FLUSH,
+	QUEUE_OWNED,
+	QUEUE_CANCELLED,
 };
 
-enum { QUEUE_DESTINATION_MAX_BYTES = 1600 };
+enum {
+	QUEUE_DESTINATION_MAX_BYTES = 1600,
+	QUEUE_SUBMITTER_MAX_BYTES = 255,
+	QUEUE_OWNED_MAX_BYTES = 60000
+};
+
+enum queue_cancelled {
+	CANCEL_DONE,
+	CANCEL_PARTLY,	/* some recipients had it; the others will not */
+	CANCEL_IN_HAND, /* it is being sent: nothing was done */
+	CANCEL_UNKNOWN, /* there is none of his: it has left, or was cancelled */
+	CANCEL_TROUBLE,
+	CANCEL_LAST = CANCEL_TROUBLE
+};
 
 enum delivery_end { END_DONE, END_DEFERRED, END_FAILED, END_LAST = END_FAILED };
 
@@ -117,6 +141,19 @@ struct queue_call *queue_commit(struct queue_client *q, struct queue_slot *slot,
 /* Gives up a slot, written or not, and closes its fd. */
 void queue_abandon(struct queue_client *q, struct queue_slot *slot);
 void queue_call_cancel(struct queue_call **call);
+
+/* ---- what a user has handed in: webd's side; ipc_call_cancel() forgets a call ---- */
+
+struct ipc_call;
+struct ipc_client *queue_client_ipc(struct queue_client *q);
+/* doc: JSON, borrowed; empty: it cannot be had now. next: after which id to go on, 0: that was all.
+ */
+typedef void (*queue_owned_cb)(void *arg, struct span doc, uint64_t next);
+struct ipc_call *queue_own(
+    struct queue_client *q, struct span submitter, uint64_t after, queue_owned_cb cb, void *arg);
+typedef void (*queue_cancelled_cb)(void *arg, enum queue_cancelled end, struct span message_id);
+struct ipc_call *queue_cancel(
+    struct queue_client *q, struct span submitter, uint64_t id, queue_cancelled_cb cb, void *arg);
 
 /* ---- the router's side ---- */
 

@@ -17,6 +17,7 @@
 #include "queue/envelope.h"
 #include "queue/feed.h"
 #include "queue/order.h"
+#include "queue/own.h"
 #include "queue/queue.h"
 
 enum {
@@ -203,8 +204,8 @@ keep_recycled(struct queue *q, uint32_t origin, struct slot *slot)
 	sub->recycled_bytes += slot->name.size;
 }
 
-/* A file that cannot be removed is a message that is looked at again: one that was delivered only to
- * be removed; one that an administrator wanted removed is still there to be removed. */
+/* A file that cannot be removed is a message that is looked at again: one that was delivered only
+ * to be removed; one that an administrator wanted removed is still there to be removed. */
 static void
 on_removed(void *arg, struct message *m, int error, struct slot *slot, bool was_kept)
 {
@@ -468,6 +469,7 @@ envelope_problem(struct slot *s, uint64_t size, uint64_t crc)
 		why = "it is to be released too late";
 	s->n_recipients = e.n_recipients;
 	s->wants_success = notify_wants_success(&e);
+	s->mark = own_mark(e.submitter);
 	s->name =
 	    (struct spool_name){.file = s->name.file, .size = e.message_offset + e.message_size};
 	if (e.release_s > now_s) {
@@ -553,6 +555,7 @@ on_committed(void *arg, struct slot *s)
 		m = server_add(q, s->node.id, &s->name, s->n_recipients);
 		m->origin = s->origin;
 		m->wants_success = s->wants_success;
+		m->mark = s->mark;
 	}
 	if (p != NULL && s->error == 0)
 		answer_durable(p, s->tag, s->node.id);
@@ -588,6 +591,7 @@ on_close(struct ipc_peer *p)
 	struct slot *s;
 
 	feed_lost(q->feed, p);
+	own_lost(q, p);
 	spares_forget(q->spares, p);
 	while ((s = TAILQ_FIRST(&sub->slots)) != NULL)
 		if (s->committing)
@@ -613,6 +617,8 @@ static const struct ipc_handler handlers[] = {
     {QUEUE_EXPAND, ROLE_ROUTER, feed_on_expand},
     {QUEUE_PARK, ROLE_ROUTER, feed_on_park},
     {QUEUE_FETCH, ROLE_ROUTER, feed_on_fetch},
+    {QUEUE_OWN, ROLE_WEBD, own_on_list},
+    {QUEUE_CANCEL, ROLE_WEBD, own_on_cancel},
 };
 static const struct ipc_server_ops server_ops = {
     .handlers = handlers, .n_handlers = nitems(handlers), .on_open = on_open, .on_close = on_close};

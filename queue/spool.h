@@ -91,6 +91,7 @@ struct slot {
 	uint32_t n_recipients;
 	bool committing;
 	bool wants_success;
+	uint32_t mark;
 	uint32_t origin; /* the connection that has written the message; see struct message */
 };
 STAILQ_HEAD(slot_list, slot);
@@ -122,6 +123,7 @@ struct message {
 		uint32_t lot;	     /* MESSAGE_PARKED */
 	};
 	uint32_t origin;	    /* the connection that its file may go back to; 0: none */
+	uint32_t mark;		    /* of its submitter, see own.h; 0: not known */
 	uint32_t n_recipients : 24; /* 0: must be read; else all of them are pending */
 	uint32_t state : 4;
 	uint32_t finished : 1;	    /* all have it: it is only to be removed */

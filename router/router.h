@@ -1,9 +1,9 @@
 /*
  * The door of router: smtpd and fetcher ask where a recipient goes before they accept it.
  *
- * ASK     reverse-path, recipient, message size (0: not known) (smtpd, fetcher). Answer: ANSWER verdict,
+ * ASK     reverse-path, recipient, message size (0: not known) (smtpd, fetcher, webd). Answer: ANSWER verdict,
  *         targets, room, text
- * SENDER  address, user ("": any account) (smtpd). Answer: STANDING standing
+ * SENDER  address, user ("": any account) (smtpd, webd). Answer: STANDING standing
  * EXPLAIN recipient (smtpd). Answer: EXPLAINED verdict, targets, then for each step of the way:
  *         depth, step, name, route
  *

@@ -63,8 +63,8 @@ on_peer_close(struct ipc_peer *p)
 }
 
 static const struct ipc_handler handlers[] = {
-    {ROUTER_ASK, ROLE_SMTPD | ROLE_FETCHER, ask_handle},
-    {ROUTER_SENDER, ROLE_SMTPD, ask_handle_sender},
+    {ROUTER_ASK, ROLE_SMTPD | ROLE_FETCHER | ROLE_WEBD, ask_handle},
+    {ROUTER_SENDER, ROLE_SMTPD | ROLE_WEBD, ask_handle_sender},
     {ROUTER_EXPLAIN, ROLE_SMTPD, ask_handle_explain},
 };
 
