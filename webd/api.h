@@ -43,6 +43,25 @@ void api_admin_follow(struct request *q);
 void control_pass(struct request *q, const char *const *words, size_t n, control_cb cb);
 void control_answer(struct request *q, int code, json_t *doc);
 
+/* api_own.c: what is one's own */
+void api_settings(struct request *q);
+void api_settings_keep(struct request *q);
+void api_vacation(struct request *q);
+void api_vacation_keep(struct request *q);
+void api_forward(struct request *q);
+void api_forward_set(struct request *q);
+void api_identities(struct request *q);
+void api_trace(struct request *q);
+
+/* api_contacts.c */
+void api_contacts(struct request *q);
+void api_contacts_save(struct request *q);
+void api_contacts_remove(struct request *q);
+void api_complete(struct request *q);
+
+/* api_metrics.c */
+void api_metrics(struct request *q);
+
 /* uploads.c */
 void api_upload_remove(struct request *q);
 void api_upload(struct request *q);

@@ -140,5 +140,6 @@ api_events(struct request *q)
 	reply_write(q, span_of("retry: 3000\n\n"));
 	if (!s->watches && s->folders != NULL) {
 		s->watches = true;
+		folders_watch(s->folders, true);
 	}
 }

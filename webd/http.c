@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/socket_address.h"
+#include "webd/documents.h"
 #include "webd/routes.h"
 #include "webd/sessions.h"
 #include "webd/webd.h"
@@ -114,6 +115,7 @@ request_free(struct request *q)
 		explicit_bzero(q->body, q->body_len);
 	closefd(&q->body_fd);
 	closefd(&q->file);
+	document_forget(q);
 	json_decref(q->json);
 	free(q->head_text);
 	free(q->body);

@@ -37,6 +37,7 @@ enum http_kind { KIND_HTTP, KIND_HTTPS };
 
 struct webd;
 struct http;
+struct document_call;
 struct route;
 struct web_session;
 
@@ -60,6 +61,7 @@ struct request {
 	void *work;
 	void (*abort)(struct request *q); /* cancels calls and frees work; before the last answer
 					   * only. NULL: nothing to do */
+	struct document_call *document;	  /* documents.c: under way */
 	/* private to http.c */
 	char *extra; /* header fields */
 	bool (*more)(struct request *q);

@@ -125,6 +125,7 @@ session_end(struct web_session **sp, const char *why)
 	ws->n--;
 	/* No answer of the mailbox comes any more. Other calls are cancelled as their requests are
 	 * dismissed, so master's session goes after them. */
+	folders_free(&s->folders);
 	events_say_goodbye(s, why);
 	while ((q = LIST_FIRST(&s->requests)) != NULL)
 		dismiss(q);
@@ -164,12 +165,23 @@ on_look(evutil_socket_t fd, short what, void *arg)
 /* ---- the beginning ---- */
 
 static void
+on_folders_closed(void *arg)
+{
+	struct web_session *s = arg;
+
+	session_end(&s, "mailbox-closed");
+}
+
+static void
 on_control_closed(void *arg)
 {
 	struct web_session *s = arg;
 
 	session_end(&s, "rights-changed");
 }
+
+static const struct folders_ops folders_ops = {
+    .on_changed = events_on_folder, .on_close = on_folders_closed};
 
 static void
 make_room_for(struct web_sessions *ws, const char *user)
@@ -211,7 +223,7 @@ sessions_open(struct web_sessions *ws, const char *user, bool admin, int folders
 	LIST_INIT(&s->requests);
 	LIST_INIT(&s->uploads);
 	if (folders_fd != -1)
-		closefd(&folders_fd);
+		s->folders = folders_new(ws->web->base, folders_fd, &folders_ops, s);
 	if (control_fd != -1)
 		s->control = control_new(ws->web->base, control_fd, on_control_closed, s);
 	LIST_INSERT_HEAD(&ws->buckets[bucket_of(s->hash)], s, bucket);

@@ -1,0 +1,204 @@
+/*
+ * Changes of many messages at once, folder by folder: flags and labels, moving, copying, removing.
+ * Asks the mailbox's session with store.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/memory.h"
+#include "webd/api.h"
+#include "webd/params.h"
+#include "webd/sessions.h"
+
+enum { LABELS_MAX = FOLDERS_KEYWORDS_MAX };
+
+struct moving {
+	struct request *q;
+	struct items items;
+	size_t at; /* the folder that is worked on */
+	uint64_t to, n;
+	json_t *moved;
+	struct folders_flags flags;
+	struct span add[LABELS_MAX], remove[LABELS_MAX];
+	struct folders_call *(*ask)(struct moving *m, const struct item *item);
+};
+
+static void
+moving_free(struct request *q)
+{
+	struct moving *m = q->work;
+
+	items_free(&m->items);
+	json_decref(m->moved);
+	free(m);
+	q->work = NULL;
+	q->abort = NULL;
+}
+
+static void
+finish(struct moving *m)
+{
+	struct request *q = m->q;
+	json_t *moved = json_incref(m->moved);
+	uint64_t n = m->n;
+
+	moving_free(q);
+	if (moved != NULL)
+		reply_json(q, json_pack("{s:o}", "moved", moved));
+	else
+		reply_json(q, json_pack("{s:I}", "n", (json_int_t)n));
+}
+
+static void
+note_moved(struct moving *m, const struct folders_answer *a)
+{
+	const struct item *item = &m->items.at[m->at];
+
+	for (size_t i = 0; i < a->n_uids && i < item->n; i++)
+		if (a->uids[i] != 0)
+			json_array_append_new(m->moved,
+			    json_pack("{s:{s:I, s:I}, s:{s:I, s:I}}", "from", "folder",
+				(json_int_t)item->folder, "uid", (json_int_t)item->uids[i], "to",
+				"folder", (json_int_t)m->to, "uid", (json_int_t)a->uids[i]));
+}
+
+static void
+on_done(void *arg, const struct folders_answer *a)
+{
+	struct moving *m = arg;
+	struct request *q = m->q;
+
+	if (a->refusal != FOLDERS_GRANTED) {
+		moving_free(q);
+		reply_refusal(q, a->refusal);
+		return;
+	}
+	m->n += a->number;
+	if (m->moved != NULL)
+		note_moved(m, a);
+	if (++m->at < m->items.n)
+		m->ask(m, &m->items.at[m->at]);
+	else
+		finish(m);
+}
+
+static struct folders_call *
+ask_flag(struct moving *m, const struct item *item)
+{
+	return folders_flag(
+	    m->q->session->folders, item->folder, &m->flags, item->uids, item->n, on_done, m);
+}
+
+static struct folders_call *
+ask_move(struct moving *m, const struct item *item)
+{
+	return folders_move(
+	    m->q->session->folders, item->folder, m->to, item->uids, item->n, on_done, m);
+}
+
+static struct folders_call *
+ask_copy(struct moving *m, const struct item *item)
+{
+	return folders_copy(
+	    m->q->session->folders, item->folder, m->to, item->uids, item->n, on_done, m);
+}
+
+static struct folders_call *
+ask_expunge(struct moving *m, const struct item *item)
+{
+	return folders_expunge(
+	    m->q->session->folders, item->folder, item->uids, item->n, on_done, m);
+}
+
+/* NULL: it was answered. */
+static struct moving *
+moving_new(
+    struct request *q, struct folders_call *(*ask)(struct moving *m, const struct item *item))
+{
+	struct moving *m = xcalloc(1, sizeof *m);
+
+	if (!body_items(q, &m->items)) {
+		free(m);
+		return NULL;
+	}
+	m->q = q;
+	m->ask = ask;
+	q->work = m;
+	q->abort = moving_free;
+	return m;
+}
+
+static void
+move_or_copy(struct request *q, struct folders_call *(*ask)(struct moving *, const struct item *))
+{
+	struct moving *m;
+	uint64_t to;
+
+	if (!body_u64(q, "to", &to) || (m = moving_new(q, ask)) == NULL)
+		return;
+	m->to = to;
+	m->moved = json_array();
+	m->ask(m, &m->items.at[0]);
+}
+
+void
+api_move(struct request *q)
+{
+	move_or_copy(q, ask_move);
+}
+
+void
+api_copy(struct request *q)
+{
+	move_or_copy(q, ask_copy);
+}
+
+void
+api_remove(struct request *q)
+{
+	struct moving *m = moving_new(q, ask_expunge);
+
+	if (m != NULL)
+		m->ask(m, &m->items.at[0]);
+}
+
+/* ---- flags ---- */
+
+/* "seen", "label:work". The labels point into the request's body. */
+static bool
+read_flags(const json_t *list, unsigned *flags, struct span *labels, size_t *n_labels)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *name = json_string_value(json_array_get(list, i));
+
+		if (name != NULL && flag_of_name(name) != 0) {
+			*flags |= flag_of_name(name);
+		} else if (name != NULL && strncmp(name, "label:", 6) == 0 && name[6] != '\0' &&
+			   *n_labels < LABELS_MAX) {
+			labels[(*n_labels)++] = span_of(name + 6);
+		} else {
+			return false;
+		}
+	}
+	return list == NULL || json_is_array(list);
+}
+
+void
+api_flags(struct request *q)
+{
+	struct moving *m = moving_new(q, ask_flag);
+
+	if (m == NULL)
+		return;
+	m->flags.add_keywords = m->add;
+	m->flags.remove_keywords = m->remove;
+	if (read_flags(json_object_get(q->json, "add"), &m->flags.add, m->add, &m->flags.n_add) &&
+	    read_flags(json_object_get(q->json, "remove"), &m->flags.remove, m->remove,
+		&m->flags.n_remove)) {
+		m->ask(m, &m->items.at[0]);
+		return;
+	}
+	moving_free(q);
+	reply_error(q, 400, "bad",
+	    "This is no flag: seen, answered, flagged, draft, forwarded or label:NAME.");
+}
