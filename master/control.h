@@ -34,6 +34,9 @@
  *   queue hold|release|retry|flush|remove|bounce|reroute why=TEXT to=HOST WHICH
  *                              {"done", "waiting", "skipped", "failed", "unknown", "next"}: messages
  *
+ *   user setup-link                {"token", "until"}: of the one-time link /setup#token that makes the
+ *                                  first administrator; 65 when there is one
+ *
  * On a session that auth had master open for a user who has logged in to webd (the same messages; the
  * session, not its holder, says who asks). For an administrator all of the above but stop, and:
  *
@@ -41,9 +44,11 @@
  *                                  "value" (secrets: masked), "set": bool, "meaning", "not_yet"}],
  *                                  "problems": [{"where", "text", "warning": bool}]}
  *   config set JSON                JSON: [{"section", "key", "value" or null}]: all or nothing.
- *                                  {"problems", "notices", "change": ID}; 65 with "problems" when wrong
- *   config history after=N         {"changes": [{"id", "when", "who", "what": [{"file", "section",
- *                                  "key", "old", "new"}]}], "next"}
+ *                                  {"problems", "notices", "change": ID, null: nothing is other than
+ *                                  before}; 65 with "problems" when wrong, with "section" and "key"
+ *                                  of those that are about one
+ *   config history after=N         {"changes": [{"id", "when", "who", "client", "undo": ID or null,
+ *                                  "what": [{"file", "section", "key", "old", "new"}]}], "next"}
  *   config undo ID                 as set
  *   entries SECTION                {"entries": [{"name", "value"}]} of aliases, forward, routes,
  *                                  "tls policy"; changed by config set
@@ -54,7 +59,10 @@
  *   usage                          {"users": [{"name", "bytes", "messages", "limit"}]}
  *   logs                           {"programs": [name]}
  *   log PROGRAM|all lines=N filter=TEXT   {"lines": [{"program", "time", "text"}]}
- *   log follow PROGRAM|all filter=TEXT    parts of such a document, more = 1, until the end
+ *   log follow PROGRAM|all filter=TEXT    such documents, each with more = 1, until the session or
+ *                                  the follow ends; the first one comes at once and has no lines
+ *   log unfollow TAG               ends the follow that was asked with this tag; a ninth one of a
+ *                                  session ends its oldest
  *   stats                          {"traffic": [{"time", "received", "delivered", "sent", "deferred",
  *                                  "bounced", "rejected"}] (a day, by five minutes), "disk": [{"what",
  *                                  "path", "total", "free"}], "certificates": [{"file", "names",

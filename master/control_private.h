@@ -29,6 +29,7 @@ struct control_server {
 	struct listener *listener;
 	struct client *clients;
 	struct request *waiting; /* for the supervisor to settle */
+	struct stats *stats;
 	size_t n_owners, n_sessions;
 };
 
@@ -77,8 +78,14 @@ void request_send(struct request *q, int code, bool more, struct span text);
 void request_answer_settled(struct request *q, json_t *doc);
 /* Ends it without a word. */
 void request_end(struct request *q);
+/* It goes on by itself; on_gone is called when its client has gone before its end, and ends it. */
+void request_lasts(struct request *q, void (*on_gone)(struct request *q), void *state);
 
 /* ---- the requests, by their first word ---- */
+
+/* control_logs.c; log rotate is not among them */
+void control_logs(struct request *q, const char *const *words, size_t n);
+void control_log(struct request *q, const char *const *words, size_t n);
 
 /* control_config.c */
 void control_config(struct request *q, const char *const *words, size_t n);

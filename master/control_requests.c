@@ -16,6 +16,7 @@
 #include "master/describe.h"
 #include "master/logfile.h"
 #include "master/programs.h"
+#include "master/stats.h"
 #include "master/status.h"
 
 /* ---- the requests ---- */
@@ -128,7 +129,7 @@ static void
 run_log(struct request *q, const char *const *words, size_t n)
 {
 	if (n != 2 || strcmp(words[1], "rotate") != 0)
-		request_fail(q, EX_USAGE, "log rotate is all that can be asked");
+		control_log(q, words, n);
 	else if (logfile_rotate() == -1)
 		request_fail(q, EX_CANTCREAT, "not every log could be renamed");
 	else
@@ -201,6 +202,25 @@ run_fetch(struct request *q, const char *const *words, size_t n)
 }
 
 static void
+run_usage(struct request *q, const char *const *words, size_t n)
+{
+	pass_on(q, "store", words, n);
+}
+
+static void
+on_stats(void *arg, json_t *doc)
+{
+	request_answer(arg, 0, doc);
+}
+
+static void
+run_stats(struct request *q, const char *const *words, size_t n)
+{
+	(void)words, (void)n;
+	stats_collect(q->client->server->stats, on_stats, q);
+}
+
+static void
 run_explain(struct request *q, const char *const *words, size_t n)
 {
 	pass_on(q, "smtpd", words, n);
@@ -226,6 +246,9 @@ static const struct request_kind {
     {"queue", ADMINS, false, run_queue},
     {"fetch", ADMINS, false, run_fetch},
     {"explain", ADMINS, true, run_explain},
+    {"usage", ADMINS, true, run_usage},
+    {"stats", ADMINS, true, run_stats},
+    {"logs", ADMINS, true, control_logs},
     {"config", ADMINS, false, control_config},
     {"entries", ADMINS, true, control_entries},
 };

@@ -22,6 +22,7 @@
 #include "master/control_private.h"
 #include "master/describe.h"
 #include "master/programs.h"
+#include "master/stats.h"
 
 enum {
 	OWNERS_MAX = 256,
@@ -83,11 +84,32 @@ on_close(void *arg)
 
 /* ---- answers ---- */
 
+static void
+forget_lasting(struct request *q)
+{
+	struct request **at = &q->client->lasting;
+
+	while (*at != NULL && *at != q)
+		at = &(*at)->next_lasting;
+	if (*at == q)
+		*at = q->next_lasting;
+}
+
+void
+request_lasts(struct request *q, void (*on_gone)(struct request *q), void *state)
+{
+	q->on_gone = on_gone;
+	q->state = state;
+	q->next_lasting = q->client->lasting;
+	q->client->lasting = q;
+}
+
 void
 request_end(struct request *q)
 {
 	struct client *cl = q->client;
 
+	forget_lasting(q);
 	json_decref(q->doc);
 	if (q->limit != NULL)
 		event_free(q->limit);
@@ -306,6 +328,7 @@ control_server_new(struct supervisor *s)
 		return NULL;
 	c = xcalloc(1, sizeof *c);
 	c->supervisor = s;
+	c->stats = stats_new(s);
 	c->listener = listener_new(s->base, fd, 0, on_accept, c);
 	return c;
 }
@@ -322,6 +345,7 @@ control_server_free(struct control_server **cp)
 	control_path(c->supervisor, path, sizeof path);
 	(void)unlink(path);
 	ask_free(c->supervisor); /* those who wait for a program */
+	stats_free(&c->stats);
 	while (c->waiting != NULL) {
 		struct request *q = c->waiting;
 

@@ -160,6 +160,18 @@ file_for(const char *name, const char *suffix)
 
 /* ---- lines ---- */
 
+static struct {
+	logfile_line_cb cb;
+	void *arg;
+} listener;
+
+void
+logfile_listen(logfile_line_cb cb, void *arg)
+{
+	listener.cb = cb;
+	listener.arg = arg;
+}
+
 /* Stamped lines of one kind gather here, so that what was read together is written together. */
 struct out {
 	char bytes[READ_BYTES * 2];
@@ -233,6 +245,7 @@ file_line(struct log_pipe *p, struct span line, struct out *log, struct out *tra
 {
 	struct out *o;
 	uint64_t time_us;
+	size_t start;
 	char mark;
 
 	read_head(&line, &mark, &time_us);
@@ -242,8 +255,13 @@ file_line(struct log_pipe *p, struct span line, struct out *log, struct out *tra
 	o = mark == LOG_TRACE_MARK ? trace : log;
 	if (o->n + line.len + 128 > sizeof o->bytes)
 		write_out(p, o);
-	o->n += snprintf(o->bytes + o->n, sizeof o->bytes - o->n, "%s %s[%d]: %s%.*s\n",
-	    stamp(time_us), p->name, p->pid, level_word(mark), (int)line.len, line.at);
+	start = o->n + snprintf(o->bytes + o->n, sizeof o->bytes - o->n,
+			   "%s %s[%d]: ", stamp(time_us), p->name, p->pid);
+	o->n = start + snprintf(o->bytes + start, sizeof o->bytes - start, "%s%.*s\n",
+			   level_word(mark), (int)line.len, line.at);
+	if (mark != LOG_TRACE_MARK && listener.cb != NULL)
+		listener.cb(listener.arg, p->name, time_us,
+		    (struct span){o->bytes + start, o->n - 1 - start});
 }
 
 static void

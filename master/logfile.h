@@ -8,6 +8,8 @@
 #include <event2/event.h>
 #include <sys/types.h>
 
+#include "common/span.h"
+
 /* Below this directory, which is made if it has to be. Before any other call. -1 with errno. */
 int logfile_open(const char *directory);
 
@@ -33,6 +35,11 @@ void log_pipe_set_pid(struct log_pipe *p, pid_t pid);
 const char *log_pipe_last_words(struct log_pipe *p);
 /* The caller has no more use for it. */
 void log_pipe_release(struct log_pipe *p);
+
+/* Who hears each line that is filed in a log, with its level ("warn: ") and without its end;
+ * time_us: since 1970. One at a time; cb NULL: nobody. */
+typedef void (*logfile_line_cb)(void *arg, const char *program, uint64_t time_us, struct span line);
+void logfile_listen(logfile_line_cb cb, void *arg);
 
 /* Lines of this program also go to the given descriptor (-1: no more), for start --foreground. */
 void logfile_echo(int fd);

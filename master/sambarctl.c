@@ -102,6 +102,8 @@ static const struct ctl_command commands[] = {
 	false, ctl_log},
     {"trace", "QUEUE-ID|ADDRESS [--json]", "what happened to a message, from all logs",
 	"With an ADDRESS: to all messages from it or to it.\n", false, ctl_trace},
+    {"stats", "[--json]", "traffic of the last day, disks and certificates", "", false, ctl_stats},
+    {"usage", "[--json]", "how full the mailboxes are", "", false, ctl_usage_of_mailboxes},
     {"config",
 	"get KEY [--json]\nset KEY [VALUE]\nunset KEY\nlist [--json]\nhistory [ID] [--json]\nundo "
 	"ID",

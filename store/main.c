@@ -2,10 +2,14 @@
  * store, the guardian of the mailboxes: delivers into them, opens sessions on them, keeps their
  * limits. Touches the mail directory. router and auth connect to it; it connects to nobody.
  */
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/role.h"
 #include "store/server.h"
 
@@ -49,8 +53,42 @@ on_status(struct role *role, json_t *counters)
 	store_status(role->arg, counters);
 }
 
+/* ---- an administrator's request ---- */
+
+struct question {
+	struct role *role;
+	uint64_t tag;
+};
+
+static void
+on_usage(void *arg, json_t *doc, int error)
+{
+	struct question *q = arg;
+
+	if (doc != NULL)
+		role_admin_reply(q->role, q->tag, 0, doc);
+	else
+		role_admin_error(q->role, q->tag, EX_IOERR, "the mail directory cannot be read: %s",
+		    strerror(error));
+	free(q);
+}
+
+static void
+on_admin(struct role *role, uint64_t tag, char **words, size_t n)
+{
+	struct question *q;
+
+	if (n != 1 || strcmp(words[0], "usage") != 0) {
+		role_admin_error(role, tag, EX_USAGE, "store does not know this request");
+		return;
+	}
+	q = xmalloc(sizeof *q);
+	*q = (struct question){role, tag};
+	store_usage(role->arg, on_usage, q);
+}
+
 static const struct role_ops ops = {
-    .on_reload = on_reload, .on_drain = on_drain, .on_status = on_status};
+    .on_reload = on_reload, .on_drain = on_drain, .on_status = on_status, .on_admin = on_admin};
 
 int
 main(void)

@@ -347,6 +347,7 @@ store_free(struct store **sp)
 	*sp = NULL;
 	ipc_server_free(&s->server);
 	boxes_free(&s->boxes);
+	worker_free(&s->counter);
 	worker_free(&s->chores);
 	worker_free(&s->syncer);
 	sessions_free(&s->sessions);
@@ -384,6 +385,14 @@ store_status(const struct store *s, json_t *counters)
 	    counters, "sessions_of_folders", json_integer(boxes_sessions(s->boxes)));
 	json_object_set_new(counters, "messages_indexed", json_integer(boxes_indexed(s->boxes)));
 	json_object_set_new(counters, "users", json_integer(sessions_users(s->sessions)));
+}
+
+void
+store_usage(struct store *s, usage_cb cb, void *arg)
+{
+	if (s->counter == NULL)
+		s->counter = worker_new(s->base);
+	usage_count(s->counter, s->mail, mailboxes_limit(s->mailboxes), cb, arg);
 }
 
 void

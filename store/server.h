@@ -18,6 +18,7 @@
 #include "store/maildir_name.h"
 #include "store/remover.h"
 #include "store/session.h"
+#include "store/usage_all.h"
 
 struct answer;
 TAILQ_HEAD(answers, answer);
@@ -30,6 +31,7 @@ struct store {
 	struct sessions *sessions;
 	struct boxes *boxes;
 	struct worker *chores, *syncer;
+	struct worker *counter; /* NULL: nobody has asked yet */
 	struct durable *durable;
 	struct remover *remover;
 	struct answers answers; /* those that wait to be durable */
@@ -49,6 +51,8 @@ void store_free(struct store **s);
 
 void store_settings(struct store *s, const struct settings *settings);
 void store_status(const struct store *s, json_t *counters);
+/* How full all mailboxes are. */
+void store_usage(struct store *s, usage_cb cb, void *arg);
 /* Calls on_idle once no answer waits to be durable. */
 void store_drain(struct store *s, void (*on_idle)(void *arg), void *arg);
 

@@ -1,19 +1,24 @@
 """Sessions of users and administrators with master, as webd uses them: what each may ask, and when they end."""
+import contextlib
 import json
 import os
 import random
 import re
+import shutil
+import time
 
 import pytest
 
+from clients import text_message
 from ipc import message, send
-from session import PASSWD, REQUEST, SETUP, VALID, Owner, Session, ask_auth, log_in
+from session import PASSWD, REQUEST, SETUP, VALID, Owner, Reader, Session, ask_auth, log_in, receive
 
 EX_USAGE, EX_DATAERR, EX_NOPERM = 64, 65, 77
 ADMINISTRATORS = [("status",), ("stop",), ("restart",), ("restart", "smtpd"), ("reload",), ("log", "rotate"), ("user", "list"), ("user", "admin", "ann", "on"),
                   ("user", "passwd", "bob", "x"), ("queue", "list"), ("queue", "remove", "all=true"), ("fetch", "list"), ("fetch", "sections"),
                   ("explain", "sender=ann@example.test"), ("config", "list"), ("config", "history"), ("config", "undo", "1"),
-                  ("config", "set", '[{"key": "Full Name", "value": "x"}]'), ("entries", "aliases"), ("log", "all"), ("log", "follow", "all")]
+                  ("config", "set", '[{"key": "Full Name", "value": "x"}]'), ("entries", "aliases"), ("usage",), ("logs",), ("log", "all"), ("log", "follow", "all"),
+                  ("stats",), ("user", "setup-link")]
 
 
 @pytest.fixture
@@ -118,8 +123,21 @@ def test_the_first_administrator_is_made_once(make_instance):
         assert "administrator already" in s.refused("user", "setup-link")[1]
 
 
-def test_no_link_where_nobody_serves_it(make_instance):
-    assert make_instance().ctl("user", "setup-link", check=False).returncode == 69
+def test_the_link_leads_to_webd(make_instance):
+    one = make_instance()
+    link = one.ctl("user", "setup-link").stdout.strip()
+    assert re.fullmatch(f"http://127.0.0.1:{one.port('HTTP')}/setup#[A-Za-z0-9_-]{{43}}", link)
+    one.stop()
+    again = one.ctl("start").stdout
+    with open(one.path("run", "master.pid")) as f:
+        one.master_pid = int(f.read())
+    assert f"http://127.0.0.1:{one.port('HTTP')}/setup#" in again
+    assert ask_auth(one, VALID, link.rpartition("#")[2])[0] == "credentials"       # the newest only
+    assert ask_auth(one, VALID, again.rpartition("#")[2].strip())[0] == "granted"
+    one.ctl("config", "set", "[listen] HTTP", "none")
+    assert one.ctl("user", "setup-link").stdout.startswith("https://")
+    one.ctl("config", "set", "[listen] HTTPS", "none")
+    assert one.ctl("user", "setup-link", check=False).returncode == 69
 
 
 # ---- when sessions end ----
@@ -301,3 +319,101 @@ def test_sections_of_the_fetcher(instance, admin, kept):
         assert open(instance.path("config", "mail.ini")).read() == kept["mail.ini"]
         assert s.refused("fetch", "del", "work")[0] == EX_DATAERR
         assert s.refused("fetch", "add", "../x", doc)[0] == EX_DATAERR
+
+
+# ---- logs, counters and usage ----
+
+def test_logs(instance, admin):
+    instance.send(text_message("for the log"), "bob@example.test")
+    instance.wait_spool_empty()
+    queue_id = re.findall(r"\]: (\w{9}) accepted", instance.log("smtpd"))[-1]
+    with Session(instance, "ann") as s:
+        assert {"master", "auth", "smtpd", "router"} <= set(s.get("logs")["programs"])
+        lines = s.get("log", "all", "lines=50", f"filter={queue_id}")["lines"]
+        assert {line["program"] for line in lines} >= {"smtpd", "router"}
+        assert lines == sorted(lines, key=lambda line: line["time"]) and all(queue_id in line["text"] for line in lines)
+        assert abs(lines[-1]["time"] - time.time()) < 3600
+        assert len(s.get("log", "master", "lines=2")["lines"]) == 2
+        assert s.get("log", "pop3d", "lines=0")["lines"] == []
+        for words in (("nonsense",), ("../../config/users/passwd",), ("all", "lines=x"), ("all", "lines=1001"), ("all", "nonsense"), (), ("",)):
+            assert s.refused("log", *words)[0] == EX_USAGE
+
+
+def test_logs_are_followed(instance, admin):
+    with Session(instance, "ann") as s, Session(instance, "ann") as other:
+        tag = s.begin("log", "follow", "all", "filter=needle")
+        assert s.part(tag) == (0, 1, b'{"lines":[]}')
+        for name in ("needle-one", "hay", "needle-two"):
+            log_in(instance, name, "wrong", client="192.0.2.99")
+        found = []
+        while len(found) < 2:
+            code, more, text = s.part(tag)
+            assert (code, more) == (0, 1)
+            found += json.loads(text)["lines"]
+        assert [(line["program"], re.search("name=(.*)", line["text"])[1]) for line in found] == [("auth", "needle-one"), ("auth", "needle-two")]
+        assert s.get("ping") == {}
+        assert other.get("log", "unfollow", str(tag)) == {}     # not his
+        assert s.get("log", "auth", "lines=2", "filter=needle")["lines"] == found
+        stop = s.begin("log", "unfollow", str(tag))
+        assert s.part(tag) == (0, 0, b'{"lines":[]}')
+        assert s.part(stop) == (0, 0, b"{}")
+        tags = [s.begin("log", "follow", "queue") for _ in range(9)]
+        parts = []
+        for _ in range(10):
+            parts.append(Reader(receive(s.sock)[0]))
+        assert [(r.tag, r.u64(), r.u64()) for r in parts] == [(t, 0, 1) for t in tags[:8]] + [(tags[0], 0, 0), (tags[8], 0, 1)]
+    with Session(instance, "ann") as s:
+        assert s.get("ping") == {}
+
+
+def test_who_does_not_read_what_he_follows_delays_nobody(instance, admin):
+    with Session(instance, "ann") as s:
+        s.begin("log", "follow", "all")
+        for _ in range(300):
+            with contextlib.suppress(OSError), instance.smtp() as smtp:
+                smtp.ehlo()
+        with Session(instance, "ann") as other:
+            assert other.get("ping") == {}
+
+
+def test_usage(instance, admin):
+    before = {u["name"]: u for u in instance.json("usage")["users"]}
+    instance.send(text_message("x" * 1000), "bob@example.test")
+    instance.wait_spool_empty()
+    os.makedirs(instance.path("mail", "mbox", "bob", ".Old", "cur"), exist_ok=True)
+    with open(instance.path("mail", "mbox", "bob", ".Old", "cur", "1.x:2,S"), "w") as f:
+        f.write("y" * 77)
+    instance.ctl("user", "quota", "bob", "5M")
+    with Session(instance, "ann") as s:
+        after = {u["name"]: u for u in s.get("usage")["users"]}
+    assert set(after) == {"ann", "bob"}
+    assert after["bob"]["messages"] == before["bob"]["messages"] + 2 and after["bob"]["bytes"] > before["bob"]["bytes"] + 1077
+    assert after["bob"]["limit"] == 5 * 1024 * 1024 and after["ann"] == before["ann"]
+    assert "bob" in instance.ctl("usage").stdout
+    instance.ctl("user", "quota", "bob", "none")
+    shutil.rmtree(instance.path("mail", "mbox", "bob", ".Old"))
+
+
+def test_stats_outlive_a_restart(make_instance):
+    one = make_instance()
+    one.ctl("user", "admin", "ann", "on")
+    one.send(text_message("counted"), "ann@example.test", "bob@example.test")
+    one.wait_spool_empty()
+    with Session(one, "ann") as s:
+        doc = s.get("stats")
+        assert len(doc["traffic"]) == 288 and all(b["time"] - a["time"] == 300 for a, b in zip(doc["traffic"], doc["traffic"][1:]))
+        assert sum(row["received"] for row in doc["traffic"]) == 1 and sum(row["delivered"] for row in doc["traffic"]) == 2
+        assert {d["what"] for d in doc["disk"]} == {"mail", "spool", "logs"} and all(0 < d["free"] <= d["total"] for d in doc["disk"])
+        certificate, = doc["certificates"]
+        assert certificate["names"] and certificate["until"] > time.time() and certificate["file"] == one.path("config", "tls.crt")
+        assert {p["name"] for p in doc["programs"]} >= {"smtpd"}
+    one.stop()
+    one.start()
+    doc = one.json("stats")
+    assert sum(row["received"] for row in doc["traffic"]) == 1 and sum(row["delivered"] for row in doc["traffic"]) == 2
+    assert "delivered" in one.ctl("stats").stdout
+    one.stop()
+    with open(one.path("log", "stats.json"), "w") as f:
+        f.write("[[[[")
+    one.start()
+    assert sum(row["received"] for row in one.json("stats")["traffic"]) == 0
