@@ -20,13 +20,14 @@ def free_port():
 class Dovecot:
     """Any user, with the password "secret". Messages are put into its Maildirs by the test."""
 
-    def __init__(self, certificate=None):
-        """certificate: (chain, key) files; without it there is no TLS."""
+    def __init__(self, certificate=None, mailboxes=None):
+        """certificate: (chain, key) files; without it there is no TLS. mailboxes: somebody else's folder with a Maildir for each user."""
         self.folder = tempfile.mkdtemp(prefix="dovecot-")
         os.chmod(self.folder, 0o755)
         self.account = pwd.getpwnam("nobody")
         os.mkdir(self.path("mail"))
         os.chown(self.path("mail"), self.account.pw_uid, self.account.pw_gid)
+        owner = os.stat(mailboxes or self.path("mail"))
         self.ports = {name: free_port() for name in ("imap", "imaps", "pop3", "pop3s")}
         tls = f"ssl = yes\nssl_cert = <{certificate[0]}\nssl_key = <{certificate[1]}\n" if certificate else "ssl = no\n"
         services = "".join(
@@ -34,10 +35,11 @@ class Dovecot:
             f"  ssl = yes\n }}\n}}\n" for kind in ("imap", "pop3"))
         with open(self.path("dovecot.conf"), "w") as f:
             f.write(f"protocols = imap pop3\nlisten = 127.0.0.1\nbase_dir = {self.path('run')}\nlog_path = {self.path('log')}\n"
-                    f"mail_location = maildir:{self.path('mail')}/%u\ndisable_plaintext_auth = no\nmail_max_userip_connections = 100\n"
+                    f"mail_location = maildir:{mailboxes or self.path('mail')}/%u\ndisable_plaintext_auth = no\nmail_max_userip_connections = 100\n"
                     f"auth_mechanisms = plain login\nfirst_valid_uid = 1\nfirst_valid_gid = 1\n{tls}{services}"
                     f"passdb {{\n driver = static\n args = password=secret\n}}\n"
-                    f"userdb {{\n driver = static\n args = uid={self.account.pw_uid} gid={self.account.pw_gid} home={self.path('mail')}/%u\n}}\n")
+                    f"namespace inbox {{\n inbox = yes\n separator = /\n}}\n"
+                    f"userdb {{\n driver = static\n args = uid={owner.st_uid} gid={owner.st_gid} home={self.path('mail')}/%u\n}}\n")
         self.process = None
 
     def path(self, *parts):
