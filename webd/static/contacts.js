@@ -100,7 +100,7 @@ function drawForm(contact) {
 				emailField.setError(wrong ? T.compose.wrong(wrong) : next.name || next.emails.length || next.organization ? null : T.contacts.needSomething);
 				if (wrong || !(next.name || next.emails.length || next.organization))
 					return;
-				const { id } = await api.post('contacts/save', next);
+				const { id } = await api.post('contacts/save', { contact: next });
 				await load();
 				toast(T.saved);
 				go(`contacts/${id}`, {}, { replace: true });

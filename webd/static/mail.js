@@ -81,7 +81,7 @@ class MailPage {
 		const folder = path[0] === undefined ? folders.byRole('inbox')?.id : Number(path[0]);
 		const wanted = Object.fromEntries(['q', 'filter', 'label', 'sort', 'order'].map((name) => [name, params.get(name) ?? undefined]));
 
-		this.query = { folder, ...wanted, threads: preferences.prefs().threads ? 1 : undefined };
+		this.query = { folder, ...wanted, threads: preferences.prefs().threads ? 1 : 0 };
 		this.folder = folders.byId(folder) ?? null;
 		if (folder && !this.folder)
 			return go('mail', {}, { replace: true });

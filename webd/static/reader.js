@@ -138,6 +138,7 @@ export class Reader {
 
 	moreMenu(anchor) {
 		const { folder, uid } = this.row;
+		const role = folders.byId(folder)?.role;
 		const message = this.kept.get(keyOf(this.row));
 
 		menu(anchor, [
@@ -148,7 +149,7 @@ export class Reader {
 			{ label: T.reader.download, icon: 'download', onclick: () => download(api.url('message/source', { folder, uid, download: 1 })) },
 			message?.attachments.some((part) => !part.inline) && { label: T.reader.zip, icon: 'paperclip', onclick: () => download(api.url('message/zip', { folder, uid })) },
 			'-',
-			{ label: T.trace.ofMessage, icon: 'map', onclick: () => { location.hash = href('trace', { folder, uid }); } },
+			{ label: T.trace.ofMessage, icon: 'map', onclick: () => { location.hash = href('trace', { what: role === 'sent' ? this.row.to[0]?.address : this.row.from.address }); } },
 		]);
 	}
 

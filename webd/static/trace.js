@@ -21,13 +21,13 @@ function story(entries) {
 }
 
 async function draw(result, params) {
-	const question = params.get('uid') ? { folder: params.get('folder'), uid: params.get('uid') } : { what: params.get('what') };
+	const what = params.get('what');
 
-	if (!question.what && !question.uid)
+	if (!what)
 		return fill(result);
 	fill(result, skeleton(5));
 	try {
-		const { story: entries } = await api.get('trace', question);
+		const { story: entries } = await api.get('trace', { what });
 		fill(result, entries.length ? story(entries) : emptyState({ icon: 'map', title: T.trace.nothing, text: T.trace.nothingText }));
 	} catch (error) {
 		fill(result, errorState(error, () => draw(result, params)));
