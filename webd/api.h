@@ -33,6 +33,12 @@ void api_move(struct request *q);
 void api_copy(struct request *q);
 void api_remove(struct request *q);
 
+/* api_message.c */
+void api_message(struct request *q);
+void api_message_document(struct request *q);
+void api_message_source(struct request *q);
+void api_part(struct request *q);
+
 /* api_events.c */
 void api_events(struct request *q);
 

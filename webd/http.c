@@ -107,6 +107,8 @@ close_connection(struct http *c)
 static void
 request_free(struct request *q)
 {
+	if (q->abort != NULL)
+		q->abort(q);
 	if (q->connection != NULL)
 		q->connection->request = NULL;
 	if (q->session != NULL)
@@ -233,7 +235,7 @@ reply_field(struct request *q, const char *name, const char *format, ...)
 static void
 write_security(struct http *c, const struct request *q)
 {
-	bool framed = q != NULL && q->route != NULL && q->route->policy != NULL;
+	bool framed = q != NULL && q->policy != NULL;
 
 	stream_printf(c->stream,
 	    "X-Content-Type-Options: nosniff\r\n"
@@ -243,7 +245,7 @@ write_security(struct http *c, const struct request *q)
 	    "Permissions-Policy: camera=(), microphone=(), geolocation=(), payment=(), usb=()\r\n"
 	    "X-Frame-Options: %s\r\n"
 	    "Content-Security-Policy: %s\r\n",
-	    framed ? "SAMEORIGIN" : "DENY", framed ? q->route->policy : ROUTE_POLICY);
+	    framed ? "SAMEORIGIN" : "DENY", framed ? q->policy : ROUTE_POLICY);
 	if (q != NULL ? q->secure : stream_has_tls(c->stream))
 		stream_printf(c->stream, "Strict-Transport-Security: max-age=31536000\r\n");
 }

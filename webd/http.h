@@ -59,9 +59,11 @@ struct request {
 	bool secure;		       /* over TLS, also that of a trusted proxy */
 	/* for handlers that need more than one answer from within */
 	void *work;
-	void (*abort)(struct request *q); /* cancels calls and frees work; before the last answer
-					   * only. NULL: nothing to do */
-	struct document_call *document;	  /* documents.c: under way */
+	void (*abort)(struct request *q); /* cancels calls, frees work and clears both; called
+					   * when the request is freed. NULL: nothing to do */
+	const char
+	    *policy; /* of the answer, in place of ROUTE_POLICY; then it may be framed by us */
+	struct document_call *document; /* documents.c: under way */
 	/* private to http.c */
 	char *extra; /* header fields */
 	bool (*more)(struct request *q);

@@ -4,6 +4,7 @@
  * user's mailbox, and one with master: without these nothing can be read or changed. What it sends
  * goes through queue.
  */
+#include "common/mime.h"
 #include "webd/server.h"
 
 int
@@ -13,6 +14,7 @@ main(void)
 
 	role_start(&role, "webd", &server_ops, NULL); /* log, settings, inherited sockets */
 	server_open(&role);			      /* the last thing from outside: TLS */
+	mime_prepare();
 	role_confine(&role, CONFINE_WEB); /* account, chroot, system calls: no way back */
 	server_run(&role);		  /* the first stranger is heard after that */
 	return role_loop(&role);

@@ -14,53 +14,58 @@
 #include "webd/webd.h"
 
 /* clang-format off */
-static const struct route routes[] = { /* path, flags, handler, policy */
-	{ "/api/login", ROUTE_POST | ROUTE_OPEN, api_login, NULL },
-	{ "/api/logout", ROUTE_POST, api_logout, NULL },
-	{ "/api/session", 0, api_session, NULL },
-	{ "/api/setup", ROUTE_OPEN, api_setup_is_valid, NULL },
-	{ "/api/setup", ROUTE_OPEN | ROUTE_POST, api_setup, NULL },
-	{ "/api/password", ROUTE_POST, api_password, NULL },
+static const struct route routes[] = { /* path, flags, handler */
+	{ "/api/login", ROUTE_POST | ROUTE_OPEN, api_login },
+	{ "/api/logout", ROUTE_POST, api_logout },
+	{ "/api/session", 0, api_session },
+	{ "/api/setup", ROUTE_OPEN, api_setup_is_valid },
+	{ "/api/setup", ROUTE_OPEN | ROUTE_POST, api_setup },
+	{ "/api/password", ROUTE_POST, api_password },
 
-	{ "/api/folders", ROUTE_MAIL, api_folders, NULL },
-	{ "/api/folders/create", ROUTE_MAIL | ROUTE_POST, api_folder_create, NULL },
-	{ "/api/folders/rename", ROUTE_MAIL | ROUTE_POST, api_folder_rename, NULL },
-	{ "/api/folders/remove", ROUTE_MAIL | ROUTE_POST, api_folder_remove, NULL },
-	{ "/api/folders/subscribe", ROUTE_MAIL | ROUTE_POST, api_folder_subscribe, NULL },
-	{ "/api/folders/empty", ROUTE_MAIL | ROUTE_POST, api_folder_empty, NULL },
+	{ "/api/folders", ROUTE_MAIL, api_folders },
+	{ "/api/folders/create", ROUTE_MAIL | ROUTE_POST, api_folder_create },
+	{ "/api/folders/rename", ROUTE_MAIL | ROUTE_POST, api_folder_rename },
+	{ "/api/folders/remove", ROUTE_MAIL | ROUTE_POST, api_folder_remove },
+	{ "/api/folders/subscribe", ROUTE_MAIL | ROUTE_POST, api_folder_subscribe },
+	{ "/api/folders/empty", ROUTE_MAIL | ROUTE_POST, api_folder_empty },
 
-	{ "/api/messages", ROUTE_MAIL, api_messages, NULL },
-	{ "/api/uids", ROUTE_MAIL, api_uids, NULL },
-	{ "/api/changes", ROUTE_MAIL, api_changes, NULL },
-	{ "/api/thread", ROUTE_MAIL, api_thread, NULL },
-	{ "/api/flags", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_flags, NULL },
-	{ "/api/move", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_move, NULL },
-	{ "/api/copy", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_copy, NULL },
-	{ "/api/remove", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_remove, NULL },
+	{ "/api/messages", ROUTE_MAIL, api_messages },
+	{ "/api/uids", ROUTE_MAIL, api_uids },
+	{ "/api/changes", ROUTE_MAIL, api_changes },
+	{ "/api/thread", ROUTE_MAIL, api_thread },
+	{ "/api/flags", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_flags },
+	{ "/api/move", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_move },
+	{ "/api/copy", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_copy },
+	{ "/api/remove", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_remove },
 
-	{ "/api/upload", ROUTE_MAIL | ROUTE_POST | ROUTE_UPLOAD, api_upload, NULL },
-	{ "/api/upload/remove", ROUTE_MAIL | ROUTE_POST, api_upload_remove, NULL },
+	{ "/api/message", ROUTE_MAIL, api_message },
+	{ "/api/message/html", ROUTE_MAIL, api_message_document },
+	{ "/api/message/source", ROUTE_MAIL, api_message_source },
+	{ "/api/part", ROUTE_MAIL, api_part },
 
-	{ "/api/settings", ROUTE_MAIL, api_settings, NULL },
-	{ "/api/settings", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_settings_keep, NULL },
-	{ "/api/vacation", ROUTE_MAIL, api_vacation, NULL },
-	{ "/api/vacation", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_vacation_keep, NULL },
-	{ "/api/forward", ROUTE_CONTROL, api_forward, NULL },
-	{ "/api/forward", ROUTE_CONTROL | ROUTE_POST, api_forward_set, NULL },
-	{ "/api/identities", ROUTE_CONTROL, api_identities, NULL },
-	{ "/api/trace", ROUTE_CONTROL, api_trace, NULL },
-	{ "/api/contacts", ROUTE_MAIL, api_contacts, NULL },
-	{ "/api/contacts/save", ROUTE_MAIL | ROUTE_POST, api_contacts_save, NULL },
-	{ "/api/contacts/remove", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_contacts_remove, NULL },
-	{ "/api/complete", ROUTE_MAIL, api_complete, NULL },
+	{ "/api/upload", ROUTE_MAIL | ROUTE_POST | ROUTE_UPLOAD, api_upload },
+	{ "/api/upload/remove", ROUTE_MAIL | ROUTE_POST, api_upload_remove },
 
-	{ "/metrics", ROUTE_OPEN | ROUTE_KEY, api_metrics, NULL },
-	{ "/api/events", 0, api_events, NULL },
+	{ "/api/settings", ROUTE_MAIL, api_settings },
+	{ "/api/settings", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_settings_keep },
+	{ "/api/vacation", ROUTE_MAIL, api_vacation },
+	{ "/api/vacation", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_vacation_keep },
+	{ "/api/forward", ROUTE_CONTROL, api_forward },
+	{ "/api/forward", ROUTE_CONTROL | ROUTE_POST, api_forward_set },
+	{ "/api/identities", ROUTE_CONTROL, api_identities },
+	{ "/api/trace", ROUTE_CONTROL, api_trace },
+	{ "/api/contacts", ROUTE_MAIL, api_contacts },
+	{ "/api/contacts/save", ROUTE_MAIL | ROUTE_POST, api_contacts_save },
+	{ "/api/contacts/remove", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_contacts_remove },
+	{ "/api/complete", ROUTE_MAIL, api_complete },
 
-	{ "/api/admin", ROUTE_ADMIN | ROUTE_POST | ROUTE_LONG, api_admin, NULL },
-	{ "/api/admin/follow", ROUTE_ADMIN, api_admin_follow, NULL },
+	{ "/metrics", ROUTE_OPEN | ROUTE_KEY, api_metrics },
+	{ "/api/events", 0, api_events },
+
+	{ "/api/admin", ROUTE_ADMIN | ROUTE_POST | ROUTE_LONG, api_admin },
+	{ "/api/admin/follow", ROUTE_ADMIN, api_admin_follow },
 };
-static const struct route page = { "", ROUTE_OPEN | ROUTE_KEY, page_serve, NULL };
+static const struct route page = { "", ROUTE_OPEN | ROUTE_KEY, page_serve };
 /* clang-format on */
 
 /* ---- what a request is for ---- */

@@ -31,7 +31,6 @@ struct route {
 	const char *path;
 	unsigned flags; /* enum route_flag */
 	void (*handle)(struct request *q);
-	const char *policy; /* of its answer, in place of ROUTE_POLICY; it may be framed by us */
 };
 
 /* The head is there. True: the body may come, q->body_max and q->body_fd are set. False: it was

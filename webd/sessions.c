@@ -131,6 +131,7 @@ session_end(struct web_session **sp, const char *why)
 		dismiss(q);
 	control_free(&s->control);
 	uploads_free(s);
+	json_decref(s->identities);
 	explicit_bzero(s, sizeof *s);
 	free(s);
 }

@@ -39,6 +39,7 @@ struct web_session {
 	struct requests requests; /* being worked on, or event streams */
 	struct uploads uploads;
 	uint64_t used_ms;
+	json_t *identities; /* see identities.h; NULL: not known yet */
 	uint64_t last_upload;
 	bool watches; /* folders_watch() is on */
 };

@@ -1,0 +1,115 @@
+/*
+ * Opening a message of the mailbox. Reads the descriptor that store gives.
+ */
+#include "webd/reading.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/memory.h"
+#include "webd/params.h"
+#include "webd/sessions.h"
+
+enum { NAME_SIZE = 3 * MIME_NAME_MAX_BYTES + 1 };
+
+void
+reading_end(struct request *q)
+{
+	struct reading *r = q->work;
+
+	q->work = NULL;
+	q->abort = NULL;
+	if (r == NULL)
+		return;
+	mime_body_free(&r->body);
+	mime_free(&r->mime);
+	closefd(&r->fd);
+	json_decref(r->row);
+	free(r);
+}
+
+static void
+on_message(void *arg, const struct folders_answer *a)
+{
+	struct request *q = arg;
+	struct reading *r = q->work;
+	struct stat st;
+
+	if (a->refusal != FOLDERS_GRANTED || a->fd == -1) {
+		reading_end(q);
+		reply_refusal(q, a->refusal != FOLDERS_GRANTED ? a->refusal : FOLDERS_TROUBLE);
+		return;
+	}
+	r->fd = a->fd;
+	if (fstat(r->fd, &st) == -1) {
+		reading_end(q);
+		reply_refusal(q, FOLDERS_TROUBLE);
+		return;
+	}
+	r->size = st.st_size;
+	r->then(r);
+}
+
+void
+reading_begin_at(struct request *q, uint64_t folder, uint64_t uid, void (*then)(struct reading *r))
+{
+	struct reading *r = xcalloc(1, sizeof *r);
+
+	r->q = q;
+	r->folder = folder;
+	r->uid = uid;
+	r->fd = -1;
+	r->then = then;
+	q->work = r;
+	q->abort = reading_end;
+	folders_get(q->session->folders, folder, uid, on_message, q);
+}
+
+void
+reading_begin(struct request *q, void (*then)(struct reading *r))
+{
+	uint64_t folder, uid;
+
+	if (query_u64(q, "folder", 0, &folder) && query_u64(q, "uid", 0, &uid))
+		reading_begin_at(q, folder, uid, then);
+}
+
+bool
+reading_parse(struct reading *r)
+{
+	struct request *q = r->q;
+
+	if ((r->mime = mime_open_file(r->fd)) != NULL)
+		return true;
+	reading_end(q);
+	reply_error(q, 503, "later", "The message cannot be read now.");
+	return false;
+}
+
+/* RFC 8187. */
+static void
+encode_name(const char *name, char out[NAME_SIZE])
+{
+	static const char plain[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+	size_t n = 0;
+
+	for (; *name != '\0' && n + 4 < NAME_SIZE; name++) {
+		if (strchr(plain, *name) != NULL)
+			out[n++] = *name;
+		else
+			n += snprintf(out + n, 4, "%%%02X", (unsigned char)*name);
+	}
+	out[n] = '\0';
+}
+
+void
+reply_file_name(struct request *q, bool in_place, const char *name)
+{
+	char encoded[NAME_SIZE];
+
+	encode_name(name, encoded);
+	reply_field(q, "Content-Disposition", "%s; filename*=UTF-8''%s",
+	    in_place ? "inline" : "attachment", encoded);
+}
