@@ -9,7 +9,7 @@ B        ?= $(if $(SANITIZE),build-sanitize,build)
 PREFIX   ?= /usr/local
 CC       ?= gcc
 VERSION  := 0.1
-# Whose mail sendmail hands in when SAMBAR_DIR does not say.
+# The instance of sendmail and sambarctl when neither SAMBAR_DIR nor the command line says which.
 INSTANCE ?= /var/lib/sambar
 
 PROGRAMS := master queue store auth router smtpd pop3d fetcher webd
@@ -69,7 +69,7 @@ $(B)/indexer: $(B)/obj/store/indexer_main.o $(B)/libstore.a $(B)/libdoors.a $(B)
 
 $(B)/sendmail: $(B)/obj/smtpd/sendmail_main.o $(B)/libsmtpd.a $(B)/libdoors.a $(B)/libcommon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
-$(B)/obj/smtpd/sendmail_main.o: CFLAGS_ALL += -DINSTANCE_DIR='"$(INSTANCE)"'
+$(B)/obj/smtpd/sendmail_main.o $(B)/obj/master/sambarctl.o: CFLAGS_ALL += -DINSTANCE_DIR='"$(INSTANCE)"'
 
 # webd takes the pages in.
 STATIC := $(sort $(wildcard webd/static/*))
@@ -149,6 +149,17 @@ $(B)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -pthread -o $@ $<
 
+# A Debian package in build/, from what is in this directory.
+DEB_TREE := build/sambar-mail-$(VERSION)
+deb:
+	@tests/packages.sh build deb
+	rm -rf $(DEB_TREE)
+	mkdir -p $(DEB_TREE)
+	tar -c --exclude=./build --exclude='./build-*' --exclude=./.git . | tar -x -C $(DEB_TREE)
+	cp -r conf/debian $(DEB_TREE)/debian
+	cd $(DEB_TREE) && dpkg-buildpackage -us -uc -b
+	lintian --fail-on error,warning build/sambar-mail_$(VERSION)_*.changes
+
 SOURCES = $(wildcard */*.[ch] tests/*/*.[ch])
 lint:
 	@tests/packages.sh build lint
@@ -162,13 +173,15 @@ LIBDIR  = $(DESTDIR)$(PREFIX)/lib/sambar
 SBINDIR = $(DESTDIR)$(PREFIX)/sbin
 SHARE   = $(DESTDIR)$(PREFIX)/share
 install: all
-	install -d $(LIBDIR) $(SBINDIR) $(SHARE)/sambar $(SHARE)/man/man5 $(SHARE)/man/man8
+	install -d $(LIBDIR) $(SBINDIR) $(DESTDIR)$(PREFIX)/bin $(SHARE)/sambar $(SHARE)/man/man5 $(SHARE)/man/man8
 	install -m 755 $(addprefix $(B)/,$(EXECUTABLES)) $(LIBDIR)
 	install -m 755 $(B)/sambarctl $(B)/sendmail $(SBINDIR)
-	ln -sf sendmail $(SBINDIR)/mailq
-	ln -sf sendmail $(SBINDIR)/newaliases
-	install -m 644 $(wildcard conf/*) $(SHARE)/sambar
+	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/mailq
+	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
+	install -m 644 $(wildcard conf/*.ini) $(SHARE)/sambar
 	install -m 644 $(wildcard docs/man/*.5) $(SHARE)/man/man5
 	install -m 644 $(wildcard docs/man/*.8) $(SHARE)/man/man8
+	ln -sf sendmail.8 $(SHARE)/man/man8/mailq.8
+	ln -sf sendmail.8 $(SHARE)/man/man8/newaliases.8
 
 .PHONY: run check bench lint format install

@@ -125,9 +125,9 @@ static const struct ctl_command commands[] = {
 static void
 print_commands(FILE *f)
 {
-	fprintf(f,
-	    "usage: sambarctl [-d DIR] COMMAND ...\n\n"
-	    "DIR is the instance's directory; without it $SAMBAR_DIR, or the current one.\n\n");
+	fprintf(f, "usage: sambarctl [-d DIR] COMMAND ...\n\n"
+		   "DIR is the instance's directory; without it $SAMBAR_DIR, or the current one, "
+		   "or\n" INSTANCE_DIR ".\n\n");
 	for (size_t i = 0; i < nitems(commands); i++)
 		fprintf(f, "  %-10s%s\n", commands[i].name, commands[i].summary);
 	fprintf(f, "\nsambarctl help COMMAND says more, sambarctl(8) everything.\n");
@@ -196,14 +196,16 @@ find_root(const char *dir, int *code)
 	char *absolute;
 	int error;
 
-	if (given == NULL && !is_instance(".")) {
+	if (given == NULL)
+		given = is_instance(".")		  ? "."
+			: access(INSTANCE_DIR, F_OK) == 0 ? INSTANCE_DIR
+							  : NULL;
+	if (given == NULL) {
 		*code = ctl_fail(EX_NOINPUT,
 		    "which instance? Say sambarctl -d DIR, set SAMBAR_DIR, or be in "
 		    "its directory (sambarctl init makes one)");
 		return NULL;
 	}
-	if (given == NULL)
-		given = ".";
 	if (!is_instance(given)) {
 		error = errno;
 		*code = ctl_code_of(error, EX_NOINPUT);

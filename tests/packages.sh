@@ -7,6 +7,7 @@ build="gcc libc6-dev make pkg-config libevent-dev libbsd-dev libseccomp-dev libj
 run="curl openssl"
 check="libcmocka-dev swaks libnet-ssleay-perl mpop curl openssl python3 python3-pytest python3-pytest-xdist procps strace mandoc nsd unbound ldnsutils"
 lint="clang-tidy mandoc"
+deb="debhelper dpkg-dev lintian"
 # smtp-source is unpacked from postfix's package, which need not be installed; these are its libraries.
 bench="python3 procps libdb5.3 libicu72 libnsl2"
 
@@ -17,6 +18,7 @@ for task; do
 	run) list="$list $run" ;;
 	check) list="$list $check" ;;
 	lint) list="$list $lint" ;;
+	deb) list="$list $deb" ;;
 	bench) list="$list $bench" ;;
 	*) echo "packages.sh: no task $task" >&2; exit 64 ;;
 	esac
