@@ -29,7 +29,7 @@ enum {
 	EVENTS_MAX = 5000,
 	EVENTS_PAUSE_MS = 15, /* so that both halves of a rename are there */
 	IDLE_S = 60,	      /* then the database is closed */
-	HUNGRY_LOAD = 128     /* messages in indexer's hands; others wait */
+	HUNGRY_LOAD = 256     /* messages in indexer's hands; others wait */
 };
 
 /* An answer that waits for the disk, or for one that does. */

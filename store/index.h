@@ -33,7 +33,7 @@
 #include "store/maildir.h"
 #include "store/reply.h"
 
-enum { INDEX_HOST_SIZE = 21, INDEX_FILL = 16 };
+enum { INDEX_HOST_SIZE = 21, INDEX_FILL = 64 };
 
 struct keywords {
 	char names[FOLDERS_KEYWORDS_MAX]

@@ -10,6 +10,8 @@ const char index_sql_settings[] = "PRAGMA locking_mode = EXCLUSIVE;"
 				  "PRAGMA journal_mode = WAL;"
 				  "PRAGMA synchronous = NORMAL;"
 				  "PRAGMA temp_store = MEMORY;"
+				  "PRAGMA wal_autocheckpoint = 4000;"
+				  "PRAGMA journal_size_limit = 33554432;"
 				  "PRAGMA cache_size = -4000;"
 				  "PRAGMA trusted_schema = OFF;";
 
@@ -40,7 +42,7 @@ const char index_sql_schema[] =
     "CREATE UNIQUE INDEX messages_base ON messages (folder, base);"
     "CREATE INDEX messages_modseq ON messages (folder, modseq);"
     "CREATE INDEX messages_thread ON messages (thread, folder, date, uid);"
-    "CREATE INDEX messages_text ON messages (text);"
+    "CREATE INDEX messages_text ON messages (text, folder, shown, date, uid, thread);"
     "CREATE INDEX messages_unread ON messages (folder, date, uid) WHERE (flags & 1) = 0;"
     "CREATE INDEX messages_flagged ON messages (folder, date, uid) WHERE (flags & 4) <> 0;"
     "CREATE INDEX messages_fill ON messages (id) WHERE text = 0;"

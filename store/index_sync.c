@@ -19,8 +19,10 @@
 #include "store/message_flags.h"
 
 enum {
-	QUIET_MS = 30, /* see scan.c */
-	PORTION = 2000,
+	QUIET_MS = 30,	     /* see scan.c */
+	PORTION = 10000,     /* messages, or */
+	PORTION_MS = 150,    /* what comes first */
+	LOOK_AT_CLOCK = 500, /* messages */
 	FOLDER_MESSAGES_MAX = 1000000
 };
 
@@ -40,7 +42,8 @@ struct scan_names {
 	size_t names_len, names_room;
 	struct entry *entries;
 	size_t n, room;
-	size_t at; /* those before are taken in */
+	size_t at;   /* those before are taken in */
+	size_t done; /* new ones among them */
 };
 
 /* ---- stamps ---- */
@@ -413,6 +416,7 @@ static bool
 scan_portion(struct index *x, size_t max)
 {
 	struct scan_names *s = x->scan;
+	uint64_t until = index_now_ms() + PORTION_MS;
 	size_t n = 0;
 
 	for (; s->at < s->n && n < max; s->at++) {
@@ -420,12 +424,16 @@ scan_portion(struct index *x, size_t max)
 
 		if (e->known)
 			continue;
+		if (max != SIZE_MAX && n % LOOK_AT_CLOCK == LOOK_AT_CLOCK - 1 &&
+		    index_now_ms() > until)
+			break;
 		take_in(x, s->folder, e->place, (struct span){name_of(s, e), e->len});
 		n++;
 	}
+	s->done += n;
 	if (s->at < s->n)
 		return true;
-	if (n == 0 && s->settled) {
+	if (s->done == 0 && s->settled) {
 		/* Nothing was done here: what was read is what is there. */
 		struct folder *f = s->folder;
 

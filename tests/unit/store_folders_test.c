@@ -824,6 +824,76 @@ documents(void **state)
 	leave(v);
 }
 
+/* Each message is in one place at the end, whoever was faster. */
+static void
+sessions_that_race(void **state)
+{
+	struct visit *v = visit("ann"), *w = visit("ann");
+	uint64_t inbox = id_of(v, "INBOX"), trash = id_of(v, "Trash"), junk = id_of(v, "Junk"),
+		 uids[50];
+
+	(void)state;
+	for (size_t i = 0; i < nitems(uids); i++) {
+		assert_int_equal(append(v, inbox, 0, "x\r\n"), 0);
+		uids[i] = v->number;
+	}
+	folders_move(v->folders, inbox, trash, uids, nitems(uids), on_answer, v);
+	folders_move(w->folders, inbox, junk, uids, nitems(uids), on_answer, w);
+	v->answered = w->answered = false;
+	while (!w->answered || !v->answered)
+		wait_here();
+	folders_expunge(v->folders, inbox, uids, nitems(uids), on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	assert_int_equal(v->number, 0);
+	assert_int_equal(info_of(v, "INBOX")->total, 0);
+	assert_int_equal(info_of(v, "Trash")->total + info_of(v, "Junk")->total, nitems(uids));
+	assert_int_equal(
+	    count_in("ann/.Trash/cur", NULL) + count_in("ann/.Junk/cur", NULL), nitems(uids));
+	leave(v);
+	leave(w);
+}
+
+static void
+large_mailboxes(void **state)
+{
+	enum { N = 100000, LINKS = 20000 };
+	struct visit *v;
+	uint64_t inbox, uid = N / 2;
+	int cur;
+	char from[60] = "", name[60];
+
+	(void)state;
+	assert_int_not_equal(cur = open(path_of("ann/cur"), O_RDONLY | O_DIRECTORY), -1);
+	for (size_t i = 0; i < N; i++) {
+		snprintf(name, sizeof name, "%zu.m.x,S=%zu:2,%s", 1600000000 + i, 100 + i % 7777,
+		    i % 2 ? "S" : "");
+		if (i % LINKS == 0) {
+			snprintf(from, sizeof from, "ann/cur/%s", name);
+			make_file(from, "x");
+			strlcpy(from, name, sizeof from);
+		} else {
+			assert_int_equal(linkat(cur, from, cur, name, 0), 0);
+		}
+	}
+	close(cur);
+	v = visit("ann");
+	inbox = id_of(v, "INBOX");
+	assert_int_equal(info_of(v, "INBOX")->total, N);
+	assert_int_equal(info_of(v, "INBOX")->unread, N / 2);
+	assert_int_equal(view(v, inbox, ORDER_DATE, true), 0);
+	assert_int_equal(v->n_rows, 500);
+	assert_int_equal(v->rows[0].uid, N);
+	assert_int_equal(view(v, inbox, ORDER_SIZE, false), 0);
+	assert_int_equal(v->rows[0].size, 100);
+	assert_int_equal(flag(v, inbox, FLAG_SEEN, 0, &uid, 1), 0);
+	folders_find(v->folders, inbox,
+	    &(struct folders_find){.op = FIND_FLAG, .number = FLAG_SEEN, .text = {"", 0}}, 1,
+	    on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	assert_in_range(v->number, N / 2, N / 2 + 1);
+	leave(v);
+}
+
 int
 main(void)
 {
@@ -840,6 +910,8 @@ main(void)
 	    WITH(lost_and_torn_databases),
 	    WITH(limits),
 	    WITH(documents),
+	    WITH(sessions_that_race),
+	    WITH(large_mailboxes),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
