@@ -71,9 +71,10 @@
  * For every user, about himself only:
  *
  *   own trace WHAT                 {"story": [{"time", "text"}]} of messages that he sent or that
- *                                  were for him, in sentences
+ *                                  were for him, in sentences. WHAT: the other one's address, or a
+ *                                  queue id (then of all recipients that he has named)
  *   own forward get                {"to": [address], "keep": bool}
- *   own forward set keep|all ADDRESS*
+ *   own forward set keep|all ADDRESS*   {}; 65 when it is not right, 75: try again in a moment
  *   own identities                 {"addresses": [address]}: his name at Mail Server and at Local
  *                                  Domains without *, and aliases that lead to him alone
  *

@@ -177,6 +177,17 @@ make(struct request *q, const struct change_set *set, uint64_t undo, json_t *not
 	config_changed_free(&changed);
 }
 
+void
+control_make_change(struct request *q, const struct config_change *changes, size_t n)
+{
+	const struct change_set set = {.items = (struct config_change *)(uintptr_t)changes, .n = n};
+	json_t *notices = json_array();
+
+	q->is_users = true;
+	make(q, &set, 0, notices);
+	json_decref(notices);
+}
+
 static void
 config_set_all(struct request *q, const char *const *words, size_t n)
 {

@@ -30,6 +30,7 @@ struct control_server {
 	struct client *clients;
 	struct request *waiting; /* for the supervisor to settle */
 	struct stats *stats;
+	uint64_t own_changed_us; /* when a user has changed what is his, 0: never */
 	size_t n_owners, n_sessions;
 };
 
@@ -52,6 +53,7 @@ struct request {
 	uint64_t tag;
 	json_t *doc; /* the answer, when it only waits to be sent */
 	bool is_reload;
+	bool is_users;	     /* what else is in the configuration is none of his business */
 	struct event *limit; /* while it waits */
 	unsigned limits;     /* that have passed */
 	/* Of one that goes on by itself: called once when its client has gone, ends it. */
@@ -87,9 +89,16 @@ void request_lasts(struct request *q, void (*on_gone)(struct request *q), void *
 void control_logs(struct request *q, const char *const *words, size_t n);
 void control_log(struct request *q, const char *const *words, size_t n);
 
+/* control_own.c */
+void control_own(struct request *q, const char *const *words, size_t n);
+/* control_trace.c */
+void control_trace(struct request *q, const char *what);
+
 /* control_config.c */
 void control_config(struct request *q, const char *const *words, size_t n);
 void control_entries(struct request *q, const char *const *words, size_t n);
+/* Changes the files and hands them to the programs; answers as config set. */
+void control_make_change(struct request *q, const struct config_change *changes, size_t n);
 /* False: it is for fetcher. */
 bool control_fetch(struct request *q, const char *const *words, size_t n);
 

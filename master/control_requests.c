@@ -246,6 +246,7 @@ static const struct request_kind {
     {"queue", ADMINS, false, run_queue},
     {"fetch", ADMINS, false, run_fetch},
     {"explain", ADMINS, true, run_explain},
+    {"own", SCOPE_ADMIN | SCOPE_USER, false, control_own},
     {"usage", ADMINS, true, run_usage},
     {"stats", ADMINS, true, run_stats},
     {"logs", ADMINS, true, control_logs},
@@ -258,7 +259,8 @@ static void
 log_request(
     const struct request_kind *kind, const struct client *cl, const char *const *words, size_t n)
 {
-	static const char *const reading[] = {"list", "show", "find", "history", "sections", "get"};
+	static const char *const reading[] = {
+	    "list", "show", "find", "history", "sections", "get", "identities", "trace"};
 
 	if (cl->scope == SCOPE_OWNER || kind->quiet)
 		return;

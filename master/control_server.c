@@ -134,8 +134,8 @@ request_send(struct request *q, int code, bool more, struct span text)
 		request_end(q);
 }
 
-void
-request_answer(struct request *q, int code, json_t *doc)
+static void
+send_document(struct request *q, int code, json_t *doc)
 {
 	char *text = json_dumps(doc, JSON_COMPACT);
 	struct span rest = span_of(text != NULL ? text : "{}");
@@ -147,6 +147,30 @@ request_answer(struct request *q, int code, json_t *doc)
 	}
 	request_send(q, code, false, rest);
 	free(text);
+}
+
+/* That it was done, or that it was not. */
+static json_t *
+answer_for_user(const struct request *q, int code, json_t *doc)
+{
+	const char *why = json_string_value(json_object_get(doc, "error"));
+
+	if (code != 0)
+		log_warn("- not-changed user=%s reason=%s", q->client->name,
+		    log_safe(span_of(why != NULL ? why : "")));
+	json_decref(doc);
+	if (code == 0)
+		return json_object();
+	return json_pack("{s:s}", "error",
+	    "this cannot be changed now: log/master.log tells the administrator why");
+}
+
+void
+request_answer(struct request *q, int code, json_t *doc)
+{
+	if (q->is_users)
+		doc = answer_for_user(q, code, doc);
+	send_document(q, code, doc);
 }
 
 void

@@ -37,6 +37,8 @@ struct log_scan {
 	size_t n_sources, current;
 	size_t lines;
 	char *filter;
+	bool (*wants)(void *arg, struct span line); /* NULL: all */
+	void *arg;
 	struct log_lines kept;
 	char *portion;
 };
@@ -97,7 +99,8 @@ take_line(struct log_scan *s, struct source *f, struct span line)
 
 	if (stamped)
 		strlcpy(f->stamp, stamp, sizeof f->stamp);
-	if (line.len == 0 || f->found == s->lines || !log_scan_holds(line, s->filter))
+	if (line.len == 0 || f->found == s->lines || !log_scan_holds(line, s->filter) ||
+	    (s->wants != NULL && !s->wants(s->arg, line)))
 		return;
 	if (line.len > LINE_KEPT_BYTES)
 		line.len = LINE_KEPT_BYTES;
@@ -225,6 +228,13 @@ log_scan_free(struct log_scan **sp)
 	free(s->filter);
 	free(s->portion);
 	free(s);
+}
+
+void
+log_scan_choose(struct log_scan *s, bool (*wants)(void *arg, struct span line), void *arg)
+{
+	s->wants = wants;
+	s->arg = arg;
 }
 
 /* "smtpd" of "... smtpd[17]: ...". */

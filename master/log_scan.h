@@ -21,6 +21,8 @@ struct log_scan;
 struct log_scan *
 log_scan_new(const char *root, const char *program, size_t lines, const char *filter);
 void log_scan_free(struct log_scan **s);
+/* Of the lines that hold the filter only those for which wants() is true; before the first step. */
+void log_scan_choose(struct log_scan *s, bool (*wants)(void *arg, struct span line), void *arg);
 /* Reads one more portion. False when there is nothing left to read. */
 bool log_scan_step(struct log_scan *s);
 /* [{"program", "time", "text"}] of the last lines, by time. */

@@ -417,3 +417,65 @@ def test_stats_outlive_a_restart(make_instance):
         f.write("[[[[")
     one.start()
     assert sum(row["received"] for row in one.json("stats")["traffic"]) == 0
+
+
+# ---- what is one's own ----
+
+def test_own_identities(instance, kept):
+    instance.ctl("alias", "set", "sales", "ann")
+    instance.ctl("alias", "set", "all", "ann", "bob")
+    with Session(instance, "ann") as s:
+        assert s.get("own", "identities") == {"addresses": ["ann@example.test", "sales@example.test"]}
+    with Session(instance, "bob") as s:
+        assert s.get("own", "identities") == {"addresses": ["bob@example.test"]}
+
+
+def test_own_forwarding(instance, kept):
+    with Session(instance, "bob") as s:
+        assert s.get("own", "forward", "get") == {"to": [], "keep": True}
+        assert s.get("own", "forward", "set", "keep", "ann@example.test") == {}
+        assert s.get("own", "forward", "get") == {"to": ["ann@example.test"], "keep": True}
+        assert open(instance.path("config", "mail.ini")).read().count("\nbob = bob ann@example.test\n") == 1
+        before = len(instance.mailbox("ann")), len(instance.mailbox("bob"))
+        instance.send(text_message("forwarded"), "bob@example.test")
+        instance.wait_spool_empty()
+        assert (len(instance.mailbox("ann")), len(instance.mailbox("bob"))) == (before[0] + 1, before[1] + 1)
+        assert s.refused("own", "forward", "set", "keep", "bob@example.test", "x@")[0] == EX_DATAERR
+        assert s.refused("own", "forward", "set", "all", "null")[0] == EX_DATAERR
+        assert s.refused("own", "forward", "set", "all", "a@x.example b@x.example\n[aliases]\nann = bob")[0] == EX_DATAERR
+        assert s.refused("own", "forward", "set", "bob", "ann@example.test")[0] == EX_USAGE
+        code, doc = s.ask("own", "forward", "set", "keep")
+        while code == 75:       # not twice in a moment
+            code, doc = s.ask("own", "forward", "set", "keep")
+        assert (code, doc) == (0, {})
+        assert s.get("own", "forward", "get") == {"to": [], "keep": True}
+    assert instance.json("config", "history")["changes"][0]["who"] == "bob"
+
+
+def test_own_trace(instance):
+    with instance.smtp("Submission") as smtp:
+        smtp.ehlo()
+        smtp.starttls()
+        assert smtp.auth_plain("ann", "ann-secret").code == 235
+        smtp.deliver(text_message("traced"), "bob@example.test", sender="ann@example.test")
+        smtp.quit()
+    instance.wait_spool_empty()
+    queue_id = re.findall(r"\]: (\w{9}) accepted .*user=ann ", instance.log("smtpd"))[-1]
+
+    def told(user, what):
+        with Session(instance, user) as s:
+            return [line["text"] for line in s.get("own", "trace", what)["story"]]
+    assert told("ann", "bob@example.test")[-2:] == ["Your message to bob@example.test was accepted.", "It was put into the mailbox of bob@example.test."]
+    assert told("bob", "Ann@example.test")[-2:] == ["A message from ann@example.test for you has arrived.", "It was put into your mailbox."]
+    assert told("ann", queue_id) == told("ann", "bob@example.test")[-2:]
+    instance.ctl("user", "add", "eve", text="eve-secret\n")
+    try:
+        for what in (queue_id, "ann@example.test", "bob@example.test", "nobody@x.example"):
+            assert told("eve", what) == []
+        with Session(instance, "eve") as s:
+            for what in ("", "ann", "@", "../../x", "*"):
+                assert s.refused("own", "trace", what)[0] == EX_DATAERR
+            for words in ((), ("forward",), ("forward", "set"), ("identities", "ann"), ("trace",), ("trace", "a@b.c", "ann"), ("nonsense",)):
+                assert s.refused("own", *words)[0] == EX_USAGE
+    finally:
+        instance.ctl("user", "del", "eve", "--purge")
