@@ -363,7 +363,10 @@ class Composer {
 async function takeBack(id) {
 	try {
 		const { draft: place } = await api.post('outbox/cancel', { id });
-		await draft(place);
+		if (place)
+			await draft(place);
+		else
+			toast(T.outbox.cancelled);
 	} catch (error) {
 		complain(error);
 	}

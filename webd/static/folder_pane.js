@@ -202,6 +202,7 @@ function drawQuota() {
 	const bar = el('span', { class: ['quota-bar', part > .9 && 'full'] }, el('i'));
 
 	bar.firstChild.style.setProperty('width', `${Math.max(1, part * 100)}%`);
+	quota.hidden = typeof usage !== 'number';
 	fill(quota, limit ? [bar, el('span', {}, T.folders.quota(size(usage), size(limit)))] : el('span', {}, T.folders.usage(size(usage))));
 }
 

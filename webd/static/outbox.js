@@ -42,7 +42,8 @@ function card(message) {
 			const { draft } = await busy(cancel, api.post('outbox/cancel', { id: message.id }));
 			toast(T.outbox.cancelled);
 			await draw();
-			await compose.draft(draft);
+			if (draft)
+				await compose.draft(draft);
 		} catch (error) {
 			complain(error);
 			draw();

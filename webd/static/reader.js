@@ -290,7 +290,7 @@ export class Reader {
 
 		if (message.problem)
 			notices.append(el('p', { class: 'notice warn' }, icon('alert'), T.reader.problem(message.problem)));
-		if (message.headers.receipt_to && !message.draft)
+		if (message.headers.receipt_to?.length && !message.draft && folders.byId(message.folder)?.role !== 'sent')
 			notices.append(this.receiptNotice(message));
 		if (!message.html)
 			return;
