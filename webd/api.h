@@ -39,6 +39,13 @@ void api_message_document(struct request *q);
 void api_message_source(struct request *q);
 void api_part(struct request *q);
 
+/* api_draft.c, api_send.c, api_outbox.c */
+void api_draft(struct request *q);
+void api_draft_keep(struct request *q);
+void api_send(struct request *q);
+void api_outbox(struct request *q);
+void api_outbox_cancel(struct request *q);
+
 /* api_events.c */
 void api_events(struct request *q);
 

@@ -38,6 +38,7 @@ enum http_kind { KIND_HTTP, KIND_HTTPS };
 struct webd;
 struct http;
 struct document_call;
+struct outgoing;
 struct route;
 struct web_session;
 
@@ -63,7 +64,8 @@ struct request {
 					   * when the request is freed. NULL: nothing to do */
 	const char
 	    *policy; /* of the answer, in place of ROUTE_POLICY; then it may be framed by us */
-	struct document_call *document; /* documents.c: under way */
+	void (*letter_then)(struct outgoing *o); /* letters.c */
+	struct document_call *document;		 /* documents.c: under way */
 	/* private to http.c */
 	char *extra; /* header fields */
 	bool (*more)(struct request *q);

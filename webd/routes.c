@@ -43,6 +43,12 @@ static const struct route routes[] = { /* path, flags, handler */
 	{ "/api/message/source", ROUTE_MAIL, api_message_source },
 	{ "/api/part", ROUTE_MAIL, api_part },
 
+	{ "/api/draft", ROUTE_MAIL, api_draft },
+	{ "/api/draft", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_draft_keep },
+	{ "/api/send", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_send },
+	{ "/api/outbox", ROUTE_MAIL, api_outbox },
+	{ "/api/outbox/cancel", ROUTE_MAIL | ROUTE_POST, api_outbox_cancel },
+
 	{ "/api/upload", ROUTE_MAIL | ROUTE_POST | ROUTE_UPLOAD, api_upload },
 	{ "/api/upload/remove", ROUTE_MAIL | ROUTE_POST, api_upload_remove },
 
