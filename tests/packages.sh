@@ -5,7 +5,7 @@ set -eu
 
 build="gcc libc6-dev make pkg-config libevent-dev libbsd-dev libseccomp-dev libjansson-dev libcrypt-dev zlib1g-dev libssl-dev libldns-dev libidn2-dev libsqlite3-dev libgmime-3.0-dev libxml2-dev libarchive-dev"
 run="curl openssl"
-check="libcmocka-dev swaks libnet-ssleay-perl mpop curl openssl python3 python3-pytest python3-pytest-xdist procps strace mandoc nsd unbound ldnsutils"
+check="libcmocka-dev swaks libnet-ssleay-perl mpop curl openssl python3 python3-pytest python3-pytest-xdist procps strace mandoc nsd unbound ldnsutils chromium chromium-driver python3-selenium"
 lint="clang-tidy mandoc"
 deb="debhelper dpkg-dev lintian"
 # smtp-source is unpacked from postfix's package, which need not be installed; these are its libraries.

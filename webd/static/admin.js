@@ -4,9 +4,10 @@
  * it, before another one is shown.
  */
 import { drafts, onDraft } from './admin_drafts.js';
+import { session } from './api.js';
 import { go, href } from './router.js';
 import { setPage } from './shell.js';
-import { el, fill, icon } from './ui.js';
+import { el, emptyState, fill, icon } from './ui.js';
 import { texts } from './texts_admin.js';
 
 const groups = [
@@ -22,9 +23,14 @@ let side = null;
 let leave = null;
 let shown = 0;
 
+/* The drafts of Mail Fetcher are those of single mailboxes. */
+function isDrafted(panel) {
+	return [...drafts.keys()].some((name) => name.split(' ')[0] === panel);
+}
+
 function link([name, picture]) {
 	return el('a', { href: href(['admin', name]), class: 'side-link', data: { panel: name } }, icon(picture),
-		el('span', {}, texts.panels[name][0]), el('i', { class: 'side-dot', title: texts.config.changed, hidden: !drafts.has(name) }));
+		el('span', {}, texts.panels[name][0]), el('i', { class: 'side-dot', title: texts.config.changed, hidden: !isDrafted(name) }));
 }
 
 function navigation() {
@@ -43,7 +49,7 @@ function mark(name) {
 
 onDraft(() => {
 	for (const a of side?.querySelectorAll('[data-panel]') ?? [])
-		a.querySelector('.side-dot').hidden = !drafts.has(a.dataset.panel);
+		a.querySelector('.side-dot').hidden = !isDrafted(a.dataset.panel);
 });
 
 function leavePanel() {
@@ -65,6 +71,10 @@ export async function show(container, path) {
 	const turn = ++shown;
 
 	leavePanel();
+	if (!session.admin) {
+		setPage({ name: 'admin', title: texts.title });
+		return fill(container, emptyState({ icon: 'shield', title: texts.title, text: texts.forAdministrators }));
+	}
 	if (!path.length)
 		return go(['admin', name], {}, { replace: true });
 	side ??= navigation();

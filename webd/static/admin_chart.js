@@ -1,6 +1,5 @@
 /*
- * The traffic of a day as bars, drawn as SVG: one bar a quarter of an hour, stacked by kind, with a text for those who
- * do not see it.
+ * The traffic of a day, drawn as SVG: bars of a quarter of an hour, stacked by kind, and perhaps a line over them.
  */
 import { number, timeOfDay } from './format.js';
 import { texts } from './texts_admin.js';
@@ -37,7 +36,7 @@ function gather(rows, kinds) {
 function roof(n) {
 	const scale = 10 ** Math.floor(Math.log10(Math.max(n, 4)));
 
-	return [1, 2, 4, 6, 8, 10].map((f) => f * scale).find((top) => top >= n && top >= 4);
+	return [1, 2, 3, 4, 5, 6, 8, 10].map((f) => f * scale).find((top) => top >= n && top >= 4 && top % 2 === 0);
 }
 
 function axis(top, y) {
@@ -55,14 +54,21 @@ function hours(bars, x) {
 	});
 }
 
+/* A kind as steps over the bars. */
+function outline(bars, kind, x, step, y) {
+	const points = bars.map((bar, i) => `H${x(i).toFixed(1)}V${y(bar[kind]).toFixed(1)}H${(x(i) + step).toFixed(1)}`).join('');
+
+	return node('path', { d: `M${x(0)},${y(0)}${points}`, class: `chart-line line-${kind}` });
+}
+
 function tip(bar, kinds) {
 	const parts = kinds.filter((k) => bar[k] > 0).map((k) => `${texts.traffic[k]}: ${number(bar[k])}`);
 
 	return `${timeOfDay(bar.time)}–${timeOfDay(bar.time + BAR_SECONDS)}\n${parts.join('\n') || texts.traffic.nothing}`;
 }
 
-function column(bar, kinds, at, width, y) {
-	const group = node('g', { class: 'chart-column' }, node('title', {}, tip(bar, kinds)),
+function column(bar, told, kinds, at, width, y) {
+	const group = node('g', { class: 'chart-column' }, node('title', {}, tip(bar, told)),
 		node('rect', { x: at - 0.5, y: TOP, width: width + 1, height: HEIGHT - TOP - BOTTOM, class: 'chart-hover' }));
 	let sum = 0;
 
@@ -74,13 +80,14 @@ function column(bar, kinds, at, width, y) {
 	return group;
 }
 
-/** rows: those of stats' traffic; kinds: which of them, from the bottom up; label: what the chart is called. */
-export function trafficChart(rows, kinds, label) {
-	const bars = gather(rows, kinds);
-	const top = roof(Math.max(...bars.map((bar) => kinds.reduce((sum, k) => sum + bar[k], 0))));
+/** rows: those of stats' traffic; kinds: which of them, from the bottom up; line: one more, or null; label: what the chart is called. */
+export function trafficChart({ rows, kinds, line = null, label }) {
+	const all = line ? [line, ...kinds] : kinds;
+	const bars = gather(rows, all);
+	const top = roof(Math.max(...bars.map((bar) => Math.max(kinds.reduce((sum, k) => sum + bar[k], 0), line ? bar[line] : 0))));
 	const step = (WIDTH - LEFT - RIGHT) / bars.length;
 	const x = (i) => LEFT + i * step, y = (value) => HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM);
 
-	return node('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'chart', role: 'img', 'aria-label': label },
-		...axis(top, y), ...bars.map((bar, i) => column(bar, kinds, x(i) + 0.5, step - 1, y)), ...hours(bars, x));
+	return node('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'chart', role: 'img', 'aria-label': label }, ...axis(top, y),
+		...bars.map((bar, i) => column(bar, all, kinds, x(i) + 0.5, step - 1, y)), ...(line ? [outline(bars, line, x, step, y)] : []), ...hours(bars, x));
 }

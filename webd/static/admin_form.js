@@ -26,9 +26,10 @@ function shown(key, value) {
 
 /** Shows changes [{line or key, value}] before they are saved; true when they shall be. */
 export function reviewChanges(changes) {
+	const cautions = new Set(changes.map(({ key }) => texts.config.cautions[key.key]).filter(Boolean));
 	const node = dialog({
 		title: texts.config.reviewTitle, wide: true,
-		body: [el('p', {}, texts.config.reviewNote),
+		body: [el('p', {}, texts.config.reviewNote), [...cautions].map((text) => notice('warn', null, text)),
 			table(texts.config.reviewTitle, [texts.config.setting, texts.config.before, texts.config.after], changes.map(({ key, value }) => row([
 				[el('strong', {}, key.key), el('br'), el('small', { class: 'muted' }, `[${key.section}] ${key.file}`)], shown(key, valueOf(key)), shown(key, value)])))],
 		actions: [button({ label: texts.cancel, onclick: () => node.shut(false) }),

@@ -115,6 +115,11 @@ export function show(body) {
 		state.className = `live ${kind}`;
 		state.lastChild.textContent = text;
 	}
+	/* A program is known when it has written a line. */
+	function offer(name) {
+		if (![...program.options].some((option) => option.value === name))
+			program.append(el('option', { value: name }, name));
+	}
 	async function open() {
 		const mine = ++turn;
 		const early = [];
@@ -124,7 +129,10 @@ export function show(body) {
 		say('wait', texts.loading);
 		source = stream('admin/follow', { program: program.value, filter: filter.value.trim() }, {
 			open: () => mine === turn && say('on', t.live),
-			line: (line) => (ready ? view.add(line) : early.push(line)),
+			line: (line) => {
+				offer(line.program);
+				return ready ? view.add(line) : early.push(line);
+			},
 			error: () => mine === turn && say('off', t.broken),
 		});
 		try {
@@ -145,7 +153,7 @@ export function show(body) {
 	fill(body, heading('logs'), card({ class: 'logs' }, el('div', { class: 'panel-tools' }, program, filter, pause, state), view.box));
 	run(program, async () => {
 		const { programs } = await askMaster('logs');
-		program.append(...programs.map((name) => el('option', { value: name }, name)));
+		programs.forEach(offer);
 		if (programs.includes(wanted.get('program')))
 			program.value = wanted.get('program');
 	}).then(open);

@@ -32,13 +32,15 @@ function which(must) {
 }
 
 const isFiltered = () => which(false).length > 0;
+/* How many messages fit, null when that is not known: master counts the whole spool. */
+const fitting = () => (state.next === null ? state.messages.length : isFiltered() ? null : state.total);
 
 async function read(after) {
 	const answer = await askMaster('queue', 'list', `limit=${PAGE}`, ...which(true), ...(after ? [`after=${after}`] : []));
 
 	state.messages = after ? [...state.messages, ...answer.messages] : answer.messages;
 	state.total = answer.total;
-	state.next = answer.next;
+	state.next = answer.next ?? null;
 	draw();
 }
 
@@ -71,13 +73,16 @@ function tell(verb, sums, target) {
 	toast(parts.join(', '), { error: sums.failed > 0, undo: back && sums.done ? () => perform(back, target, []) : undefined });
 }
 
+/* What was selected is not when this is told. */
 async function perform(verb, target, more) {
 	try {
-		tell(verb, await order(verb, [...more, ...target.words]), target);
+		const sums = await order(verb, [...more, ...target.words]);
+		await again();
+		tell(verb, sums, target);
 	} catch (error) {
 		complain(error);
+		await again();
 	}
-	await again();
 }
 
 /* Asks for what a verb needs; resolves to words, or null when it shall not be. */
@@ -110,7 +115,7 @@ async function act(verb, target) {
 const one = (id) => ({ words: [`ids=${id}`], n: 1 });
 
 function chosen() {
-	return state.all ? { words: which(true), n: state.total } : { words: [`ids=${[...state.chosen].join(' ')}`], n: state.chosen.size };
+	return state.all ? { words: which(true), n: fitting() } : { words: [`ids=${[...state.chosen].join(' ')}`], n: state.chosen.size };
 }
 
 const PICTURES = { retry: 'refresh', hold: 'pause', release: 'play', reroute: 'map', bounce: 'reply', remove: 'trash' };
@@ -213,16 +218,16 @@ function chooseShown(on) {
 }
 
 function drawBar() {
-	const n = state.all ? state.total : state.chosen.size;
-	const some = n > 0 && n < state.messages.length && !state.all;
+	const n = state.all ? fitting() : state.chosen.size;
+	const some = !state.all && n > 0 && n < state.messages.length;
 
-	state.bar.hidden = n === 0;
+	state.bar.hidden = !state.all && n === 0;
 	for (const box of state.heads) {
-		box.checked = n > 0 && !some;
+		box.checked = state.all || (n > 0 && !some);
 		box.indeterminate = some;
 	}
 	fill(state.bar, el('strong', { role: 'status' }, state.all ? t.allMatching(n) : t.selected(n)),
-		!state.all && state.total > state.messages.length && n === state.messages.length && button({ label: t.selectMatching(state.total), kind: 'quiet', class: 'small',
+		!state.all && state.next !== null && n === state.messages.length && button({ label: t.selectMatching(fitting()), kind: 'quiet', class: 'small',
 			onclick: () => { state.all = true; draw(); } }),
 		button({ label: t.deselect, kind: 'quiet', class: 'small', onclick: () => chooseShown(false) }),
 		el('div', { class: 'bar-verbs' }, verbs(chosen, null).map((item) => button({ label: item.label, icon: item.icon, class: ['small', item.danger && 'danger-text'].filter(Boolean).join(' '), onclick: item.onclick }))));
@@ -244,13 +249,13 @@ function draw() {
 		state.heads = [head, above.input];
 		made.querySelector('thead th').replaceChildren(head);
 		const more = button({ label: t.moreRows, hidden: !state.next, onclick: () => run(more, () => read(state.next)) });
-		fill(list, above, made, el('footer', { class: 'table-foot' }, el('span', { class: 'muted' }, t.shown(messages.length, state.total)), more));
+		fill(list, above, made, el('footer', { class: 'table-foot' }, el('span', { class: 'muted' }, t.shown(messages.length, fitting())), more));
 	}
 	drawBar();
 }
 
 function filterForm() {
-	const text = (label) => input({ placeholder: label, 'aria-label': `${label} (${t.patternNote})`, class: 'input', autocapitalize: 'none', spellcheck: 'false' });
+	const text = (label) => input({ placeholder: label, 'aria-label': label, title: t.patternNote, class: 'input', autocapitalize: 'none', spellcheck: 'false' });
 	const f = state.filter = { sender: text(t.sender), recipient: text(t.recipient), domain: text(t.domain), reason: text(t.reason),
 		age: select(Object.entries(t.ages), { value: '', 'aria-label': t.age, onchange: () => node.requestSubmit() }), held: checkbox({ label: t.held, onchange: () => node.requestSubmit() }) };
 	const submit = button({ label: t.filter, icon: 'filter', type: 'submit' });
@@ -266,8 +271,9 @@ function filterForm() {
 export function show(body, path) {
 	state = { filter: {}, messages: [], total: 0, next: null, chosen: new Set(), all: false, list: el('div', {}), bar: el('div', { class: 'select-bar', hidden: true }), heads: [],
 		flush: button({ label: t.flush, icon: 'send', hidden: true, title: t.flushNote, onclick: () => run(state.flush, async () => {
-			tell('flush', await order('flush', ['all=true']), null);
+			const sums = await order('flush', ['all=true']);
 			await again();
+			tell('flush', sums, null);
 		}) }) };
 	const content = el('div', {});
 	const refresh = button({ label: texts.refresh, icon: 'refresh', onclick: () => run(refresh, again) });

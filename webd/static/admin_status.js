@@ -12,7 +12,7 @@ import { texts } from './texts_admin.js';
 
 const t = texts.status;
 const AGAIN_SECONDS = 30, CERTIFICATE_SOON_DAYS = 21;
-const FLOW = ['received', 'delivered', 'sent'], TROUBLE = ['deferred', 'bounced', 'rejected'];
+const FLOW = ['delivered', 'sent'], TROUBLE = ['deferred', 'bounced', 'rejected'];
 
 const left = (certificate) => certificate.until - Date.now() / 1000;
 const isUp = (program) => program.state === 'on demand' || (program.state === 'running' && program.answers !== false);
@@ -47,15 +47,17 @@ function tiles({ status, stats }) {
 	const tile = (label, value, to) => el(to ? 'a' : 'div', { class: 'tile', href: to }, el('strong', {}, number(value)), el('span', {}, label));
 
 	return el('div', { class: 'tiles', role: 'group', 'aria-label': t.today }, tile(t.waiting, queue.messages ?? 0, href(['admin', 'queue'])),
-		[...FLOW, ...TROUBLE].map((kind) => tile(texts.traffic[kind], sum(kind))));
+		['received', ...FLOW, ...TROUBLE].map((kind) => tile(texts.traffic[kind], sum(kind))));
 }
 
 function charts({ stats }) {
-	const legend = (kinds) => el('ul', { class: 'legend' }, kinds.map((kind) => el('li', {}, el('i', { class: `key-${kind}` }), texts.traffic[kind])));
+	const legend = (kinds, line) => el('ul', { class: 'legend' }, kinds.map((kind) => el('li', {}, el('i', { class: `key-${kind}` }), texts.traffic[kind])),
+		line && el('li', {}, el('i', { class: `key-line key-${line}` }), texts.traffic[line]));
+	const rows = stats.traffic;
 
 	return el('div', { class: 'chart-grid-box' },
-		card({ title: t.traffic, actions: [legend(FLOW)] }, el('div', { class: 'chart-box' }, trafficChart(stats.traffic, FLOW, t.traffic))),
-		card({ title: t.trouble, actions: [legend(TROUBLE)] }, el('div', { class: 'chart-box' }, trafficChart(stats.traffic, TROUBLE, t.trouble))));
+		card({ title: t.traffic, actions: [legend(FLOW, 'received')] }, el('div', { class: 'chart-box' }, trafficChart({ rows, kinds: FLOW, line: 'received', label: t.traffic }))),
+		card({ title: t.trouble, actions: [legend(TROUBLE)] }, el('div', { class: 'chart-box' }, trafficChart({ rows, kinds: TROUBLE, label: t.trouble }))));
 }
 
 function restart(name, again) {

@@ -2,12 +2,15 @@
  * What System Administration's pages say, in English. Names of panels and settings are the manual's.
  */
 const plural = (n, one, many = `${one}s`) => `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
+/* n null: of so many that nobody has counted them. */
+const count = (n) => (n === null ? 'all messages that fit' : plural(n, 'message'));
 const UNITS = { s: 'second', m: 'minute', h: 'hour', d: 'day' };
 
 export const texts = {
 	plural,
 	product: 'Sambar Mail',
 	title: 'System Administration',
+	forAdministrators: 'Only administrators may use these pages.',
 	navigation: 'Panels of System Administration',
 	menu: 'Panels',
 	yes: 'Yes',
@@ -95,6 +98,14 @@ export const texts = {
 		review: 'Review and save',
 		reviewTitle: 'Save these changes?',
 		reviewNote: 'They are checked first: all of them come into effect, or none.',
+		cautions: {
+			'System Administrator IP': 'From an address that is not in this list nobody can use these pages, nor can you. On the host itself, “sambarctl config” can.',
+			HTTP: 'These pages may have another address then.',
+			HTTPS: 'These pages may have another address then.',
+			'Mail Directory': 'Mail that is in the old directory stays there, and is not shown any more.',
+			'Spool Directory': 'Mail that waits in the old directory stays there, and is not sent before it is set back.',
+			'Act As Mail Server': 'Without it nothing runs, not even these pages: on the host, “sambarctl” brings them back.',
+		},
 		setting: 'Setting',
 		before: 'Before',
 		after: 'After',
@@ -203,7 +214,7 @@ export const texts = {
 		noneFound: 'No user fits.',
 		total: (n, bytes) => `${plural(n, 'user')}, ${bytes}`,
 		contents: (messages, bytes) => `${plural(messages, 'message')} (${bytes})`,
-		contentsUnknown: 'all mail in it',
+		contentsUnknown: 'all that it holds',
 		partly: (name) => `${name} was created, but not all was set.`,
 	},
 
@@ -384,8 +395,8 @@ export const texts = {
 		selectAll: 'Select all shown',
 		select: (id) => `Select ${id}`,
 		selected: (n) => `${n.toLocaleString('en')} selected`,
-		allMatching: (n) => `All ${n.toLocaleString('en')} that fit are selected`,
-		selectMatching: (n) => `Select all ${n.toLocaleString('en')} that fit`,
+		allMatching: (n) => `All ${n === null ? '' : `${n.toLocaleString('en')} `}that fit are selected`,
+		selectMatching: (n) => `Select all ${n === null ? '' : `${n.toLocaleString('en')} `}that fit`,
 		deselect: 'Clear selection',
 		verbs: { retry: 'Try now', hold: 'Hold', release: 'Release', reroute: 'Reroute', bounce: 'Bounce', remove: 'Remove' },
 		flush: 'Try all now',
@@ -397,20 +408,20 @@ export const texts = {
 		failedN: (n) => `${plural(n, 'message')} could not be changed`,
 		unknown: (n) => `${plural(n, 'message')} no longer there`,
 		undoHold: 'Release',
-		removeTitle: (n) => `Remove ${plural(n, 'message')}?`,
+		removeTitle: (n) => `Remove ${count(n)}?`,
 		removeNote: 'They are gone for good, and nobody is told.',
-		bounceTitle: (n) => `Give up ${plural(n, 'message')}?`,
+		bounceTitle: (n) => `Give up ${count(n)}?`,
 		bounceNote: 'They are returned: their senders are told the reason.',
 		reasonLabel: 'Reason (optional)',
-		holdTitle: (n) => `Hold ${plural(n, 'message')}`,
+		holdTitle: (n) => `Hold ${count(n)}`,
 		holdNote: 'They are not tried until they are released.',
-		rerouteTitle: (n) => `Reroute ${plural(n, 'message')}`,
+		rerouteTitle: (n) => `Reroute ${count(n)}`,
 		rerouteNote: 'This host takes them; others are not looked for. Empty: they go again as they would have.',
 		rerouteHost: 'Host, with :port if it is not 25',
 		empty: 'The queue is empty',
 		emptyNote: 'All mail has been delivered. What waits for another host, or is held, would be listed here.',
 		noneFit: 'No message fits the filter',
-		shown: (n, total) => n === total ? plural(total, 'message') : `${n.toLocaleString('en')} of ${plural(total, 'message')}`,
+		shown: (n, total) => (total === null ? `${plural(n, 'message')}, and more` : n === total ? plural(n, 'message') : `${n.toLocaleString('en')} of ${plural(total, 'message')}`),
 		moreRows: 'Show more',
 		more: (n) => `and ${n} more`,
 		states: { waiting: 'waiting', held: 'held', parked: 'waits its turn', 'in hand': 'being tried', concluding: 'finishing' },
