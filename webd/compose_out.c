@@ -18,7 +18,8 @@
 
 enum {
 	LINE_BYTES = 76,	   /* where lines of a header are folded */
-	WORD_BYTES = 42,	   /* of text in one encoded word: at most 75 characters of it */
+	NAME_BYTES = 14,	   /* of a field's name, about */
+	WORD_BYTES = 36,	   /* of text in one encoded word: at most 75 characters of it */
 	BODY_LINE_MAX_BYTES = 900, /* longer lines are encoded */
 	RAW_LINE_BYTES = 57,	   /* of a line of base64 */
 	FILE_LINES = 300,
@@ -149,11 +150,15 @@ is_plain(const char *text)
 	return span_is_ascii(span_of(text)) && strstr(text, "=?") == NULL;
 }
 
-/* A new line begins when what follows does not fit; *column counts. */
+/* A new line begins when what follows does not fit; *column counts. Never right behind the name of
+ * the field, where it is 0. */
 static void
 fold(struct compose_out *o, size_t *column, size_t len)
 {
-	if (*column + 1 + len > LINE_BYTES && *column > 1) {
+	if (*column == 0) {
+		compose_text(o, " ");
+		*column = NAME_BYTES + len;
+	} else if (*column + 1 + len > LINE_BYTES) {
 		compose_text(o, "\r\n ");
 		*column = 1 + len;
 	} else {
@@ -216,7 +221,7 @@ has_double_blank(const char *text)
 void
 compose_field(struct compose_out *o, const char *name, const char *value)
 {
-	size_t column = strlen(name) + 1;
+	size_t column = 0;
 	char *text = clean(value, MIME_FIELD_MAX_BYTES);
 
 	if (text[0] != '\0') {
@@ -298,7 +303,7 @@ put_address(struct compose_out *o, size_t *column, const struct mime_address *a,
 void
 compose_addresses(struct compose_out *o, const char *name, const struct mime_addresses *a)
 {
-	size_t column = strlen(name) + 1;
+	size_t column = 0;
 
 	if (a->n == 0)
 		return;
@@ -322,7 +327,7 @@ void
 compose_ids(struct compose_out *o, const char *name, const char *ids)
 {
 	struct span rest = span_trim(span_of(ids == NULL ? "" : ids)), id;
-	size_t column = strlen(name) + 1;
+	size_t column = 0;
 
 	if (rest.len == 0)
 		return;
