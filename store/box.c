@@ -138,9 +138,18 @@ struct boxes {
 	size_t n_visitors;
 	uint64_t n_indexed, n_made;
 	bool ending;
+	void (*on_idle)(void *arg); /* or NULL */
+	void *idle_arg;
 };
 
 static void box_run(struct box *b);
+
+static void
+say_idle(struct boxes *bs)
+{
+	if (bs->on_idle != NULL && boxes_are_idle(bs))
+		bs->on_idle(bs->idle_arg);
+}
 
 /* ---- answers ---- */
 
@@ -159,8 +168,11 @@ send_ready(struct visitor *v)
 static void
 box_forget_sync(struct box *b)
 {
+	struct boxes *bs = b->all;
+
 	b->syncing--;
-	box_run(b);
+	box_run(b); /* b may be gone */
+	say_idle(bs);
 }
 
 static void
@@ -406,19 +418,14 @@ on_pause_end(evutil_socket_t fd, short what, void *arg)
 	box_run(b);
 }
 
+/* name "": the directory itself. */
 static void
-on_entry(void *arg, int number, const char *name, bool away)
+add_event(const struct folder_watch *fw, const char *name, bool away)
 {
-	struct boxes *bs = arg;
-	struct folder_watch key = {.number = number},
-			    *fw = RB_FIND(watch_numbers, &bs->numbers, &key);
+	struct box *b = fw->box;
 	struct index_event *e;
-	struct box *b;
 
-	if (fw == NULL || name[0] == '.')
-		return;
-	b = fw->box;
-	if (name[0] == '\0' || b->n_events >= EVENTS_MAX) {
+	if (b->n_events >= EVENTS_MAX) {
 		drop_events(b);
 		b->overflow = true;
 	}
@@ -433,6 +440,17 @@ on_entry(void *arg, int number, const char *name, bool away)
 		b->n_events++;
 	}
 	wake_soon(b);
+}
+
+static void
+on_entry(void *arg, int number, const char *name, bool away)
+{
+	struct boxes *bs = arg;
+	struct folder_watch key = {.number = number},
+			    *fw = RB_FIND(watch_numbers, &bs->numbers, &key);
+
+	if (fw != NULL && name[0] != '.')
+		add_event(fw, name, away);
 }
 
 static void
@@ -454,8 +472,7 @@ on_end(void *arg, int number)
 
 	if (fw == NULL)
 		return;
-	fw->box->overflow = true;
-	wake_soon(fw->box);
+	add_event(fw, "", true);
 	forget_watch(fw);
 }
 
@@ -771,6 +788,7 @@ done(struct job *job)
 {
 	struct box *b = (struct box *)job;
 	struct index_request *q = &b->request;
+	struct boxes *bs = b->all;
 
 	b->busy = false;
 	free_events(&b->taken_events);
@@ -794,7 +812,8 @@ done(struct job *job)
 		b->look = true;
 	finish_current(b, q);
 	fill(b, q);
-	box_run(b);
+	box_run(b); /* b may be gone */
+	say_idle(bs);
 }
 
 static void
@@ -1055,6 +1074,13 @@ void
 boxes_set_host(struct boxes *bs, const char *host)
 {
 	strlcpy(bs->host, host, sizeof bs->host);
+}
+
+void
+boxes_on_idle(struct boxes *bs, void (*cb)(void *arg), void *arg)
+{
+	bs->on_idle = cb;
+	bs->idle_arg = arg;
 }
 
 size_t

@@ -41,5 +41,7 @@ size_t boxes_sessions(const struct boxes *bs);
 uint64_t boxes_indexed(const struct boxes *bs);
 /* Nothing waits for a thread or the disk. */
 bool boxes_are_idle(const struct boxes *bs);
+/* Called, until it is set to NULL, whenever that becomes true. */
+void boxes_on_idle(struct boxes *bs, void (*cb)(void *arg), void *arg);
 
 #endif

@@ -233,6 +233,8 @@ void thread_forget_if_empty(struct index *x, int64_t thread);
 /* index_text.c */
 void index_filled(struct index *x, struct index_request *q);
 void text_release(struct index *x, int64_t text);
+/* So many rows of texts were removed. */
+void texts_dropped(struct index *x, int n);
 void index_choose_fill(struct index *x, struct index_request *q);
 
 /* index_view.c */

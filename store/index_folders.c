@@ -259,30 +259,21 @@ add_folder(struct index *x, const char *directory, const char *name)
 	f->id = sqlite3_last_insert_rowid(x->db);
 }
 
-/* Its messages are rows that go one by one: threads and texts follow. */
+/* All of its rows at once; of texts and threads what no other folder has. */
 static void
 drop_folder(struct index *x, size_t i)
 {
-	struct folder *f = x->folders[i];
-	struct message m;
+	static const enum index_sql steps[] = {SQL_DROP_FOLDER_TEXTS, SQL_DROP_FOLDER_THREADS,
+	    SQL_DROP_FOLDER_MESSAGES, SQL_DROP_FOLDER_VANISHED, SQL_DROP_FOLDER};
 
 	index_drop_scan(x);
-	for (;;) {
-		sqlite3_stmt *st = index_sql(x, SQL_IDS_OF_FOLDER);
+	for (size_t n = 0; n < nitems(steps); n++) {
+		sqlite3_stmt *st = index_sql(x, steps[n]);
 
-		sqlite3_bind_int64(st, 1, f->id);
-		sqlite3_bind_int64(st, 2, 1);
-		if (!index_step(x, st))
-			break;
-		row_read(st, &m);
-		(void)sqlite3_reset(st);
-		row_delete(x, f, &m);
-	}
-	for (int which = SQL_DROP_FOLDER; which <= SQL_DROP_FOLDER_VANISHED; which++) {
-		sqlite3_stmt *st = index_sql(x, which);
-
-		sqlite3_bind_int64(st, 1, f->id);
+		sqlite3_bind_int64(st, 1, x->folders[i]->id);
 		(void)index_run(x, st);
+		if (steps[n] == SQL_DROP_FOLDER_TEXTS)
+			texts_dropped(x, sqlite3_changes(x->db));
 	}
 	drop_from_memory(x, i);
 }
@@ -704,6 +695,20 @@ can_rename(struct index *x, const char *from, const char *to)
 	return true;
 }
 
+/* By an earlier store that was killed then. */
+static bool
+was_renamed(struct index *x, const char *directory)
+{
+	int error = errno;
+	struct stat st;
+	bool done = error == ENOENT &&
+		    fstatat(x->directory, directory, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISDIR(st.st_mode);
+
+	errno = error;
+	return done;
+}
+
 /* Each by one rename. The first that fails ends it: what was renamed is so. */
 static int
 rename_all(struct index *x, const char *from, const char *to)
@@ -718,7 +723,8 @@ rename_all(struct index *x, const char *from, const char *to)
 		    !renamed_directory(f->directory, from, to, directory))
 			continue;
 		if (renameat2(x->directory, f->directory, x->directory, directory,
-			RENAME_NOREPLACE) == -1)
+			RENAME_NOREPLACE) == -1 &&
+		    !was_renamed(x, directory))
 			return -1;
 		strlcpy(f->directory, directory, sizeof f->directory);
 		(void)folder_name_of(directory, f->name);

@@ -43,8 +43,8 @@ const char index_sql_schema[] =
     "CREATE INDEX messages_modseq ON messages (folder, modseq);"
     "CREATE INDEX messages_thread ON messages (thread, folder, date, uid);"
     "CREATE INDEX messages_text ON messages (text, folder, shown, date, uid, thread);"
-    "CREATE INDEX messages_unread ON messages (folder, date, uid) WHERE (flags & 1) = 0;"
-    "CREATE INDEX messages_flagged ON messages (folder, date, uid) WHERE (flags & 4) <> 0;"
+    "CREATE INDEX messages_unread ON messages (folder, date, uid, flags) WHERE (flags & 1) = 0;"
+    "CREATE INDEX messages_flagged ON messages (folder, date, uid, flags) WHERE (flags & 4) <> 0;"
     "CREATE INDEX messages_fill ON messages (id) WHERE text = 0;"
     "CREATE INDEX by_date ON messages (folder, date, uid);"
     "CREATE INDEX by_arrival ON messages (folder, arrival, uid);"
@@ -95,9 +95,16 @@ const char *const index_sql_texts[SQL_STATEMENTS] = {
 			" settled = ?10, bytes = ?11 WHERE id = ?1",
     [SQL_DROP_FOLDER] = "DELETE FROM folders WHERE id = ?1",
     [SQL_DROP_FOLDER_VANISHED] = "DELETE FROM vanished WHERE folder = ?1",
+    [SQL_DROP_FOLDER_TEXTS] = "DELETE FROM texts WHERE id IN"
+			      " (SELECT text FROM messages WHERE folder = ?1 AND text <> 0)"
+			      " AND NOT EXISTS (SELECT 1 FROM messages o"
+			      "  WHERE o.text = texts.id AND o.folder <> ?1)",
+    [SQL_DROP_FOLDER_THREADS] = "DELETE FROM threads WHERE thread IN"
+				" (SELECT thread FROM messages WHERE folder = ?1)"
+				" AND NOT EXISTS (SELECT 1 FROM messages o"
+				"  WHERE o.thread = threads.thread AND o.folder <> ?1)",
+    [SQL_DROP_FOLDER_MESSAGES] = "DELETE FROM messages WHERE folder = ?1",
     [SQL_SHOW_FOLDER] = "UPDATE messages SET shown = ?2 WHERE folder = ?1",
-    [SQL_IDS_OF_FOLDER] =
-	"SELECT " SQL_MESSAGE_COLUMNS " FROM messages m WHERE m.folder = ?1 LIMIT ?2",
 
     [SQL_BY_UID] = "SELECT " SQL_MESSAGE_COLUMNS " FROM messages m"
 		   " WHERE m.folder = ?1 AND m.uid = ?2",

@@ -42,8 +42,9 @@ struct scan_names {
 	size_t names_len, names_room;
 	struct entry *entries;
 	size_t n, room;
-	size_t at;   /* those before are taken in */
-	size_t done; /* new ones among them */
+	size_t at;	/* those before are taken in */
+	size_t done;	/* new ones among them */
+	bool disturbed; /* others have changed something since */
 };
 
 /* ---- stamps ---- */
@@ -411,6 +412,20 @@ finish_scan(struct index *x)
 	memcpy(f->stamps, now, sizeof now);
 }
 
+/* It was not taken in by an event, and is there. */
+static bool
+is_still_new(struct index *x, const struct scan_names *s, const struct entry *e)
+{
+	int at = index_open_place(x, s->folder, e->place, O_PATH);
+	struct message other;
+	struct stat st;
+	bool there = at != -1 && fstatat(at, name_of(s, e), &st, AT_SYMLINK_NOFOLLOW) == 0;
+
+	closefd(&at);
+	return there &&
+	       !row_by_base(x, s->folder, (struct span){name_of(s, e), e->base_len}, &other);
+}
+
 /* True: there is more. */
 static bool
 scan_portion(struct index *x, size_t max)
@@ -422,7 +437,7 @@ scan_portion(struct index *x, size_t max)
 	for (; s->at < s->n && n < max; s->at++) {
 		const struct entry *e = &s->entries[s->at];
 
-		if (e->known)
+		if (e->known || (s->disturbed && !is_still_new(x, s, e)))
 			continue;
 		if (max != SIZE_MAX && n % LOOK_AT_CLOCK == LOOK_AT_CLOCK - 1 &&
 		    index_now_ms() > until)
@@ -507,12 +522,21 @@ index_take_event(struct index *x, const struct index_event *e)
 {
 	struct folder *f = index_folder(x, e->folder);
 	struct span name = span_of(e->name);
-	int at = f != NULL && e->name[0] != '.' ? index_open_place(x, f, e->place, O_PATH) : -1;
+	int at = -1;
 	struct maildir_name parsed;
 	struct message old, m;
 	struct stat st;
 	bool there, known;
 
+	if (f != NULL && x->scan != NULL && x->scan->folder == f)
+		x->scan->disturbed = true;
+	if (f != NULL && e->name[0] == '\0') {
+		/* The directory itself: it is watched no longer, and may be another one. */
+		f->watched = f->settled = false;
+		f->stale = true;
+	} else if (f != NULL && e->name[0] != '.') {
+		at = index_open_place(x, f, e->place, O_PATH);
+	}
 	if (at == -1)
 		return;
 	there = fstatat(at, e->name, &st, AT_SYMLINK_NOFOLLOW) == 0;

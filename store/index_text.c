@@ -56,7 +56,15 @@ text_release(struct index *x, int64_t text)
 	st = index_sql(x, SQL_DROP_TEXT);
 	sqlite3_bind_int64(st, 1, text);
 	(void)index_run(x, st);
-	count_texts(x, -1, 1);
+	texts_dropped(x, 1);
+}
+
+void
+texts_dropped(struct index *x, int n)
+{
+	if (n == 0)
+		return;
+	count_texts(x, -n, n);
 	if (x->texts_dead > DEAD_MIN && x->texts_dead > x->texts_alive)
 		begin_words_anew(x);
 }

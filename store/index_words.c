@@ -168,6 +168,19 @@ put_words(struct compiler *c)
 
 /* ---- conditions ---- */
 
+/* One flag is written as in the partial indexes, which are used for that. */
+static void
+put_flags(struct compiler *c, const struct folders_find *f, bool all)
+{
+	unsigned flags = f->number & FLAGS_ALL;
+
+	if ((flags & (flags - 1)) == 0 && flags != 0)
+		sqlite3_str_appendf(c->out->text, "(m.flags & %u) %s 0", flags, all ? "<>" : "=");
+	else
+		sqlite3_str_appendf(
+		    c->out->text, "(m.flags & %u) %s %u", flags, all ? "=" : "<>", flags);
+}
+
 /* A keyword has another letter in each folder. */
 static void
 put_keyword(struct compiler *c, struct span name)
@@ -204,8 +217,7 @@ put_condition(struct compiler *c, const struct folders_find *f)
 
 	switch (f->op) {
 	case FIND_FLAG:
-		sqlite3_str_appendf(out, "(m.flags & %u) = %u", (unsigned)f->number & FLAGS_ALL,
-		    (unsigned)f->number & FLAGS_ALL);
+		put_flags(c, f, true);
 		break;
 	case FIND_KEYWORD:
 		put_keyword(c, f->text);
@@ -294,7 +306,9 @@ put_expression(struct compiler *c)
 		put_words(c);
 	} else {
 		c->at++;
-		if (f->op == FIND_NOT) {
+		if (f->op == FIND_NOT && c->nodes[c->at].op == FIND_FLAG) {
+			put_flags(c, &c->nodes[c->at++], false);
+		} else if (f->op == FIND_NOT) {
 			sqlite3_str_appendall(out, "NOT ");
 			put_expression(c);
 		} else if (f->op == FIND_AND) {

@@ -30,7 +30,7 @@ struct answer {
 static void
 say_idle(struct store *s)
 {
-	if (s->on_idle != NULL && TAILQ_EMPTY(&s->answers))
+	if (s->on_idle != NULL && TAILQ_EMPTY(&s->answers) && boxes_are_idle(s->boxes))
 		s->on_idle(s->idle_arg);
 }
 
@@ -395,10 +395,17 @@ store_usage(struct store *s, usage_cb cb, void *arg)
 	usage_count(s->counter, s->mail, mailboxes_limit(s->mailboxes), cb, arg);
 }
 
+static void
+on_boxes_idle(void *arg)
+{
+	say_idle(arg);
+}
+
 void
 store_drain(struct store *s, void (*on_idle)(void *arg), void *arg)
 {
 	s->on_idle = on_idle;
 	s->idle_arg = arg;
+	boxes_on_idle(s->boxes, on_boxes_idle, s);
 	say_idle(s);
 }

@@ -13,12 +13,14 @@
 
 /* cmocka needs these before it */
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
 
 #include "common/memory.h"
+#include "common/sqlite_files.h"
 #include "store/folders.h"
 #include "store/server.h"
 #include "store/store.h"
@@ -824,6 +826,47 @@ documents(void **state)
 	leave(v);
 }
 
+/* A store that was killed after the first of two directories. */
+static void
+half_done_renames(void **state)
+{
+	struct visit *v = visit("ann");
+	char path[SQLITE_FILES_PATH_SIZE];
+	uint64_t id, below;
+	sqlite3 *db;
+	int fd;
+
+	(void)state;
+	folders_create(v->folders, span_of("Old"), on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	id = v->number;
+	folders_create(v->folders, span_of("Old/Sub"), on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	below = v->number;
+	assert_int_equal(append(v, below, 0, "x\r\n"), 0);
+	leave(v);
+	store_client_free(&auth);
+	store_free(&store);
+	assert_int_equal(rename(path_of("ann/.Old"), path_of("ann/.New")), 0);
+	assert_int_not_equal(fd = open(path_of("ann"), O_RDONLY | O_DIRECTORY), -1);
+	sqlite_files_path(fd, "index.db", path);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(
+		db, "INSERT OR REPLACE INTO meta VALUES ('rename', '.Old/.New')", NULL, NULL, NULL),
+	    SQLITE_OK);
+	sqlite3_close(db);
+	close(fd);
+	start_store("");
+	auth = store_client_new(base, sock, "auth", NULL, NULL);
+	v = visit("ann");
+	assert_int_equal(id_of(v, "New"), id);
+	assert_int_equal(id_of(v, "New/Sub"), below);
+	assert_int_equal(info_of(v, "New/Sub")->total, 1);
+	assert_null(info_of(v, "Old"));
+	leave(v);
+}
+
 /* Each message is in one place at the end, whoever was faster. */
 static void
 sessions_that_race(void **state)
@@ -910,6 +953,7 @@ main(void)
 	    WITH(lost_and_torn_databases),
 	    WITH(limits),
 	    WITH(documents),
+	    WITH(half_done_renames),
 	    WITH(sessions_that_race),
 	    WITH(large_mailboxes),
 	};
