@@ -819,6 +819,7 @@ done(struct job *job)
 static void
 make_request(struct box *b, struct waiting *w)
 {
+	uint64_t shared = mailboxes_limit(b->all->mailboxes);
 	struct index_request *q = &b->request;
 
 	*q = (struct index_request){.fd = -1, .room = STORE_NO_LIMIT};
@@ -827,7 +828,8 @@ make_request(struct box *b, struct waiting *w)
 		q->type = w->type;
 		q->fields = (struct reader){.at = w->bytes, .left = w->len, .fd = -1};
 		q->fd = w->fd;
-		if (maildir_room(b->m, mailboxes_limit(b->all->mailboxes), &q->room) == -1)
+		q->limit = maildir_limit(b->m, shared);
+		if (maildir_room(b->m, shared, &q->room) == -1)
 			q->room = 0;
 	}
 	/* Only what is in a pause's time: the other half of a rename comes with it. */

@@ -6,7 +6,7 @@
  * finds UIDs and summaries made anew.
  *
  * message, fields (FOLDERS_... in the enum). All answers end with one of DONE and REFUSED.
- * LIST      -. Answer: FOLDER*
+ * LIST      -. Answer: FOLDER*, DONE bytes of all messages, limit (2^64-1: none)
  * CREATE    name. Answer: DONE folder
  * RENAME    folder, name. Folders below it go with it
  * REMOVE    folder, with its messages and without those below it
@@ -209,9 +209,10 @@ struct folders_answer {
 				 those gone */
 	const uint64_t *uid_folders; /* FIND: of each one */
 	size_t n_uids;
-	uint64_t number; /* CREATE: folder; VIEW, FIND: total; EXPUNGE: number; APPEND: uid */
-	uint64_t modseq;
-	int fd; /* GET, DOCUMENT: read only, the callee's; else -1 */
+	uint64_t number; /* LIST: bytes of all messages; CREATE: folder; VIEW, FIND: total; EXPUNGE:
+			    number; APPEND: uid */
+	uint64_t modseq; /* LIST: the largest size in bytes, UINT64_MAX: any */
+	int fd;		 /* GET, DOCUMENT: read only, the callee's; else -1 */
 };
 typedef void (*folders_answer_cb)(void *arg, const struct folders_answer *a);
 

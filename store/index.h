@@ -110,8 +110,8 @@ struct index_request {
 	/* What is asked; index_open() must have been called. */
 	uint32_t type; /* enum folders_message, or 0: only look what has changed */
 	struct reader fields;
-	int fd;	       /* the request's, or -1 */
-	uint64_t room; /* bytes that the mailbox may still grow by */
+	int fd;		      /* the request's, or -1 */
+	uint64_t room, limit; /* bytes that the mailbox may still grow by; and that it may have */
 	struct index_event *events;
 	struct index_fill filled[INDEX_FILL]; /* what was found in messages */
 	size_t n_filled;

@@ -593,7 +593,9 @@ index_list(struct index *x, struct index_request *q)
 		reply_begin(&w, FOLDERS_FOLDER);
 		put_folder_info(&w, x->folders[i]);
 		(void)reply_add(&q->reply, &w, -1);
+		q->number += x->folders[i]->bytes;
 	}
+	q->modseq = q->limit;
 }
 
 static enum folders_refusal

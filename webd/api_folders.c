@@ -22,7 +22,9 @@ on_list(void *arg, const struct folders_answer *a)
 	list = json_array();
 	for (size_t i = 0; i < a->n_folders; i++)
 		json_array_append_new(list, json_folder(&a->folders[i]));
-	reply_json(q, json_pack("{s:o}", "folders", list));
+	reply_json(q,
+	    json_pack("{s:o, s:I, s:o}", "folders", list, "usage", (json_int_t)a->number, "limit",
+		a->modseq > INT64_MAX ? json_null() : json_integer((json_int_t)a->modseq)));
 }
 
 void

@@ -787,6 +787,9 @@ limits(void **state)
 	memset(text, 'x', sizeof text);
 	text[1000] = '\0';
 	assert_int_equal(append(v, inbox, 0, text), 0);
+	assert_int_equal(list(v), 0);
+	assert_int_equal(v->number, 1000);
+	assert_int_equal(v->modseq, 1500);
 	assert_int_equal(append(v, inbox, 0, text), FOLDERS_FULL);
 	folders_copy(v->folders, inbox, id_of(v, "Sent"), &uid, 1, on_answer, v);
 	assert_int_equal(wait_for(v), FOLDERS_FULL);
