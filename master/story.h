@@ -2,6 +2,11 @@
  * What became of a user's messages, in sentences for people, from lines of the logs. Pure. A line
  * is told only to whom it concerns: a sender hears of the recipients that he has named, a recipient
  * of himself and of the sender; neither hears to whom an alias leads.
+ *
+ * Whoever takes messages from users (smtpd, webd) logs them so, with what strangers say before the
+ * last user=, and each text through log_safe():
+ *   ID accepted from=<ADDRESS> to=<ADDRESS> to=<ADDRESS> ... user=USER proto=... tls=...
+ *   ID recipients to=<ADDRESS> ...    those that the line had no room for
  */
 #ifndef MASTER_STORY_H
 #define MASTER_STORY_H
