@@ -45,7 +45,7 @@ drop_places(struct run *r)
 void
 run_settle(struct run *r)
 {
-	if (!r->freed || r->n_arriving > 0 || r->n_jobs > 0)
+	if (!r->freed || r->n_arriving > 0 || r->n_jobs > 0 || r->n_acted > 0 || r->pruning)
 		return;
 	seen_pass_free(&r->pass);
 	section_conf_unref(&r->conf);
@@ -71,8 +71,7 @@ run_free(struct run **rp)
 /* What the server has not listed for long: only after all that it has was listed. */
 struct pruning {
 	struct job job; /* first */
-	struct seen *seen;
-	char section[FETCH_NAME_MAX_BYTES + 1];
+	struct run *run;
 	uint64_t now_s;
 };
 
@@ -81,25 +80,33 @@ prune(struct job *job)
 {
 	struct pruning *p = (struct pruning *)job;
 
-	(void)seen_prune(p->seen, p->section, p->now_s); /* it is tried again each time */
+	/* It is tried again each time. */
+	(void)seen_prune(p->run->means->seen, p->run->conf->name, p->now_s);
 }
 
 static void
-free_job(struct job *job)
+on_pruned(struct job *job)
 {
+	struct run *r = ((struct pruning *)job)->run;
+
 	free(job);
+	r->pruning = false;
+	run_settle(r);
 }
 
 static void
 prune_later(struct run *r)
 {
-	struct pruning *p = xcalloc(1, sizeof *p);
+	struct pruning *p;
 
+	if (r->pruning)
+		return;
+	r->pruning = true;
+	p = xcalloc(1, sizeof *p);
 	p->job.work = prune;
-	p->job.done = free_job;
-	p->seen = r->means->seen;
+	p->job.done = on_pruned;
+	p->run = r;
 	p->now_s = wall_clock_now() / 1000000;
-	strlcpy(p->section, r->conf->name, sizeof p->section);
 	worker_push(r->means->worker, &p->job, false);
 }
 
@@ -338,32 +345,15 @@ on_opened(struct run *r, struct reader *in)
 	json_decref(server);
 }
 
-struct drop {
-	struct job job;
-	struct seen_pass *pass;
-};
-
-static void
-drop_pass(struct job *job)
-{
-	seen_pass_free(&((struct drop *)job)->pass);
-}
-
 static void
 on_begin(struct run *r, struct reader *in)
 {
-	struct drop *d;
-
-	if (get_end(in) == -1 || r->n_arriving > 0) {
+	if (get_end(in) == -1 || r->n_arriving > 0 || (r->begun && !r->waits)) {
 		run_refuse(r, "BEGIN");
 		return;
 	}
-	/* A listing may still look at the old one. */
-	d = xcalloc(1, sizeof *d);
-	d->job.work = drop_pass;
-	d->job.done = free_job;
-	d->pass = r->pass;
-	worker_push(r->means->worker, &d->job, false);
+	r->begun = true;
+	seen_pass_free(&r->pass); /* no listing and no message is looked at */
 	r->pass = seen_pass_new();
 	drop_places(r);
 	r->number++;
@@ -378,13 +368,15 @@ on_begin(struct run *r, struct reader *in)
 static void
 on_folder(struct run *r, struct reader *in)
 {
+	json_t *folders = json_object_get(r->details, "folders"); /* NULL without details */
 	char name[FETCH_FOLDER_MAX_BYTES + 1];
 	uint64_t validity, messages;
 
 	get_text(in, name, sizeof name);
 	validity = get_u64(in);
 	messages = get_u64(in);
-	if (get_end(in) == -1 || validity > UINT32_MAX || messages > UINT32_MAX) {
+	if (get_end(in) == -1 || validity > UINT32_MAX || messages > UINT32_MAX ||
+	    json_array_size(folders) >= REMOTE_FOLDERS_MAX) {
 		run_refuse(r, "FOLDER");
 		return;
 	}
@@ -392,22 +384,26 @@ on_folder(struct run *r, struct reader *in)
 	r->folder = xstrdup(name);
 	r->validity = validity;
 	if (r->details != NULL)
-		json_array_append_new(json_object_get(r->details, "folders"),
-		    json_pack("{s:o, s:I}", "name", run_shown(span_of(name)), "messages",
-			(json_int_t)messages));
+		json_array_append_new(
+		    folders, json_pack("{s:o, s:I}", "name", run_shown(span_of(name)), "messages",
+				 (json_int_t)messages));
 }
 
 /* Nobody waits for it: when it is lost the message is looked at once more. */
 struct acted {
 	struct seen_change change;
-	char section[FETCH_NAME_MAX_BYTES + 1];
+	struct run *run;
 };
 
 static void
 on_acted_recorded(void *arg, bool ok)
 {
+	struct run *r = ((struct acted *)arg)->run;
+
 	(void)ok;
 	free(arg);
+	r->n_acted--;
+	run_settle(r);
 }
 
 static void
@@ -417,12 +413,13 @@ on_acted(struct run *r, struct reader *in)
 		struct acted *a;
 		uint64_t row = get_u64(in);
 
-		if (row == 0 || row > INT64_MAX)
+		if (row == 0 || row > INT64_MAX || r->n_acted == RUN_ACTED_MAX)
 			continue;
+		r->n_acted++;
 		a = xcalloc(1, sizeof *a);
-		strlcpy(a->section, r->conf->name, sizeof a->section);
-		a->change =
-		    (struct seen_change){.what = SEEN_ACTED, .row = row, .at.section = a->section};
+		a->run = r;
+		a->change = (struct seen_change){
+		    .what = SEEN_ACTED, .row = row, .at.section = r->conf->name};
 		recorder_add(r->means->recorder, &a->change, on_acted_recorded, a);
 	}
 	if (get_end(in) == -1)
@@ -461,18 +458,20 @@ on_token_kept(struct job *job)
 	free(k);
 }
 
-/* The endpoint takes the old one no more. */
+/* The endpoint takes the old one no more. A child asks it once. */
 static void
 on_refresh(struct run *r, struct reader *in)
 {
 	struct keeping *k = xcalloc(1, sizeof *k);
 
 	get_text(in, k->token, sizeof k->token);
-	if (get_end(in) == -1) {
+	if (get_end(in) == -1 || r->refreshed) {
+		explicit_bzero(k->token, sizeof k->token);
 		free(k);
 		run_refuse(r, "REFRESH");
 		return;
 	}
+	r->refreshed = true;
 	k->seen = r->means->seen;
 	k->section = xstrdup(r->conf->name);
 	k->configured = xstrdup(r->conf->refresh_token);
@@ -501,7 +500,10 @@ on_done(struct run *r, struct reader *in)
 	run_finish_when_idle(r);
 }
 
-/* Of a child that has done all, nothing is heard any more: the run is freed in DONE. */
+/*
+ * Of a child that has done all, nothing is heard any more: the run is freed in DONE. One that has
+ * sent a listing waits for the answer: if it does not, it could have any number of them in memory.
+ */
 static void
 on_message(void *arg, uint32_t type, uint64_t tag, struct reader *in)
 {
@@ -513,14 +515,15 @@ on_message(void *arg, uint32_t type, uint64_t tag, struct reader *in)
 	    {FETCH_MESSAGE, run_on_message}, {FETCH_ABANDON, on_abandon},
 	    {FETCH_HEADER, run_on_header}, {FETCH_ACTED, on_acted}, {FETCH_DONE, on_done},
 	    {FETCH_REFRESH, on_refresh}};
+	struct run *r = arg;
 
 	(void)tag;
-	for (size_t i = 0; i < nitems(handlers); i++)
+	for (size_t i = 0; !r->looking && i < nitems(handlers); i++)
 		if (handlers[i].type == type) {
-			handlers[i].handle(arg, in);
+			handlers[i].handle(r, in);
 			return;
 		}
-	run_refuse(arg, "message");
+	run_refuse(r, r->looking ? "message during a listing" : "message");
 }
 
 struct run *

@@ -66,6 +66,7 @@ on_listed(struct job *job)
 	struct listing *l = (struct listing *)job;
 	struct run *r = l->run;
 
+	r->looking = false;
 	r->counts.listed += l->n;
 	if (l->rv == -1 && r->channel != NULL) {
 		log_warn("- seen-list not read section=%s", r->conf->name);
@@ -104,6 +105,7 @@ run_on_listed(struct run *r, struct reader *in)
 	l->policy.look_only = r->mode != FETCH_COLLECT;
 	l->job.work = list;
 	l->job.done = on_listed;
+	r->looking = true;
 	r->n_jobs++;
 	worker_push(r->means->worker, &l->job, true);
 }

@@ -10,6 +10,8 @@
 #include "common/ipc.h"
 #include "fetcher/run.h"
 
+enum { RUN_ACTED_MAX = 2000 /* rows of ACTED that wait for the disk; of more nothing is kept */ };
+
 /* A place that the child has, or that queue was asked for. */
 struct place {
 	TAILQ_ENTRY(place) link;
@@ -32,10 +34,14 @@ struct run {
 	uint64_t number; /* of the collection; a SLOT is for one of them */
 	struct places places;
 	size_t n_places, n_arriving, n_jobs, wanted;
+	size_t n_acted; /* rows on their way into the seen-list */
 	struct run_counts counts;
 	char why[FETCH_TEXT_MAX_BYTES + 1]; /* why we have stopped it, or "" */
 	json_t *details;
-	bool waits, stopping, done, freed;
+	bool begun, waits, stopping, done, freed;
+	bool looking;	/* at a listing: the child waits for KNOWN */
+	bool refreshed; /* REFRESH was said */
+	bool pruning;	/* in the helper thread */
 	struct {
 		bool is_there;
 		enum remote_end end;
@@ -53,7 +59,7 @@ void run_lose(struct run *r, const char *why);
 void run_feed(struct run *r);
 /* False: it has no such slot. */
 bool run_take_place(struct run *r, uint64_t id, struct queue_slot *slot);
-/* After n_arriving or n_jobs has become less: frees r once its owner has let it go, ... */
+/* After what is under way has become less: frees r once its owner has let it go, ... */
 void run_settle(struct run *r);
 /* ... or tells that it is done, if the child has said so. */
 void run_finish_when_idle(struct run *r);
