@@ -156,6 +156,7 @@ const struct config_key config_keys[] = {
 	{ "mail.ini", "fetch *", "OAuth Client ID", CONFIG_TEXT, NULL, NULL, 0, 1000, F, NULL, "The name under which this host is known there." },
 	{ "mail.ini", "fetch *", "OAuth Client Secret", CONFIG_SECRET, NULL, NULL, 0, 1000, F, NULL, "The secret of OAuth Client ID; without it the client is a public one." },
 	{ "mail.ini", "fetch *", "OAuth Refresh Token", CONFIG_SECRET, NULL, NULL, 0, 6000, F, NULL, "What entitles to access tokens for User." },
+	{ "mail.ini", "fetch *", "OAuth Token Command", CONFIG_COMMAND, NULL, NULL, 0, 0, F | SUP, NULL, "A command that prints an access token, which is used in place of the Password." },
 	{ "mail.ini", "fetch *", "Folders", CONFIG_FOLDERS, "INBOX", NULL, 0, 0, F, NULL, "The folders that are collected with IMAP: names with blanks between them, in quotes where they hold blanks, or patterns with * and %." },
 	{ "mail.ini", "fetch *", "Interval", CONFIG_INTERVAL, "10m", NULL, 0, 30 * DAY, F, NULL, "The time between two collections; manual: only by sambarctl fetch now." },
 	{ "mail.ini", "fetch *", "IDLE", CONFIG_BOOL, "true", NULL, 0, 0, F, NULL, "With IMAP, stay connected between collections, so that new mail arrives at once." },

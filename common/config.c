@@ -437,6 +437,12 @@ config_text(const struct config *c, const char *section, const char *key)
 }
 
 bool
+config_has_section(const struct config *c, const char *section)
+{
+	return config_section_find(c, section) != NULL;
+}
+
+bool
 config_bool(const struct config *c, const char *section, const char *key)
 {
 	return strcmp(config_text(c, section, key), "true") == 0;

@@ -38,7 +38,8 @@ enum config_type {
 			   */
 	CONFIG_AT_SERVER, /* leave, delete, delete after TIME, seen, move FOLDER; the time in
 			   * seconds */
-	CONFIG_ROUTING	  /* mailbox NAME, local or all */
+	CONFIG_ROUTING,	  /* mailbox NAME, local or all */
+	CONFIG_COMMAND	  /* command_line.h; its first word an absolute path */
 };
 
 struct config_key {
@@ -85,6 +86,8 @@ void config_problems_free(struct config_problems *problems);
 /* A normalized value by section and key, its preset when absent, "" without either. A key not in
  * the table is a programming error (fatalx). A section may be "fetch NAME". */
 const char *config_text(const struct config *c, const char *section, const char *key);
+/* There is a section of this name, "fetch work", among those that have names. */
+bool config_has_section(const struct config *c, const char *section);
 bool config_bool(const struct config *c, const char *section, const char *key);
 uint64_t config_u64(const struct config *c, const char *section, const char *key);
 

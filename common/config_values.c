@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/address.h"
+#include "common/command_line.h"
 #include "common/host_port.h"
 #include "common/ip_list.h"
 #include "common/log.h"
@@ -399,6 +400,17 @@ routing(struct job *j, struct span word)
 	return put_span(j, rest);
 }
 
+static int
+command(struct job *j, struct span line)
+{
+	char text[COMMAND_MAX_BYTES + 1], *words[COMMAND_WORDS_MAX + 1];
+
+	if (!span_copy(line, text, sizeof text) || command_line_split(text, words) == 0 ||
+	    words[0][0] != '/')
+		return -1;
+	return put_span(j, line);
+}
+
 /* ---- the table ---- */
 
 enum shape { ONE, LIST };
@@ -439,6 +451,9 @@ static const struct kind {
     [CONFIG_AT_SERVER] = {at_server, ONE,
 	"leave, delete, delete after TIME (such as 7d), seen or move FOLDER"},
     [CONFIG_ROUTING] = {routing, ONE, "mailbox NAME, local or all"},
+    [CONFIG_COMMAND] = {command, ONE,
+	"the absolute path of a program, and arguments with blanks between them, in ' or \" where "
+	"they hold blanks"},
 };
 
 static void

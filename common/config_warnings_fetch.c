@@ -1,13 +1,16 @@
 /*
- * What a configuration without errors should still be told about [fetch NAME]: what a section lacks
- * to be of use, and what it says in vain. Looks at the rights of mail.ini; changes nothing.
+ * What there is to say of [fetch NAME] beyond its single values: what a section lacks to be of use,
+ * and what it says in vain. Looks at the rights of mail.ini and of commands; changes nothing.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "common/command_line.h"
 #include "common/config_private.h"
 #include "common/host_port.h"
 #include "common/memory.h"
@@ -19,8 +22,8 @@ text_of(const struct config *c, const struct config_section *s, const char *key)
 }
 
 /* key NULL: of the section as a whole. */
-static void __attribute__((format(printf, 4, 5)))
-warn(struct config *c, const struct config_section *s, const char *key, const char *format, ...)
+static void __attribute__((format(printf, 5, 6))) problem(struct config *c,
+    const struct config_section *s, const char *key, bool warning, const char *format, ...)
 {
 	unsigned line = s->line;
 	char text[1000];
@@ -32,32 +35,53 @@ warn(struct config *c, const struct config_section *s, const char *key, const ch
 	va_start(ap, format);
 	vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	config_problem(c->problems, true, "mail.ini", line, "[%s]%s%s: %s", s->name,
+	config_problem(c->problems, warning, "mail.ini", line, "[%s]%s%s: %s", s->name,
 	    key != NULL ? " " : "", key != NULL ? key : "", text);
 }
 
 static void
 warn_missing(struct config *c, const struct config_section *s)
 {
+	static const char *const instead[] = {"Password", "OAuth Token Endpoint"};
 	static const char *const keys[] = {
 	    "Server", "User", "Routing", "OAuth Client ID", "OAuth Refresh Token"};
-	bool oauth = text_of(c, s, "OAuth Token Endpoint")[0] != '\0';
+	bool command = text_of(c, s, "OAuth Token Command")[0] != '\0';
+	bool oauth = !command && text_of(c, s, "OAuth Token Endpoint")[0] != '\0';
 
 	for (size_t i = 0; i < (oauth ? nitems(keys) : 3); i++)
 		if (text_of(c, s, keys[i])[0] == '\0')
-			warn(c, s, NULL, "has no %s: it is not collected", keys[i]);
-	if (!oauth && text_of(c, s, "Password")[0] == '\0')
-		warn(c, s, NULL, "has no Password: it is not collected");
-	if (oauth && text_of(c, s, "Password")[0] != '\0')
-		warn(c, s, "Password", "has no effect with an OAuth Token Endpoint");
+			problem(c, s, NULL, true, "has no %s: it is not collected", keys[i]);
+	if (!oauth && !command && text_of(c, s, "Password")[0] == '\0')
+		problem(c, s, NULL, true, "has no Password: it is not collected");
+	for (size_t i = 0; i < nitems(instead); i++)
+		if ((i == 0 ? oauth || command : command) && text_of(c, s, instead[i])[0] != '\0')
+			problem(c, s, instead[i], true, "has no effect with an OAuth Token %s",
+			    command ? "Command" : "Endpoint");
+}
+
+/* An error, for nothing could be collected; but only who looks at other files can say so. */
+static void
+check_command(struct config *c, const struct config_section *s)
+{
+	static const char key[] = "OAuth Token Command";
+	char *text = xstrdup(text_of(c, s, key)), *words[COMMAND_WORDS_MAX + 1];
+	struct stat st;
+
+	if (command_line_split(text, words) > 0) {
+		if (stat(words[0], &st) == -1)
+			problem(c, s, key, false, "%s: %s", words[0], strerror(errno));
+		else if (!S_ISREG(st.st_mode) || access(words[0], X_OK) == -1)
+			problem(c, s, key, false, "%s cannot be executed", words[0]);
+	}
+	free(text);
 }
 
 static void
 warn_mailbox(struct config *c, const struct config_section *s, const char *key, const char *name)
 {
 	if (config_entry_find(c, name) != NULL)
-		warn(
-		    c, s, key, "%s is an alias or a forward: the mail goes where that leads", name);
+		problem(c, s, key, true,
+		    "%s is an alias or a forward: the mail goes where that leads", name);
 }
 
 static void
@@ -68,11 +92,12 @@ warn_routing(struct config *c, const struct config_section *s)
 	if (strncmp(routing, "mailbox ", 8) == 0) {
 		warn_mailbox(c, s, "Routing", routing + 8);
 		if (unknown[0] != '\0')
-			warn(c, s, "Unknown Mailbox", "has no effect with Routing = %s", routing);
+			problem(c, s, "Unknown Mailbox", true, "has no effect with Routing = %s",
+			    routing);
 		return;
 	}
 	if (routing[0] != '\0' && unknown[0] == '\0')
-		warn(c, s, "Routing",
+		problem(c, s, "Routing", true,
 		    "there is no Unknown Mailbox: mail whose header names nobody here stays at "
 		    "the server");
 	else if (unknown[0] != '\0')
@@ -87,9 +112,9 @@ warn_protocol(struct config *c, const struct config_section *s)
 	if (strcmp(text_of(c, s, "Protocol"), "imap") == 0)
 		return;
 	if (strcmp(at_server, "seen") == 0 || strncmp(at_server, "move ", 5) == 0)
-		warn(c, s, "At Server", "POP3 cannot do that: the messages are left");
+		problem(c, s, "At Server", true, "POP3 cannot do that: the messages are left");
 	if (strcmp(text_of(c, s, "Folders"), "INBOX") != 0)
-		warn(c, s, "Folders", "POP3 has one folder only");
+		problem(c, s, "Folders", true, "POP3 has one folder only");
 }
 
 static void
@@ -99,7 +124,8 @@ warn_in_clear(struct config *c, const struct config_section *s)
 
 	if (strcmp(text_of(c, s, "TLS"), "none") == 0 &&
 	    host_port_parse(span_of(text_of(c, s, "Server")), &at) && !host_port_is_loopback(&at))
-		warn(c, s, "TLS", "none: the password and the mail can be overheard on the way");
+		problem(c, s, "TLS", true,
+		    "none: the password and the mail can be overheard on the way");
 }
 
 static void
@@ -109,7 +135,7 @@ warn_rights(struct config *c, const struct config_section *s)
 	struct stat st;
 
 	if (stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0)
-		warn(c, s, "Password",
+		problem(c, s, "Password", true,
 		    "every user of this host can read it: the file's mode is 0%o, right is 0640",
 		    (unsigned)st.st_mode & 07777);
 	free(path);
@@ -131,6 +157,7 @@ config_warn_fetching(struct config *c)
 		const struct config_section *s = &c->sections[i];
 
 		warn_missing(c, s);
+		check_command(c, s);
 		warn_routing(c, s);
 		warn_protocol(c, s);
 		warn_in_clear(c, s);

@@ -386,6 +386,31 @@ take_admin(struct role *r, uint64_t tag, struct reader *in)
 	free(text);
 }
 
+/* ---- tokens ---- */
+
+void
+role_ask_token(struct role *r, uint64_t tag, const char *section)
+{
+	struct writer w;
+
+	if (r->control == NULL)
+		return; /* master has gone, and so do we */
+	ipc_write(&w, CONTROL_TOKEN, tag);
+	put_text(&w, section);
+	ipc_channel_send(r->control, &w, -1);
+}
+
+static void
+take_token(struct role *r, uint64_t tag, struct reader *in)
+{
+	uint64_t good = get_u64(in);
+	struct span text = get_str(in, IPC_MESSAGE_MAX_BYTES);
+
+	if (get_end(in) == -1 || r->ops->on_token == NULL)
+		fatalx("malformed TOKEN_IS from master");
+	r->ops->on_token(r, tag, good != 0, text);
+}
+
 /* ---- the loop ---- */
 
 static void
@@ -414,6 +439,8 @@ on_control(void *arg, uint32_t type, uint64_t tag, struct reader *in)
 
 	if (type == CONTROL_ADMIN) {
 		take_admin(r, tag, in);
+	} else if (type == CONTROL_TOKEN_IS) {
+		take_token(r, tag, in);
 	} else if (type == CONTROL_DRAIN) {
 		drain(r);
 	} else if (type == CONTROL_MINTED || type == CONTROL_METRICS_TEXT) {

@@ -27,6 +27,8 @@ enum { ROLE_CONTROL_FD = 3 };
  * CONTROL_ADMIN        word*, tag set: an administrator's request
  * CONTROL_MINTED       granted (0/1), administrator's (0/1), with a descriptor when granted; the
  * tag of MINT CONTROL_METRICS_TEXT more (0/1), text: a part of a JSON document; the tag of METRICS
+ * CONTROL_TOKEN_IS     good (0/1), text, the tag of TOKEN: what the command has printed, or why
+ *                      there is nothing
  *
  * The program answers:
  *
@@ -37,6 +39,8 @@ enum { ROLE_CONTROL_FD = 3 };
  *                      for this user (auth only)
  * CONTROL_REVOKE       user: his sessions with master end (auth only)
  * CONTROL_METRICS      tag set: what sambarctl status says (webd only)
+ * CONTROL_TOKEN        section, tag set, from fetcher: run the OAuth Token Command of [fetch NAME].
+ *                      Answer, later: TOKEN_IS
  */
 enum control_message {
 	CONTROL_SETTING = 1,
@@ -51,6 +55,8 @@ enum control_message {
 	CONTROL_REVOKE,
 	CONTROL_METRICS,
 	CONTROL_METRICS_TEXT,
+	CONTROL_TOKEN,
+	CONTROL_TOKEN_IS,
 };
 
 enum confine_profile {
@@ -79,6 +85,9 @@ struct role_ops {
 	 * with role_admin_reply(). NULL: every request is refused.
 	 */
 	void (*on_admin)(struct role *r, uint64_t tag, char **words, size_t n_words);
+	/* What role_ask_token() has asked for. good false: text says why there is none. NULL:
+	 * nobody asks. */
+	void (*on_token)(struct role *r, uint64_t tag, bool good, struct span text);
 };
 
 enum { ROLE_SOCKETS_MAX = 64, ROLE_DIRECTORIES_MAX = 8 };
@@ -167,6 +176,9 @@ typedef void (*role_document_cb)(void *arg, json_t *doc);
 struct role_call *role_metrics(struct role *r, role_document_cb cb, void *arg);
 /* Clears the pointer; harmless on NULL. */
 void role_call_cancel(struct role_call **call);
+/* For fetcher: has master run the OAuth Token Command of a section, "work". on_token() follows,
+ * once. */
+void role_ask_token(struct role *r, uint64_t tag, const char *section);
 
 /*
  * For a program that master starts on demand, and that serves one connection: accepts it from the

@@ -657,9 +657,27 @@ converse(struct collect *c)
 	return end;
 }
 
-/* An access token, in place of the password. */
+/* From the command that the administrator has named. */
 static enum remote_end
-get_token(struct collect *c)
+ask_for_token(struct collect *c)
+{
+	struct fetch_link *l = c->link;
+	struct writer w;
+
+	ipc_write(&w, FETCH_ASK_TOKEN, 0);
+	fetch_link_send(l, &w);
+	while (!l->has_token && !l->stop)
+		(void)fetch_link_receive(l);
+	if (!l->has_token)
+		return REMOTE_STOPPED;
+	strlcpy(c->token.access, l->token, sizeof c->token.access);
+	strlcpy(c->why, l->token_why, sizeof c->why);
+	return l->token[0] != '\0' ? REMOTE_OK : REMOTE_TEMPORARY;
+}
+
+/* From the endpoint. */
+static enum remote_end
+refresh_token(struct collect *c)
 {
 	const struct fetch_job *job = c->job;
 	struct host_addresses found = {.n = 0};
@@ -697,9 +715,16 @@ get_token(struct collect *c)
 }
 
 static enum remote_end
+get_token(struct collect *c)
+{
+	return c->job->command ? ask_for_token(c) : refresh_token(c);
+}
+
+static enum remote_end
 run(struct collect *c)
 {
 	const struct fetch_job *job = c->job;
+	bool by_token = job->command || job->endpoint[0] != '\0';
 	struct remote_target target = {.protocol = job->protocol,
 	    .host = job->host,
 	    .addresses = c->addresses.addresses,
@@ -707,8 +732,8 @@ run(struct collect *c)
 	    .context = c->config->context,
 	    .fingerprint = job->has_fingerprint ? job->fingerprint : NULL,
 	    .user = job->user,
-	    .password = job->endpoint[0] == '\0' ? job->password : NULL,
-	    .token = job->endpoint[0] == '\0' ? NULL : c->token.access,
+	    .password = by_token ? NULL : job->password,
+	    .token = by_token ? c->token.access : NULL,
 	    .timeouts = c->config->timeouts,
 	    .trace = c->config->trace ? on_trace : NULL,
 	    .trace_arg = c};
@@ -717,7 +742,7 @@ run(struct collect *c)
 
 	if (look_up(c, job->host, job->port, &c->addresses, &end) == -1)
 		return end;
-	if (job->endpoint[0] != '\0' && (end = get_token(c)) != REMOTE_OK)
+	if (by_token && (end = get_token(c)) != REMOTE_OK)
 		return end;
 	target.n_addresses = c->addresses.n;
 	c->remote = remote_new(&target);

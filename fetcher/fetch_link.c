@@ -86,7 +86,7 @@ static int
 on_job(struct fetch_link *l, struct reader *in)
 {
 	struct fetch_job *job = &l->job;
-	uint64_t mode = get_u64(in), protocol, port, tls, action, idle, candidates;
+	uint64_t mode = get_u64(in), protocol, port, tls, command, action, idle, candidates;
 	struct span fingerprint;
 
 	get_text(in, job->section, sizeof job->section);
@@ -101,6 +101,7 @@ on_job(struct fetch_link *l, struct reader *in)
 	get_text(in, job->client_id, sizeof job->client_id);
 	get_text(in, job->client_secret, sizeof job->client_secret);
 	get_text(in, job->refresh_token, sizeof job->refresh_token);
+	command = get_u64(in);
 	action = get_u64(in);
 	get_text(in, job->move_to, sizeof job->move_to);
 	job->max_size = get_u64(in);
@@ -110,12 +111,13 @@ on_job(struct fetch_link *l, struct reader *in)
 	if (in->bad || l->has_job || !read_fingerprint(job, fingerprint) ||
 	    !read_folders(job, in) || mode > FETCH_MODE_LAST || protocol > REMOTE_IMAP ||
 	    port > UINT16_MAX || tls > REMOTE_TLS_IMPLICIT || action > ACT_LAST || idle > 1 ||
-	    candidates > 1)
+	    candidates > 1 || command > 1)
 		return -1;
 	job->mode = mode;
 	job->protocol = protocol;
 	job->port = port;
 	job->tls = tls;
+	job->command = command;
 	job->action = action;
 	job->idle = idle;
 	job->candidates = candidates;
@@ -171,6 +173,15 @@ on_taken(struct fetch_link *l, struct reader *in)
 }
 
 static int
+on_token(struct fetch_link *l, struct reader *in)
+{
+	get_text(in, l->token, sizeof l->token);
+	get_text(in, l->token_why, sizeof l->token_why);
+	l->has_token = true;
+	return get_end(in);
+}
+
+static int
 dispatch(struct fetch_link *l, uint32_t type, struct reader *in)
 {
 	switch (type) {
@@ -182,6 +193,8 @@ dispatch(struct fetch_link *l, uint32_t type, struct reader *in)
 		return on_known(l, in);
 	case FETCH_TAKEN:
 		return on_taken(l, in);
+	case FETCH_TOKEN:
+		return on_token(l, in);
 	case FETCH_AGAIN:
 		l->again = true;
 		return get_end(in);
@@ -210,7 +223,7 @@ fetch_link_receive(struct fetch_link *l)
 	}
 	if (dispatch(l, type, &in) == -1)
 		end(l, "malformed message from fetcher");
-	if (type == FETCH_JOB)
+	if (type == FETCH_JOB || type == FETCH_TOKEN)
 		explicit_bzero(l->message, sizeof l->message);
 	closefd(&in.fd);
 	return l->over ? -1 : 0;
@@ -263,6 +276,7 @@ fetch_link_free(struct fetch_link **lp)
 	for (size_t i = 0; i < l->job.n_folders; i++)
 		free(l->job.folders[i]);
 	explicit_bzero(&l->job, sizeof l->job);
+	explicit_bzero(l->token, sizeof l->token);
 	closefd(&l->fd);
 	free(l);
 }

@@ -49,6 +49,7 @@ struct fetch_job {
 	char endpoint[FETCH_CREDENTIAL_MAX_BYTES + 1], client_id[FETCH_CREDENTIAL_MAX_BYTES + 1],
 	    client_secret[FETCH_CREDENTIAL_MAX_BYTES + 1],
 	    refresh_token[FETCH_CREDENTIAL_MAX_BYTES + 1];
+	bool command; /* in place of all these: ask fetcher for a token */
 	enum fetch_action action;
 	char move_to[FETCH_FOLDER_MAX_BYTES + 1];
 	uint64_t max_size;
@@ -76,13 +77,14 @@ struct fetch_link {
 	bool over;  /* fetcher has gone, or does not keep to what was agreed */
 	bool stop;  /* STOP was said, or it is over */
 	bool again; /* AGAIN was said; the reader takes it back */
-	bool has_job, has_known;
+	bool has_job, has_known, has_token;
 	struct fetch_job job;
 	uint64_t number; /* of the collection: slots of others are dropped */
 	struct fetch_slot slots[FETCH_SLOTS];
 	size_t n_slots, n_outstanding; /* MESSAGEs without TAKEN */
 	char known[FETCH_LISTED_MAX];
 	size_t n_known;
+	char token[FETCH_CREDENTIAL_MAX_BYTES + 1], token_why[FETCH_TEXT_MAX_BYTES + 1];
 	void (*on_taken)(void *arg, const struct fetch_answer *answer);
 	void *arg;
 	unsigned char message[IPC_MESSAGE_MAX_BYTES];

@@ -9,16 +9,14 @@
  * message   fields
  * from fetcher:
  * JOB       mode, section, protocol, host, port, tls, fingerprint, user, password, OAuth2 endpoint,
- *           client id, client secret, refresh token, action, folder to move to, maximum size,
- *           idle (0/1), candidates (0/1), room, name*: patterns of folders
- * SLOT      number of the collection, id, descriptor: a place for the next message
- * KNOWN     one byte for each message of LISTED: enum fetch_want
- * TAKEN     handle, row, act (0/1), what (enum fetch_taken): of a MESSAGE
- * AGAIN     - : to who waits for news: collect now
- * STOP      - : no further messages; what is safe is still dealt with
- * from the child:
- * REFRESH   token: the refresh token for the next time
- * OPENED    { name, value }*: what there is to say of the server
+ *           client id, client secret, refresh token, whether a command prints a token (0/1),
+ * action, folder to move to, maximum size, idle (0/1), candidates (0/1), room, name*: patterns of
+ * folders SLOT      number of the collection, id, descriptor: a place for the next message KNOWN
+ * one byte for each message of LISTED: enum fetch_want TAKEN     handle, row, act (0/1), what (enum
+ * fetch_taken): of a MESSAGE TOKEN     token, why: what lets in; "" and why there is none AGAIN - :
+ * to who waits for news: collect now STOP      - : no further messages; what is safe is still dealt
+ * with from the child: ASK_TOKEN - : run the command. Answer: TOKEN. Once REFRESH   token: the
+ * refresh token for the next time OPENED    { name, value }*: what there is to say of the server
  * BEGIN     - : a collection starts
  * FOLDER    name, uidvalidity, messages there
  * LISTED    { id, size }*, of the folder. Answer: KNOWN
@@ -46,6 +44,7 @@ enum fetch_message {
 	FETCH_TAKEN,
 	FETCH_AGAIN,
 	FETCH_STOP,
+	FETCH_TOKEN,
 	FETCH_OPENED = 100,
 	FETCH_BEGIN,
 	FETCH_FOLDER,
@@ -55,7 +54,8 @@ enum fetch_message {
 	FETCH_HEADER,
 	FETCH_ACTED,
 	FETCH_DONE,
-	FETCH_REFRESH
+	FETCH_REFRESH,
+	FETCH_ASK_TOKEN
 };
 
 enum fetch_mode {

@@ -63,6 +63,7 @@ run_free(struct run **rp)
 		return;
 	*rp = NULL;
 	drop_places(r);
+	token_cancel(&r->token);
 	ipc_channel_free(&r->channel);
 	r->freed = true;
 	run_settle(r);
@@ -145,6 +146,7 @@ run_finish_when_idle(struct run *r)
 void
 run_lose(struct run *r, const char *why)
 {
+	token_cancel(&r->token);
 	ipc_channel_free(&r->channel);
 	if (r->done && !r->waits)
 		return;
@@ -190,6 +192,7 @@ send_job(struct run *r, bool may_wait)
 	put_text(&w, c->client_id);
 	put_text(&w, c->client_secret);
 	put_text(&w, token);
+	put_u64(&w, c->command);
 	put_u64(&w, c->action);
 	put_text(&w, c->move_to);
 	put_u64(&w, c->max_size);
@@ -481,6 +484,33 @@ on_refresh(struct run *r, struct reader *in)
 }
 
 static void
+on_token(void *arg, const char *token, const char *why)
+{
+	struct run *r = arg;
+	char short_why[FETCH_TEXT_MAX_BYTES + 1];
+	struct writer w;
+
+	r->token = NULL;
+	strlcpy(short_why, why, sizeof short_why);
+	ipc_write(&w, FETCH_TOKEN, 0);
+	put_text(&w, token != NULL ? token : "");
+	put_text(&w, short_why);
+	ipc_channel_send(r->channel, &w, -1);
+	explicit_bzero(w.at, w.len);
+}
+
+static void
+on_ask_token(struct run *r, struct reader *in)
+{
+	if (get_end(in) == -1 || !r->conf->command || r->asked) {
+		run_refuse(r, "ASK_TOKEN");
+		return;
+	}
+	r->asked = true;
+	r->token = token_ask(r->means->tokens, r->conf->name, on_token, r);
+}
+
+static void
 on_done(struct run *r, struct reader *in)
 {
 	char why[FETCH_TEXT_MAX_BYTES + 1];
@@ -514,7 +544,7 @@ on_message(void *arg, uint32_t type, uint64_t tag, struct reader *in)
 	    {FETCH_FOLDER, on_folder}, {FETCH_LISTED, run_on_listed},
 	    {FETCH_MESSAGE, run_on_message}, {FETCH_ABANDON, on_abandon},
 	    {FETCH_HEADER, run_on_header}, {FETCH_ACTED, on_acted}, {FETCH_DONE, on_done},
-	    {FETCH_REFRESH, on_refresh}};
+	    {FETCH_REFRESH, on_refresh}, {FETCH_ASK_TOKEN, on_ask_token}};
 	struct run *r = arg;
 
 	(void)tag;

@@ -31,6 +31,7 @@ struct run_means {
 	struct worker *worker;
 	struct seen *seen;
 	struct recorder *recorder; /* recorder.h */
+	struct tokens *tokens;	   /* token.h */
 };
 
 struct run_counts {

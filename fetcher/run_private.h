@@ -9,6 +9,7 @@
 
 #include "common/ipc.h"
 #include "fetcher/run.h"
+#include "fetcher/token.h"
 
 enum { RUN_ACTED_MAX = 2000 /* rows of ACTED that wait for the disk; of more nothing is kept */ };
 
@@ -41,7 +42,9 @@ struct run {
 	bool begun, waits, stopping, done, freed;
 	bool looking;	/* at a listing: the child waits for KNOWN */
 	bool refreshed; /* REFRESH was said */
-	bool pruning;	/* in the helper thread */
+	bool asked;	/* ASK_TOKEN was said; token: until it is answered */
+	struct token_call *token;
+	bool pruning; /* in the helper thread */
 	struct {
 		bool is_there;
 		enum remote_end end;

@@ -115,14 +115,15 @@ read_routing(struct section_conf *c, const char *text, const char *unknown)
 static void
 find_missing(struct section_conf *c, const struct settings *s, const char *section)
 {
+	/* What a command stands for comes last. */
 	static const char *const with_password[] = {"Server", "User", "Routing", "Password"};
 	static const char *const with_oauth[] = {
 	    "Server", "User", "Routing", "OAuth Client ID", "OAuth Refresh Token"};
-	bool oauth = c->endpoint[0] != '\0';
+	bool oauth = c->endpoint[0] != '\0' && !c->command;
 	const char *const *needed = oauth ? with_oauth : with_password;
 	size_t n = oauth ? nitems(with_oauth) : nitems(with_password);
 
-	for (size_t i = 0; i < n && c->missing == NULL; i++)
+	for (size_t i = 0; i < n - c->command && c->missing == NULL; i++)
 		if (settings_text(s, section, needed[i])[0] == '\0')
 			c->missing = xstrdup(needed[i]);
 }
@@ -169,6 +170,7 @@ section_conf_new(const struct settings *s, const char *section)
 	c->client_id = xstrdup(settings_text(s, section, "OAuth Client ID"));
 	c->client_secret = xstrdup(settings_text(s, section, "OAuth Client Secret"));
 	c->refresh_token = xstrdup(settings_text(s, section, "OAuth Refresh Token"));
+	c->command = settings_text(s, section, "OAuth Token Command")[0] != '\0';
 	read_folders(c, settings_text(s, section, "Folders"));
 	c->interval_s = settings_u64(s, section, "Interval");
 	c->idle =

@@ -23,7 +23,8 @@ struct section_conf {
 	unsigned port;
 	char *fingerprint; /* 64 hexadecimal digits, or "" */
 	char *user, *password;
-	/* In its place, unless endpoint is "". */
+	bool command; /* OAuth Token Command: master knows it, and runs it */
+	/* Without it, in place of the password, unless endpoint is "". */
 	char *endpoint, *client_id, *client_secret, *refresh_token;
 	char **folders;
 	size_t n_folders;

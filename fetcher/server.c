@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "fetcher/token.h"
 
 static void
 on_reload(struct role *role)
@@ -41,8 +42,19 @@ on_status(struct role *role, json_t *counters)
 	json_object_set_new(counters, "failures", json_integer(f->n_failures));
 }
 
-const struct role_ops server_ops = {
-    .on_reload = on_reload, .on_drain = on_drain, .on_status = on_status, .on_admin = admin_handle};
+static void
+on_token(struct role *role, uint64_t tag, bool good, struct span text)
+{
+	const struct fetcher *f = role->arg;
+
+	tokens_hear(f->means.tokens, tag, good, text);
+}
+
+const struct role_ops server_ops = {.on_reload = on_reload,
+    .on_drain = on_drain,
+    .on_status = on_status,
+    .on_admin = admin_handle,
+    .on_token = on_token};
 
 void
 server_run(struct role *role, int directory)
@@ -58,6 +70,7 @@ server_run(struct role *role, int directory)
 	if ((f->means.seen = seen_open(directory, "fetcher.db", &why)) == NULL)
 		fatalx("cannot open fetcher/fetcher.db: %s", why);
 	f->means.worker = worker_new(role->base);
+	f->means.tokens = tokens_new(role);
 	f->means.recorder = recorder_new(f->means.worker, f->means.seen);
 	f->means.queue = queue_client_new(
 	    role->base, role_peer_path(role, "queue.sock"), "fetcher", FETCH_SLOTS / 4);

@@ -20,10 +20,12 @@
 #include "common/monotonic.h"
 #include "common/role.h"
 #include "master/ask.h"
+#include "master/command.h"
 #include "master/contents.h"
 #include "master/demand.h"
 #include "master/programs.h"
 #include "master/slice.h"
+#include "master/token.h"
 
 enum {
 	BACKOFF_MAX_S = 60,
@@ -140,6 +142,9 @@ on_process_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
 		break;
 	case CONTROL_ADMIN_REPLY:
 		ask_on_reply(p->supervisor, p, tag, r);
+		break;
+	case CONTROL_TOKEN:
+		token_on_request(p->supervisor, p, tag, r);
 		break;
 	default:
 		if (p->supervisor->ops->on_message != NULL &&
@@ -379,6 +384,7 @@ process_ended(struct supervisor *s, struct process *p, int status)
 			break;
 		}
 	ask_forget_process(s, p);
+	token_forget_process(s, p);
 	clear_counts(s, p);
 	if (p->slot != NULL && on_demand)
 		on_demand_slot_lost(p->slot, p, status == 0);
@@ -412,6 +418,8 @@ on_sigchld(evutil_socket_t fd, short what, void *arg)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		struct process *p = process_by_pid(s, pid);
 
+		if (command_on_death(pid, status))
+			continue;
 		if (p != NULL)
 			process_ended(s, p, status);
 	}

@@ -81,6 +81,7 @@ struct supervisor {
 	unsigned stop_stage;
 	uint64_t last_tag, started_us;
 	struct admin_call *calls;
+	struct token_request *tokens;
 };
 
 /*

@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import re
+import select
 import ssl
 import subprocess
 import threading
@@ -570,3 +571,69 @@ def test_oauth_endpoint_that_is_not_believed(here, endpoint):
         here.section(Server=f"127.0.0.1:{server.port}", Password=None, OAuth_Token_Endpoint=endpoint.url, OAuth_Client_ID="me", OAuth_Refresh_Token="refresh-1")
         assert here.now(code=EX_TEMPFAIL)["end"] in ("permanent", "temporary")
         assert endpoint.asked == []
+
+
+def by_command(server, command, **keys):
+    return dict(Server=f"127.0.0.1:{server.port}", Password=None, OAuth_Token_Command=command, **keys)
+
+
+def test_token_command(here):
+    """What a command prints lets in; nobody reads it in a log."""
+    here.one.configure("Trace Fetcher", "true")
+    with PopServer([b"1", mail("a")], token="access-7") as server:
+        here.section(**by_command(server, "/bin/sh -c 'echo of the command >&2; printf \"access-%s\\\\n\" 7'"))
+        shown = json.loads(here.one.ctl("fetch", "test", "work", "--json").stdout)
+        assert shown["end"] == "ok" and shown["server"]["login"] in ("XOAUTH2", "OAUTHBEARER")
+        assert here.taken() == (1, 0)
+        here.one.wait_log("fetcher", "of the command")
+        here.one.wait_mailbox("ann", 1)
+        for path in glob.glob(here.one.path("log", "*")):
+            with open(path, "rb") as f:
+                assert b"access-7" not in f.read(), path
+
+
+@pytest.mark.parametrize("command, why", [
+    ("/bin/false", "has ended with status 1"), ("/bin/echo two words", "no token"), ("/bin/true", "no token"), ("/usr/bin/yes", "too much"),
+    ("/bin/sh -c 'kill -9 $$'", "killed by signal 9")])
+def test_token_command_fails(here, command, why):
+    """Nobody logs in, and it is tried again."""
+    here.one.expect_alarm("OAuth Token Command")
+    with PopServer([b"1", mail("a")], token="access-7") as server:
+        here.section(**by_command(server, command))
+        section = here.now(code=EX_TEMPFAIL)
+        assert section["end"] == "temporary" and why in section["why"], section
+        assert server.sessions == 0
+
+
+def test_token_command_account(here):
+    """It has no right that master has, and none of the programs'."""
+    here.one.expect_alarm("OAuth Token Command")
+    with PopServer([b"1", mail("a")], token="none") as server:
+        here.section(**by_command(server, f"/bin/sh -c 'id -un >&2; cat {here.one.path('config', 'mail.ini')} >/dev/null && echo READ >&2; "
+                                          "grep ^Cap /proc/self/status >&2; exit 1'"))
+        here.now(code=EX_TEMPFAIL)
+        here.one.wait_log("fetcher", "CapBnd")
+        if os.geteuid() == 0:
+            assert "READ" not in here.one.log("fetcher")
+            assert re.search(r"CapEff:\s+0+$", here.one.log("fetcher"), re.M)
+
+
+def test_token_command_ends_with_fetcher(here):
+    """A stop does not wait for it, and it does not stay behind."""
+    with PopServer([b"1", mail("a")], token="none") as server:
+        here.section(**by_command(server, "/bin/sh -c 'echo pid=$$ >&2; exec sleep 1000'", Interval="1h"))
+        started = here.one.wait_log("fetcher", r"pid=(\d+)")
+        command = os.pidfd_open(int(started.group(1)))
+        here.one.stop()
+        select.select([command], [], [])
+        os.close(command)
+
+
+@pytest.mark.parametrize("command, why", [
+    ("token", "absolute path"), ("/bin/echo 'a", "absolute path"), ("/nonexistent/token", "No such file"), ("/etc/passwd", "cannot be executed"),
+    ("/etc", "cannot be executed")])
+def test_token_command_is_checked(here, command, why):
+    with open(here.one.path("config", "mail.ini"), "a") as f:
+        f.write(f"\n[fetch work]\nServer = localhost\nUser = ann\nRouting = mailbox ann\nOAuth Token Command = {command}\n")
+    done = here.one.ctl("check", check=False)
+    assert done.returncode == 78 and why in done.stdout + done.stderr, done

@@ -31,6 +31,7 @@ static const struct {
     {"fetch work", "OAuth Client ID", "", "me", true},
     {"fetch work", "OAuth Client Secret", "", "x", true},
     {"fetch work", "OAuth Refresh Token", "", "y", true},
+    {"fetch work", "OAuth Token Command", "", "/bin/token", true},
     {"fetch work", "Folders", "INBOX", "INBOX Work", true},
     {"fetch work", "Interval", "600", "601", true},
     {"fetch work", "IDLE", "true", "false", true},
