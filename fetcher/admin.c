@@ -5,11 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 
 #include "common/log.h"
 #include "common/memory.h"
-#include "common/monotonic.h"
 #include "fetcher/server.h"
 
 static const char *const ends[] = {
@@ -42,7 +40,7 @@ state_of(const struct section *s)
 static json_t *
 describe(const struct section *s)
 {
-	uint64_t now = monotonic_us();
+	uint64_t next = schedule_next_s(s);
 	json_t *doc = json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:i}", "name", s->conf->name,
 	    "protocol", s->conf->protocol == REMOTE_IMAP ? "imap" : "pop3", "server", s->conf->host,
 	    "port", (int)s->conf->port, "user", s->conf->user, "state", state_of(s), "failures",
@@ -50,11 +48,7 @@ describe(const struct section *s)
 
 	if (s->conf->missing != NULL)
 		json_object_set_new(doc, "missing", json_string(s->conf->missing));
-	json_object_set_new(doc, "next",
-	    s->next_us == 0
-		? json_null()
-		: json_integer(
-		      time(NULL) + (s->next_us > now ? (s->next_us - now + 500000) / 1000000 : 0)));
+	json_object_set_new(doc, "next", next == 0 ? json_null() : json_integer(next));
 	json_object_set_new(doc, "last", s->has_last ? json_integer(s->last_s) : json_null());
 	if (s->has_last) {
 		json_object_set_new(doc, "end", json_string(ends[s->last.end]));

@@ -57,6 +57,18 @@ routing_new(struct router_client *router)
 }
 
 void
+routing_free(struct routing **rp)
+{
+	struct routing *r = *rp;
+
+	if (r == NULL)
+		return;
+	*rp = NULL;
+	free(r->known);
+	free(r);
+}
+
+void
 routing_forget(struct routing *r)
 {
 	memset(r->known, 0, KNOWN_MAX * sizeof *r->known);

@@ -48,6 +48,8 @@ struct routing_result {
 struct routing;
 /* router: stays the caller's. */
 struct routing *routing_new(struct router_client *router);
+/* When nothing is asked any more. */
+void routing_free(struct routing **r);
 /* What router has said may no longer hold. */
 void routing_forget(struct routing *r);
 

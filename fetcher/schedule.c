@@ -1,18 +1,18 @@
 /*
  * When each section is collected: at the start, then by its Interval; after failures later, and
  * later each time. Timers are those of the monotonic clock: that somebody sets the time moves
- * nothing.
+ * nothing. Only what was planned before a restart is known by the time of day.
  */
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/monotonic.h"
-#include "fetcher/server.h"
+#include "common/wall_clock.h"
+#include "fetcher/state.h"
 
 enum {
 	RETRY_FIRST_S = 60,	   /* after a failure that may pass */
@@ -21,6 +21,12 @@ enum {
 };
 
 static void start(struct section *s);
+
+static uint64_t
+now_s(void)
+{
+	return wall_clock_now() / 1000000;
+}
 
 struct section *
 schedule_find(struct fetcher *f, const char *name)
@@ -81,6 +87,55 @@ plan_next(struct section *s)
 	}
 }
 
+/* ---- over a restart ---- */
+
+uint64_t
+schedule_next_s(const struct section *s)
+{
+	uint64_t now = monotonic_us();
+
+	if (s->next_us == 0)
+		return 0;
+	return now_s() + (s->next_us > now ? (s->next_us - now + 500000) / 1000000 : 0);
+}
+
+/* A collection that is cut off by our end is due at once then; that of who only waited for news has
+ * been kept. */
+static void
+keep_state(const struct section *s, bool collected)
+{
+	if (s->gone)
+		return;
+	if (!s->fetcher->draining)
+		state_keep(s, schedule_next_s(s));
+	else if (collected)
+		state_keep(s, now_s());
+}
+
+/* All of them may wait for news only if a process is left for each. */
+static bool
+may_wait(const struct fetcher *f)
+{
+	size_t n = 0;
+
+	for (const struct section *s = f->sections; s != NULL; s = s->next)
+		n++;
+	return n < f->children_max;
+}
+
+/* Neither is what was planned begun anew, nor is anything put off that is over: and however the
+ * clock was set, none waits longer than it would have to now. Who waits for news does at once. */
+static void
+start_or_resume(struct section *s)
+{
+	uint64_t now = now_s(), most = wait_s(s);
+
+	if (s->due_s <= now || (s->conf->idle && s->failures == 0 && may_wait(s->fetcher)))
+		start(s);
+	else
+		plan(s, s->due_s - now < most ? s->due_s - now : most);
+}
+
 /* ---- the end of a collection ---- */
 
 static void
@@ -99,9 +154,12 @@ section_free(struct section *s)
 	free(s);
 }
 
+/* Nothing is under way, and nothing is to be written. */
 static bool
 is_idle(const struct fetcher *f)
 {
+	if (worker_load(f->means.worker) > 0)
+		return false;
 	for (const struct section *s = f->sections; s != NULL; s = s->next)
 		if (s->run != NULL)
 			return false;
@@ -109,14 +167,23 @@ is_idle(const struct fetcher *f)
 }
 
 static void
-log_end(const struct section *s)
+exit_when_idle(void *arg)
+{
+	struct fetcher *f = arg;
+
+	if (f->draining && is_idle(f))
+		role_exit_when_done(f->role);
+}
+
+static void
+log_end(const struct section *s, bool failed)
 {
 	static const char *const ends[] = {
 	    "ok", "no-folder", "temporary", "permanent", "login-refused", "stopped"};
 	const struct run_counts *c = &s->last.counts;
 	uint64_t ms = (monotonic_us() - s->started_us) / 1000;
 
-	(s->failures > 0 ? log_warn : log_info)(
+	(failed ? log_warn : log_info)(
 	    "- collected section=%s server=%s end=%s listed=%llu taken=%llu before=%llu "
 	    "large=%llu left=%llu refused=%llu bytes=%llu ms=%llu why=\"%s\"",
 	    s->conf->name, s->conf->host, ends[s->last.end], (unsigned long long)c->listed,
@@ -130,19 +197,21 @@ static void
 note_end(struct section *s, const struct run_outcome *outcome)
 {
 	struct fetcher *f = s->fetcher;
+	bool failed;
 
 	s->last = *outcome;
 	s->last.details = NULL;
 	strlcpy(s->last_why, outcome->why, sizeof s->last_why);
-	s->last_s = time(NULL);
+	s->last_s = now_s();
 	s->has_last = true;
 	s->collecting = false;
-	s->failures = outcome->end == REMOTE_OK || s->gone || f->draining ? 0 : s->failures + 1;
+	failed = outcome->end != REMOTE_OK && !s->gone && !f->draining;
+	s->failures = outcome->end == REMOTE_OK ? 0 : s->failures + failed;
 	f->n_taken += outcome->counts.taken;
 	f->n_bytes += outcome->counts.bytes;
 	f->n_before += outcome->counts.before;
-	f->n_failures += s->failures > 0;
-	log_end(s);
+	f->n_failures += failed;
+	log_end(s, failed);
 }
 
 static void
@@ -171,6 +240,7 @@ on_done(void *arg, const struct run_outcome *outcome)
 {
 	struct section *s = arg;
 	struct fetcher *f = s->fetcher;
+	bool collected = s->collecting;
 
 	note_end(s, outcome);
 	if (!outcome->waits)
@@ -179,28 +249,18 @@ on_done(void *arg, const struct run_outcome *outcome)
 		run_stop(s->run);
 	if (!s->wanted_again)
 		tell_askers(s);
-	if (s->gone && s->run == NULL)
+	if (s->gone && s->run == NULL) {
 		section_free(s);
-	else
+	} else {
 		plan_next(s);
-	if (f->draining && is_idle(f))
-		role_exit_when_done(f->role);
+		keep_state(s, collected);
+	}
+	exit_when_idle(f);
 }
 
 static const struct run_ops run_ops = {on_begin, on_done};
 
 /* ---- the start ---- */
-
-/* All of them may wait for news only if a process is left for each. */
-static bool
-may_wait(const struct fetcher *f)
-{
-	size_t n = 0;
-
-	for (const struct section *s = f->sections; s != NULL; s = s->next)
-		n++;
-	return n < f->children_max;
-}
 
 static void
 start(struct section *s)
@@ -258,6 +318,7 @@ section_new(struct fetcher *f, struct section_conf *conf)
 	s->conf = conf;
 	if ((s->timer = evtimer_new(f->role->base, on_timer, s)) == NULL)
 		fatalx("cannot make a timer");
+	s->due_s = state_restore(s);
 	return s;
 }
 
@@ -302,7 +363,7 @@ start_new_ones(struct fetcher *f)
 		next = s->next;
 		if (s->conf->missing == NULL && s->conf->interval_s > 0 && s->run == NULL &&
 		    s->next_us == 0 && !s->gone)
-			start(s);
+			start_or_resume(s);
 	}
 }
 
@@ -332,11 +393,11 @@ void
 schedule_drain(struct fetcher *f)
 {
 	f->draining = true;
+	worker_on_idle(f->means.worker, exit_when_idle, f);
 	for (struct section *s = f->sections; s != NULL; s = s->next) {
 		evtimer_del(s->timer);
 		if (s->run != NULL)
 			run_stop(s->run);
 	}
-	if (is_idle(f))
-		role_exit_when_done(f->role);
+	exit_when_idle(f);
 }

@@ -1,10 +1,12 @@
 /* Reads the settings of one section. master has judged them: what is here is right, or missing. */
 #include "fetcher/section.h"
 
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/host_port.h"
+#include "common/log.h"
 #include "common/memory.h"
 #include "common/span.h"
 #include "common/wall_clock.h"
@@ -185,6 +187,8 @@ section_conf_new(const struct settings *s, const char *section)
 	c->hops_max = settings_u64(s, "smtpd", "Maximum Received Hops");
 	find_missing(c, s, section);
 	c->all = all_of(c, s, section);
+	if (EVP_Digest(c->all, strlen(c->all), c->digest, NULL, EVP_sha256(), NULL) != 1)
+		fatalx("cannot make a digest");
 	return c;
 }
 

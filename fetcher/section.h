@@ -39,6 +39,7 @@ struct section_conf {
 	unsigned hops_max;
 	char *missing; /* the key without which it is not collected, or NULL */
 	char *all;     /* all settings that matter to it as one text: equal ones are equal */
+	unsigned char digest[FETCH_DIGEST_BYTES]; /* of it, for the disk: all has secrets */
 };
 
 /* The names of all sections, NULL behind the last: "fetch work". To be freed, the names not. */

@@ -27,6 +27,8 @@ static const char schema[] =
     "CREATE INDEX IF NOT EXISTS seen_by_id ON seen (section, folder, validity, id);"
     "CREATE TABLE IF NOT EXISTS tokens ("
     " section TEXT PRIMARY KEY, configured TEXT NOT NULL, token TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS states ("
+    " section TEXT PRIMARY KEY, settings BLOB NOT NULL, text TEXT NOT NULL);"
     "CREATE INDEX IF NOT EXISTS seen_by_digest ON seen (section, digest);";
 
 enum statement {
@@ -43,6 +45,9 @@ enum statement {
 	SQL_FORGET,
 	SQL_TOKEN,
 	SQL_KEEP_TOKEN,
+	SQL_STATE,
+	SQL_KEEP_STATE,
+	SQL_FORGET_STATE,
 	STATEMENTS
 };
 
@@ -68,6 +73,10 @@ static const char *const texts[STATEMENTS] = {
     [SQL_TOKEN] = "SELECT token FROM tokens WHERE section = ?1 AND configured = ?2",
     [SQL_KEEP_TOKEN] = "INSERT OR REPLACE INTO tokens (section, configured, token)"
 		       " VALUES (?1, ?2, ?3)",
+    [SQL_STATE] = "SELECT text FROM states WHERE section = ?1 AND settings = ?2",
+    [SQL_KEEP_STATE] = "INSERT OR REPLACE INTO states (section, settings, text)"
+		       " VALUES (?1, ?2, ?3)",
+    [SQL_FORGET_STATE] = "DELETE FROM states WHERE section = ?1",
 };
 
 struct seen {
@@ -490,11 +499,47 @@ seen_prune(struct seen *s, const char *section, uint64_t now_s)
 int
 seen_forget(struct seen *s, const char *section, uint64_t *n)
 {
-	bind_text(s->statements[SQL_FORGET], 1, section);
-	if (step(s, SQL_FORGET) == -1)
+	int rv = step(s, SQL_BEGIN);
+
+	if (rv == -1)
 		return -1;
+	bind_text(s->statements[SQL_FORGET], 1, section);
+	bind_text(s->statements[SQL_FORGET_STATE], 1, section);
+	rv = step(s, SQL_FORGET);
 	*n = sqlite3_changes(s->db);
-	return 0;
+	if (rv == 0)
+		rv = step(s, SQL_FORGET_STATE);
+	return end_transaction(s, rv);
+}
+
+/* ---- the state of sections ---- */
+
+char *
+seen_state(struct seen *s, const char *section, const unsigned char settings[FETCH_DIGEST_BYTES])
+{
+	sqlite3_stmt *st = s->statements[SQL_STATE];
+	const char *text = NULL;
+	char *copy;
+
+	bind_text(st, 1, section);
+	sqlite3_bind_blob(st, 2, settings, FETCH_DIGEST_BYTES, SQLITE_STATIC);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		text = (const char *)sqlite3_column_text(st, 0);
+	copy = text != NULL ? xstrdup(text) : NULL;
+	(void)sqlite3_reset(st);
+	return copy;
+}
+
+int
+seen_keep_state(struct seen *s, const char *section,
+    const unsigned char settings[FETCH_DIGEST_BYTES], const char *text)
+{
+	sqlite3_stmt *st = s->statements[SQL_KEEP_STATE];
+
+	bind_text(st, 1, section);
+	sqlite3_bind_blob(st, 2, settings, FETCH_DIGEST_BYTES, SQLITE_STATIC);
+	bind_text(st, 3, text);
+	return step(s, SQL_KEEP_STATE);
 }
 
 /* ---- refresh tokens ---- */

@@ -29,6 +29,7 @@ struct section {
 	bool wanted_again;   /* somebody has asked meanwhile */
 	unsigned failures;   /* in a row */
 	uint64_t next_us;    /* of the monotonic clock; 0: not planned */
+	uint64_t due_s;	     /* what was planned before a restart, by the wall clock; 0: nothing */
 	uint64_t last_s, started_us;
 	struct run_outcome last; /* why: last_why */
 	char last_why[FETCH_TEXT_MAX_BYTES + 1];
@@ -61,6 +62,8 @@ void server_run(struct role *role, int directory);
 void schedule_update(struct fetcher *f);
 /* Collects as soon as can be. asker: hears of the end, or NULL. */
 void schedule_now(struct section *s, struct asker *asker);
+/* The next collection by the wall clock; 0: it is not planned. */
+uint64_t schedule_next_s(const struct section *s);
 struct section *schedule_find(struct fetcher *f, const char *name);
 /* Stops all; role_exit_when_done() once nothing is under way. */
 void schedule_drain(struct fetcher *f);

@@ -338,6 +338,32 @@ def test_drop_at_each_step(here, verb, number):
         assert tokens(here.one) == {f"m{i}": 1 for i in range(5)}
 
 
+# ---- over a restart ----
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_state_stays(here, how):
+    """What the list tells of a section is the same after a restart, and the interval is not begun anew."""
+    with PopServer([b"1", mail("a")], [b"2", mail("b")]) as server:
+        here.section(Server=f"127.0.0.1:{server.port}", Interval="10m", Password="wrong")
+        here.one.wait_log("fetcher", "end=login-refused")
+        here.section(Server=f"127.0.0.1:{server.port}", Interval="10m")
+        here.one.wait_log("fetcher", "end=ok")
+        before, = here.one.json("fetch", "list")["sections"]
+        assert (before["state"], before["counts"]["new"], before["end"]) == ("planned", 2, "ok")
+        if how == "stop":
+            here.one.stop()
+            here.one.start()
+        else:
+            here.one.expect_alarm("killed by signal 9")
+            at = len(here.one.log("master"))
+            here.one.kill("fetcher")
+            here.one.wait_log("master", r"fetcher\[\d+\] runs", after=at)
+        after, = here.one.json("fetch", "list")["sections"]
+        assert abs(after.pop("next") - before.pop("next")) <= 1
+        assert after == before
+        assert server.sessions == 2
+
+
 # ---- our side dies ----
 
 @pytest.mark.parametrize("name", ["fetch", "fetcher", "queue"])
