@@ -20,6 +20,7 @@
 enum {
 	BATCH = 100,	      /* messages that are asked for at a time */
 	WAIT_S = 24 * 3600,   /* fetcher says AGAIN earlier */
+	VAIN_MAX_S = 300,     /* a server that always has news, and nothing new */
 	RECEIVED_SIZE = 1500, /* names, addresses and TLS are limited, see remote.h */
 	HEADER_MAX_BYTES = 1024 * 1024
 };
@@ -53,7 +54,8 @@ struct collect {
 	size_t n_acts;
 	char **folders; /* as the server spells them */
 	size_t n_folders;
-	uint64_t n_large, n_gone;
+	uint64_t n_large, n_gone, n_new;
+	unsigned vain;	/* collections in a row for news that was none */
 	bool no_header; /* DRY_RUN: the message in hand is not there, or has none that is shown */
 	int write_error;
 	char why[FETCH_TEXT_MAX_BYTES + 1];
@@ -299,6 +301,7 @@ want(struct collect *c, const struct remote_message *m)
 		c->ids_size = c->ids_size * 2 + 4096;
 		c->ids = xrealloc(c->ids, c->ids_size);
 	}
+	c->n_new++;
 	memcpy(c->ids + c->ids_len, m->id, n);
 	c->wanted[c->n_wanted++] = (struct wanted){m->handle, m->size, c->ids_len};
 	c->ids_len += n;
@@ -499,7 +502,7 @@ collect_all(struct collect *c)
 {
 	enum remote_end end = REMOTE_OK, missing = REMOTE_OK;
 
-	c->n_large = c->n_gone = 0;
+	c->n_large = c->n_gone = c->n_new = 0;
 	c->why[0] = '\0';
 	fetch_link_begin(c->link);
 	for (size_t i = 0; i < c->n_folders && end == REMOTE_OK && !c->link->stop; i++) {
@@ -596,22 +599,39 @@ say_done(struct collect *c, bool waits, enum remote_end end)
 	fetch_link_send(c->link, &w);
 }
 
+/* After news that was none, for longer each time, or until fetcher says something. */
+static void
+rest(const struct collect *c)
+{
+	struct pollfd p = {c->link->fd, POLLIN, 0};
+	unsigned doublings = c->vain < 10 ? c->vain - 1 : 9, seconds = 1u << doublings;
+
+	(void)poll(&p, 1, (seconds < VAIN_MAX_S ? seconds : VAIN_MAX_S) * 1000);
+}
+
 /* True: it is time to collect again. */
 static bool
 wait_for_news(struct collect *c, enum remote_end *end)
 {
 	enum remote_news news = REMOTE_NO_NEWS;
 
+	if (c->vain > 0)
+		rest(c);
+	fetch_link_look(c->link);
 	while (!c->link->stop) {
 		if (c->link->again) {
 			c->link->again = false;
+			c->vain = 0;
 			return true;
 		}
-		*end = keep_why(c, remote_wait(c->remote, c->link->fd, WAIT_S, &news));
+		*end = keep_why(c, remote_wait(c->remote, (const char *const *)c->folders,
+				       c->n_folders, c->link->fd, WAIT_S, &news));
 		if (*end != REMOTE_OK || news == REMOTE_CANNOT_WAIT)
 			return false;
-		if (news == REMOTE_NEWS)
+		if (news == REMOTE_NEWS) {
+			c->vain++;
 			return true;
+		}
 		if (news == REMOTE_FD)
 			fetch_link_look(c->link);
 	}
@@ -623,17 +643,6 @@ can_stay(const struct collect *c, enum remote_end end)
 {
 	return c->job->idle && end == REMOTE_OK && !c->link->stop && c->n_folders > 0 &&
 	       remote_info(c->remote)->can_wait;
-}
-
-/* News is of the folder that is selected. */
-static enum remote_end
-select_first(struct collect *c)
-{
-	struct remote_folder folder;
-
-	if (c->n_folders == 1)
-		return REMOTE_OK;
-	return keep_why(c, remote_select(c->remote, c->folders[0], changes_something(c), &folder));
 }
 
 static enum remote_end
@@ -648,11 +657,13 @@ converse(struct collect *c)
 	if (end != REMOTE_OK)
 		return end;
 	end = collect_all(c);
-	while (can_stay(c, end) && (end = select_first(c)) == REMOTE_OK) {
+	while (can_stay(c, end)) {
 		say_done(c, true, end);
 		if (!wait_for_news(c, &end))
 			break;
 		end = collect_all(c);
+		if (c->n_new > 0)
+			c->vain = 0;
 	}
 	return end;
 }

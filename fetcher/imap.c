@@ -1,6 +1,6 @@
 /*
- * IMAP (RFC 3501, 9051), but for what is done with messages: commands and responses, folders,
- * IDLE, LOGOUT. Touches the network only.
+ * IMAP (RFC 3501, 9051), but for what is done with messages, and for waiting: commands and
+ * responses, folders, LOGOUT. Touches the network only.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,12 +8,9 @@
 #include <string.h>
 
 #include "common/memory.h"
-#include "common/monotonic.h"
 #include "fetcher/imap_private.h"
 
-/* A router between may forget a connection that is silent for longer; a server may after 30
- * minutes (RFC 2177). */
-enum { IDLE_S = 9 * 60, UIDS_FIRST = 1024 };
+enum { UIDS_FIRST = 1024 };
 
 /* ---- commands ---- */
 
@@ -96,6 +93,10 @@ take_code(struct remote *r, struct span text)
 		i->sticky = false;
 	else if (span_is_nocase(word, "UIDVALIDITY") && span_u64(code, UINT32_MAX, &number))
 		i->uidvalidity = number;
+	else if (span_is_nocase(word, "UIDNEXT") && span_u64(code, UINT32_MAX, &number))
+		i->uidnext = number;
+	else if (span_is_nocase(word, "NOTIFICATIONOVERFLOW"))
+		i->overflow = true;
 }
 
 static int
@@ -254,6 +255,8 @@ on_untagged(struct remote *r)
 		return on_capability(r);
 	if (imap_is(&t, "BYE"))
 		return on_bye(r);
+	if (imap_is(&t, "STATUS"))
+		return imap_on_status(r);
 	if (imap_is(&t, "LIST") && i->on_list != NULL)
 		return i->on_list(r, i->arg);
 	if (imap_is(&t, "ID") && i->on_id != NULL)
@@ -445,9 +448,8 @@ struct folders {
 	size_t n;
 };
 
-/* A name, of which kind ever. False, and out empty: too long, or with what no name has. */
-static int
-take_name(struct imap_reader *in, const struct imap_token *t, char out[REMOTE_FOLDER_SIZE])
+int
+imap_name(struct imap_reader *in, const struct imap_token *t, char out[REMOTE_FOLDER_SIZE])
 {
 	struct span piece;
 	size_t n = 0;
@@ -511,7 +513,7 @@ on_list(struct remote *r, void *arg)
 	}
 	if (imap_next(&i->in, &t) == -1 || imap_skip_value(&i->in, &t) == -1 ||
 	    imap_next(&i->in, &t) == -1 || t.kind == IMAP_END ||
-	    take_name(&i->in, &t, name) == -1 || imap_skip(&i->in) == -1)
+	    imap_name(&i->in, &t, name) == -1 || imap_skip(&i->in) == -1)
 		return -1;
 	if (holds)
 		add_folder(arg, name);
@@ -556,7 +558,7 @@ imap_folders(
 	return end;
 }
 
-static enum remote_end
+enum remote_end
 imap_select(struct remote *r, const char *name, bool change, struct remote_folder *out)
 {
 	struct imap *i = r->p;
@@ -568,7 +570,7 @@ imap_select(struct remote *r, const char *name, bool change, struct remote_folde
 	}
 	i->selected = i->listed = i->read_only = i->news = false;
 	i->sticky = true;
-	i->uidvalidity = i->exists = 0;
+	i->uidvalidity = i->uidnext = i->exists = 0;
 	i->uids.n = 0;
 	if (imap_do(r, "at SELECT", "%s %s", change ? "SELECT" : "EXAMINE", quoted) != REMOTE_OK)
 		return r->end;
@@ -578,89 +580,10 @@ imap_select(struct remote *r, const char *name, bool change, struct remote_folde
 	}
 	i->selected = true;
 	i->news = false;
+	imap_note_selected(r, name);
 	*out = (struct remote_folder){
 	    .uidvalidity = i->uidvalidity, .messages = i->exists, .read_only = i->read_only};
 	return REMOTE_OK;
-}
-
-/* ---- IDLE ---- */
-
-static enum remote_end
-end_idle(struct remote *r)
-{
-	struct imap *i = r->p;
-
-	if (remote_put(r, NULL, "DONE") != REMOTE_OK ||
-	    imap_answer(r, r->target->timeouts.reply_s, "at DONE") != REMOTE_OK)
-		return r->end;
-	return i->status == IMAP_OK ? REMOTE_OK : imap_puzzled(r, "at DONE");
-}
-
-static enum remote_end
-begin_idle(struct remote *r)
-{
-	struct imap *i = r->p;
-
-	if (imap_put(r, NULL, "IDLE") != REMOTE_OK ||
-	    imap_answer(r, r->target->timeouts.reply_s, "at IDLE") != REMOTE_OK)
-		return r->end;
-	return i->status == IMAP_MORE ? REMOTE_OK : imap_puzzled(r, "at IDLE");
-}
-
-/* One IDLE, of so many seconds. */
-static enum remote_end
-idle(struct remote *r, int fd, uint64_t seconds, enum remote_news *news)
-{
-	struct imap *i = r->p;
-	uint64_t until = monotonic_ms() + seconds * 1000, now;
-	bool tagged, watching = true;
-
-	if (begin_idle(r) != REMOTE_OK)
-		return r->end;
-	/* Also of a server that never stops talking. */
-	while (watching && !i->news && (now = monotonic_ms()) < until) {
-		switch (client_wire_wait(r->wire, fd, (until - now + 999) / 1000)) {
-		case WIRE_BYTES:
-			client_wire_deadline(r->wire, r->target->timeouts.reply_s);
-			if (imap_read(r, "at IDLE", &tagged) != REMOTE_OK)
-				return r->end;
-			if (tagged)
-				return imap_puzzled(r, "at IDLE");
-			break;
-		case WIRE_FD:
-			*news = REMOTE_FD;
-			watching = false;
-			break;
-		case WIRE_TIME:
-			watching = false;
-			break;
-		case WIRE_OVER:
-			return remote_fail_wire(r, "at IDLE");
-		}
-	}
-	if (end_idle(r) == REMOTE_OK && i->news)
-		*news = REMOTE_NEWS;
-	return r->end;
-}
-
-static enum remote_end
-imap_wait(struct remote *r, int fd, uint64_t seconds, enum remote_news *news)
-{
-	struct imap *i = r->p;
-
-	if (!i->offer.idle || !i->selected)
-		return r->end;
-	*news = REMOTE_NO_NEWS;
-	if (i->news)
-		*news = REMOTE_NEWS;
-	while (*news == REMOTE_NO_NEWS && seconds > 0) {
-		uint64_t some = seconds < IDLE_S ? seconds : IDLE_S;
-
-		if (idle(r, fd, some, news) != REMOTE_OK)
-			return r->end;
-		seconds -= some;
-	}
-	return r->end;
 }
 
 /* ---- the end ---- */
@@ -693,6 +616,9 @@ imap_free(void *arg)
 	struct imap *i = arg;
 
 	free(i->uids.at);
+	for (size_t k = 0; k < i->n_watched; k++)
+		free(i->watched[k].name);
+	free(i->watched);
 	free(i);
 }
 

@@ -32,7 +32,7 @@ imap_take_capabilities(struct remote *r, struct span words)
 		bool *offered;
 	} plain[] = {{"IMAP4rev1", &o.imap4}, {"IMAP4rev2", &o.imap4}, {"STARTTLS", &o.starttls},
 	    {"LOGINDISABLED", &o.login_disabled}, {"SASL-IR", &o.sasl_ir}, {"ID", &o.id},
-	    {"IDLE", &o.idle}, {"MOVE", &o.move}, {"UIDPLUS", &o.uidplus}};
+	    {"IDLE", &o.idle}, {"MOVE", &o.move}, {"UIDPLUS", &o.uidplus}, {"NOTIFY", &o.notify}};
 	struct span word;
 
 	words = span_trim(words);

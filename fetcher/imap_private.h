@@ -16,8 +16,14 @@ enum {
 
 /* CAPABILITY */
 struct imap_offer {
-	bool known, imap4, starttls, login_disabled, sasl_ir, id, idle, move, uidplus;
+	bool known, imap4, starttls, login_disabled, sasl_ir, id, idle, move, uidplus, notify;
 	char mechanisms[IMAP_MECHANISMS_SIZE]; /* of AUTH=, separated by blanks */
+};
+
+/* A folder as it was when it was selected last. 0: not said. */
+struct imap_watched {
+	char *name;
+	uint32_t uidvalidity, uidnext, exists;
 };
 
 enum imap_status { IMAP_OK, IMAP_NO, IMAP_BAD, IMAP_MORE /* "+" */ };
@@ -36,8 +42,12 @@ struct imap {
 	bool preauth, leaving;
 	/* of the selected folder */
 	bool selected, read_only, sticky;
-	uint32_t uidvalidity, exists;
-	bool news; /* something has come since it was selected */
+	uint32_t uidvalidity, uidnext, exists;
+	bool news; /* something has come since it was selected, or to another one that is watched */
+	bool watching;		      /* what STATUS says of others counts */
+	bool overflow;		      /* NOTIFY: there is more than it can tell */
+	struct imap_watched *watched; /* each that was selected */
+	size_t n_watched;
 	/*
 	 * What the command in hand wants to know; NULL: nobody does. Each reads the response to its
 	 * end, from behind FETCH, LIST, SEARCH, ESEARCH, ID; -1 as imap_next().
@@ -78,6 +88,21 @@ int imap_uids_add(struct imap_uids *u, uint32_t first, uint32_t last);
 /* Sorted, each once. */
 void imap_uids_sort(struct imap_uids *u);
 bool imap_uids_has(const uint32_t *at, size_t n, uint32_t uid, size_t *index);
+
+/* A folder's name, of which kind ever; out is empty when it is too long, or has what no name has.
+ * -1 as imap_next(). */
+int imap_name(struct imap_reader *in, const struct imap_token *t, char out[REMOTE_FOLDER_SIZE]);
+enum remote_end
+imap_select(struct remote *r, const char *name, bool change, struct remote_folder *out);
+
+/* ---- imap_wait.c ---- */
+
+enum remote_end imap_wait(struct remote *r, const char *const *names, size_t n, int fd,
+    uint64_t seconds, enum remote_news *news);
+/* It was selected just now. */
+void imap_note_selected(struct remote *r, const char *name);
+/* A STATUS response, from behind STATUS. -1 as imap_next(). */
+int imap_on_status(struct remote *r);
 
 /* ---- imap_open.c ---- */
 

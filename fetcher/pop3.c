@@ -487,9 +487,10 @@ pop3_move(struct remote *r, const uint32_t *handles, size_t n, const char *folde
 }
 
 static enum remote_end
-pop3_wait(struct remote *r, int fd, uint64_t seconds, enum remote_news *news)
+pop3_wait(struct remote *r, const char *const *names, size_t n, int fd, uint64_t seconds,
+    enum remote_news *news)
 {
-	(void)fd, (void)seconds;
+	(void)names, (void)n, (void)fd, (void)seconds;
 	*news = REMOTE_CANNOT_WAIT;
 	return r->end;
 }

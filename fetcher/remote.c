@@ -454,8 +454,9 @@ remote_move(struct remote *r, const uint32_t *handles, size_t n, const char *fol
 }
 
 enum remote_end
-remote_wait(struct remote *r, int fd, uint64_t seconds, enum remote_news *news)
+remote_wait(struct remote *r, const char *const *names, size_t n, int fd, uint64_t seconds,
+    enum remote_news *news)
 {
 	*news = REMOTE_CANNOT_WAIT;
-	return begin(r) != REMOTE_OK ? r->end : r->ops->wait(r, fd, seconds, news);
+	return begin(r) != REMOTE_OK ? r->end : r->ops->wait(r, names, n, fd, seconds, news);
 }

@@ -10,7 +10,7 @@
  *   remote_list(r, after, ...)           a window of messages after the other
  *   remote_fetch(r, handles, n, ...)     some of them, streamed
  *   remote_delete(), remote_mark_seen(), remote_move()
- *   remote_wait(r, fd, ...)              IMAP: until there is news
+ *   remote_wait(r, names, ...)            IMAP: until there is news
  *   remote_quit(&r)                      POP3: only this deletes
  *
  * A message is known by its handle: the UID with IMAP, which stays what it is as long as the
@@ -255,14 +255,20 @@ remote_move(struct remote *r, const uint32_t *handles, size_t n, const char *fol
 /* ---- waiting ---- */
 
 enum remote_news {
-	REMOTE_NEWS,	   /* the selected folder has changed: remote_select() again, then list */
+	REMOTE_NEWS,	   /* a folder has changed: remote_select() again, then list */
 	REMOTE_FD,	   /* fd can be read, or has hung up */
 	REMOTE_NO_NEWS,	   /* the time is over */
 	REMOTE_CANNOT_WAIT /* the server has no IDLE (RFC 2177); nothing was said */
 };
 
-/* In the selected folder, at most so many seconds; fd, unless -1, is watched too. IDLE is renewed
- * before a server would tire of it (29 minutes). *news is set with REMOTE_OK. */
-enum remote_end remote_wait(struct remote *r, int fd, uint64_t seconds, enum remote_news *news);
+/*
+ * For news in these folders, which were selected and listed in this session, since they were; n
+ * below 2: in the selected one. At most so many seconds; fd, unless -1, is watched too. IDLE is
+ * renewed before a server would tire of it (29 minutes). It is for one folder, INBOX if it is among
+ * them: of the others the server tells at once if it has NOTIFY (RFC 5465), and they are looked at
+ * every two minutes. *news is set with REMOTE_OK.
+ */
+enum remote_end remote_wait(struct remote *r, const char *const *names, size_t n, int fd,
+    uint64_t seconds, enum remote_news *news);
 
 #endif

@@ -36,7 +36,8 @@ struct remote_ops {
 	    struct remote *r, const uint32_t *handles, size_t n, bool *done);
 	enum remote_end (*move)(
 	    struct remote *r, const uint32_t *handles, size_t n, const char *folder, bool *done);
-	enum remote_end (*wait)(struct remote *r, int fd, uint64_t seconds, enum remote_news *news);
+	enum remote_end (*wait)(struct remote *r, const char *const *names, size_t n, int fd,
+	    uint64_t seconds, enum remote_news *news);
 };
 extern const struct remote_ops pop3_ops, imap_ops;
 

@@ -2,6 +2,7 @@
 import collections
 import glob
 import http.server
+import imaplib
 import json
 import os
 import re
@@ -39,6 +40,10 @@ class Fetching:
         with open(self.one.path("config", "mail.ini"), "w") as f:
             f.write(f"{self.base}\n[fetch {name}]\n{lines}")
         self.one.ctl("reload")
+
+    def trace(self):
+        self.one.configure("Trace Fetcher", "true")
+        self.base = read_ini(self.one)
 
     def now(self, name="work", code=0):
         done = self.one.ctl("fetch", "now", name, "--json", check=False)
@@ -385,8 +390,7 @@ def test_kills_lose_nothing(here, name, after):
 
 def test_secrets_stay(here, there):
     """The password is in no log and no trace; others' settings are not sent to a child."""
-    here.one.configure("Trace Fetcher", "true")
-    here.base = read_ini(here.one)
+    here.trace()
     here.section(Server=f"127.0.0.1:{there.port('POP3')}", User="src", Password="src-secret")
     here.now()
     here.one.wait_log("fetch", "CAPA", suffix="trace")
@@ -497,6 +501,30 @@ def test_imap_idle(here, there, dovecot):
     here.one.wait_mailbox("ann", 4)
 
 
+def append(dovecot, user, folder, message):
+    """As who delivers by the server itself, which then knows of it."""
+    with imaplib.IMAP4("127.0.0.1", dovecot.ports["imap"]) as imap:
+        imap.login(user, "secret")
+        assert imap.append(folder, None, None, message)[0] == "OK"
+
+
+def test_imap_idle_in_all_folders(here, there, dovecot):
+    """Dovecot tells of each by NOTIFY: but for names that are not ASCII, which it forgets."""
+    folders = {"INBOX": "", "Work": ".Work", '"Two words"': ".Two words"}
+    for name, folder in folders.items():
+        dovecot.put("idleall", "1.x.y", mail("first" + name.strip('"')), folder)
+    here.trace()
+    here.section(Protocol="imap", Server=f"127.0.0.1:{dovecot.ports['imaps']}", TLS="implicit", User="idleall", Certificate_Fingerprint=pin(there),
+                 Interval="1h", Folders="*", At_Server="delete")
+    for i, name in enumerate(reversed(folders)):
+        here.one.wait_mailbox("ann", len(folders) + i)
+        wait_until(lambda: here.one.json("fetch", "list")["sections"][0]["state"] == "waiting for news", here.one.path("log", "fetcher.log"))
+        append(dovecot, "idleall", name, mail(f"late{i}"))
+    here.one.wait_mailbox("ann", 2 * len(folders))
+    assert "NOTIFY SET" in here.one.log("fetch", "trace")
+    assert here.taken() == (0, 0)
+
+
 def test_imap_uidvalidity_starts_again(here, there, dovecot):
     for i in range(5):
         dovecot.put("validity", f"{i}.x.y", mail(f"v{i}"))
@@ -605,7 +633,7 @@ def by_command(server, command, **keys):
 
 def test_token_command(here):
     """What a command prints lets in; nobody reads it in a log."""
-    here.one.configure("Trace Fetcher", "true")
+    here.trace()
     with PopServer([b"1", mail("a")], token="access-7") as server:
         here.section(**by_command(server, "/bin/sh -c 'echo of the command >&2; printf \"access-%s\\\\n\" 7'"))
         shown = json.loads(here.one.ctl("fetch", "test", "work", "--json").stdout)

@@ -246,6 +246,17 @@ server_command(struct server *v, struct span line)
 		if (server_reply(v, "SELECT", capability))
 			answer_it(v, "SELECT.", tag,
 			    verb[0] == 'E' ? "OK [READ-ONLY] x" : "OK [READ-WRITE] x");
+	} else if (strcmp(verb, "STATUS") == 0) {
+		snprintf(capability, sizeof capability,
+		    "* STATUS %.*s (MESSAGES %zu UIDNEXT 9 UIDVALIDITY 77)\r\n",
+		    (int)(strchr(rest, '(') - rest - 1), rest, n_box);
+		(void)server_reply(v, "STATUS", capability);
+		if (!v->gone)
+			answer_it(v, "STATUS.", tag, "OK");
+	} else if (strcmp(verb, "NOTIFY") == 0) {
+		(void)server_reply(v, strcmp(rest, "NONE") == 0 ? "NONE" : "NOTIFY", "");
+		if (!v->gone)
+			answer_it(v, "NOTIFY.", tag, "OK");
 	} else if (strcmp(verb, "IDLE") == 0) {
 		server_idle(v, tag);
 	} else if (strcmp(verb, "LOGOUT") == 0) {

@@ -617,8 +617,8 @@ test_idle(void **state)
 		enum remote_news news;
 
 		/* DONE is said because of the time */
-		check_end(remote_wait(
-			      t->r, fds[0], strcmp(cases[i].rule.at, "DONE") == 0 ? 1 : 60, &news),
+		check_end(remote_wait(t->r, NULL, 0, fds[0],
+			      strcmp(cases[i].rule.at, "DONE") == 0 ? 1 : 60, &news),
 		    cases[i].end, t, NULL);
 		if (cases[i].end == REMOTE_OK)
 			assert_int_equal(news, cases[i].news);
@@ -648,7 +648,8 @@ test_idle_flooded(void **state)
 
 		talk_hurry(t);
 		alarm(60);
-		check_end(remote_wait(t->r, i == 0 ? fds[0] : -1, i == 0 ? 3600 : 1, &news),
+		check_end(
+		    remote_wait(t->r, NULL, 0, i == 0 ? fds[0] : -1, i == 0 ? 3600 : 1, &news),
 		    REMOTE_TEMPORARY, t, "at DONE");
 		alarm(0);
 		talk_close(t);
@@ -667,26 +668,209 @@ test_idle_ends(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(fds), 0);
-	check_end(remote_wait(t->r, fds[0], 1, &news), REMOTE_OK, t, NULL);
+	check_end(remote_wait(t->r, NULL, 0, fds[0], 1, &news), REMOTE_OK, t, NULL);
 	assert_int_equal(news, REMOTE_NO_NEWS);
 	assert_int_equal(write(fds[1], "x", 1), 1);
-	check_end(remote_wait(t->r, fds[0], 60, &news), REMOTE_OK, t, NULL);
+	check_end(remote_wait(t->r, NULL, 0, fds[0], 60, &news), REMOTE_OK, t, NULL);
 	assert_int_equal(news, REMOTE_FD);
 	/* something came with another answer: at once */
 	check_end(fetch(t, 1, 0), REMOTE_OK, t, NULL);
 	n_box = 10;
 	check_end(fetch(t, 1, 0), REMOTE_OK, t, NULL);
-	check_end(remote_wait(t->r, -1, 60, &news), REMOTE_OK, t, NULL);
+	check_end(remote_wait(t->r, NULL, 0, -1, 60, &news), REMOTE_OK, t, NULL);
 	assert_int_equal(news, REMOTE_NEWS);
 	talk_close(t);
 	talk_free(&t);
 	t = talk_selected("IMAP4rev1", NULL, 0, true);
-	check_end(remote_wait(t->r, fds[0], 60, &news), REMOTE_OK, t, NULL);
+	check_end(remote_wait(t->r, NULL, 0, fds[0], 60, &news), REMOTE_OK, t, NULL);
 	assert_int_equal(news, REMOTE_CANNOT_WAIT);
 	talk_close(t);
 	talk_free(&t);
 	close(fds[0]);
 	close(fds[1]);
+}
+
+/* ---- more folders than one ---- */
+
+static const char *const watched[] = {"Archive", "inbox", "a \"b\""};
+
+/* Each was selected: that is what it is compared with. */
+static struct talk *
+talk_watching(const char *offer, const struct rule *rules, size_t n)
+{
+	struct talk *t = talk_new(REMOTE_IMAP, offer, rules, n);
+	struct remote_folder f;
+
+	fill_box(9);
+	check_open(t);
+	for (size_t i = 0; i < nitems(watched); i++)
+		check_end(remote_select(t->r, watched[i], true, &f), REMOTE_OK, t, NULL);
+	return t;
+}
+
+static void
+test_wait_by_status(void **state)
+{
+	static const struct {
+		struct rule rule;
+		enum remote_end end;
+		enum remote_news news;
+	} cases[] = {
+	    {{"", SAY, NULL, 0, 0}, REMOTE_OK, REMOTE_NO_NEWS},
+	    {{"STATUS", SAY, "* STATUS Archive (UIDNEXT 10 MESSAGES 9)\r\n", 0, 0}, REMOTE_OK,
+		REMOTE_NEWS},
+	    {{"STATUS", SAY, "* STATUS \"a \\\"b\\\"\" (UIDNEXT 10)\r\n", 0, 0}, REMOTE_OK,
+		REMOTE_NEWS},
+	    {{"STATUS", SAY, "* STATUS {7}\r\nArchive (UIDVALIDITY 78)\r\n", 2, 0}, REMOTE_OK,
+		REMOTE_NEWS},
+	    {{"STATUS", SAY, "* STATUS Archive (X (a (b)) MESSAGES 9 UIDNEXT 9)\r\n", 0, 0},
+		REMOTE_OK, REMOTE_NO_NEWS},
+	    /* Something was deleted there. */
+	    {{"STATUS", SAY, "* STATUS Archive (MESSAGES 3 UIDNEXT 9)\r\n", 0, 0}, REMOTE_OK,
+		REMOTE_NO_NEWS},
+	    {{"STATUS", SAY, "* STATUS Archive ()\r\n", 0, 0}, REMOTE_OK, REMOTE_NO_NEWS},
+	    {{"STATUS", SAY, "* STATUS Archive (UIDNEXT NIL)\r\n", 0, 0}, REMOTE_OK,
+		REMOTE_NO_NEWS},
+	    {{"STATUS", SAY, "* STATUS Archive (UIDNEXT 99999999999)\r\n", 0, 0}, REMOTE_OK,
+		REMOTE_NO_NEWS},
+	    /* Of a folder that nobody has asked for. */
+	    {{"STATUS", SAY, "* STATUS Other (UIDNEXT 10)\r\n", 0, 0}, REMOTE_OK, REMOTE_NO_NEWS},
+	    {{"STATUS", SAY, "NO there is none", 0, 0}, REMOTE_OK, REMOTE_NO_NEWS},
+	    {{"STATUS", SAY, "* STATUS\r\n", 0, 0}, REMOTE_TEMPORARY, 0},
+	    {{"STATUS", SAY, "* STATUS Archive\r\n", 0, 0}, REMOTE_TEMPORARY, 0},
+	    {{"STATUS", SAY, "* STATUS Archive (UIDNEXT\r\n", 0, 0}, REMOTE_TEMPORARY, 0},
+	    {{"STATUS", SAY, "* STATUS Archive (UIDNEXT)\r\n", 0, 0}, REMOTE_TEMPORARY, 0},
+	    {{"STATUS", SAY, "* STATUS (Archive) (UIDNEXT 10)\r\n", 0, 0}, REMOTE_OK,
+		REMOTE_NO_NEWS},
+	    {{"STATUS", SAY, "+ go on\r\n", 0, 0}, REMOTE_TEMPORARY, 0},
+	    {{"STATUS", DROP, NULL, 2, 0}, REMOTE_TEMPORARY, 0},
+	    {{"idling", SAY, "* 10 EXISTS\r\n", 0, 0}, REMOTE_TEMPORARY, 0},
+	    /* What has come to the INBOX since it was listed. */
+	    {{"SELECT", SAY_TOO, "* OK [UIDNEXT 8]\r\n", 1, 0}, REMOTE_OK, REMOTE_NO_NEWS},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(cases); i++) {
+		struct talk *t = talk_watching(CAPA_ALL, &cases[i].rule, 1);
+		enum remote_news news;
+
+		talk_hurry(t);
+		check_end(remote_wait(t->r, watched, nitems(watched), -1, 1, &news), cases[i].end,
+		    t, NULL);
+		if (cases[i].end == REMOTE_OK && news != cases[i].news)
+			fail_msg("case %zu", i);
+		talk_close(t);
+		assert_true(heard(t, "EXAMINE \"inbox\"\r\n"));
+		assert_false(heard(t, "STATUS \"inbox\""));
+		if (cases[i].end == REMOTE_OK && news == REMOTE_NO_NEWS)
+			assert_true(
+			    heard(t, "STATUS \"a \\\"b\\\"\" (MESSAGES UIDNEXT UIDVALIDITY)\r\n"));
+		talk_free(&t);
+	}
+}
+
+/* It came between the listing and the wait: to the folder of the IDLE, or to another one. */
+static void
+test_wait_misses_nothing(void **state)
+{
+	static const struct rule rules[] = {
+	    {"SELECT", SAY,
+		"* 9 EXISTS\r\n* OK [UIDVALIDITY 77] x\r\n* OK [UIDNEXT 10]\r\na8 OK x\r\n", 4, 0},
+	    {"SELECT", SAY, "* 9 EXISTS\r\n* OK [UIDVALIDITY 77] x\r\na8 OK x\r\n", 4, 0},
+	    {"SELECT", SAY, "* 10 EXISTS\r\n* OK [UIDVALIDITY 77] x\r\na8 OK x\r\n", 4, 0}};
+	static const enum remote_news news_of[] = {REMOTE_NEWS, REMOTE_NO_NEWS, REMOTE_NEWS};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rules); i++) {
+		struct talk *t = talk_watching(CAPA_ALL, &rules[i], 1);
+		enum remote_news news;
+
+		check_end(
+		    remote_wait(t->r, watched, nitems(watched), -1, 1, &news), REMOTE_OK, t, NULL);
+		assert_int_equal(news, news_of[i]);
+		talk_close(t);
+		talk_free(&t);
+	}
+}
+
+static void
+test_wait_by_notify(void **state)
+{
+	static const struct {
+		struct rule rule;
+		enum remote_end end;
+		enum remote_news news;
+		bool refused;
+	} cases[] = {
+	    {{"", SAY, NULL, 0, 0}, REMOTE_OK, REMOTE_NO_NEWS, false},
+	    /* as it was at the start */
+	    {{"NOTIFY", SAY, "* STATUS Archive (MESSAGES 9 UIDNEXT 9)\r\n", 0, 0}, REMOTE_OK,
+		REMOTE_NO_NEWS, false},
+	    {{"NOTIFY", SAY, "* STATUS Archive (MESSAGES 9 UIDNEXT 11)\r\n", 0, 0}, REMOTE_OK,
+		REMOTE_NEWS, false},
+	    {{"NOTIFY", SAY, "NO [BADEVENT (MessageNew MessageExpunge)] x", 0, 0}, REMOTE_OK,
+		REMOTE_NO_NEWS, true},
+	    {{"NOTIFY", SAY, "+ x\r\n", 0, 0}, REMOTE_TEMPORARY, 0, false},
+	    {{"NOTIFY", DROP, NULL, 0, 0}, REMOTE_TEMPORARY, 0, false},
+	    {{"NONE", DROP, NULL, 0, 0}, REMOTE_TEMPORARY, 0, false},
+	    {{"idling", SAY, "* STATUS Archive (MESSAGES 10 UIDNEXT 10)\r\na12 OK\r\n", 0, 0},
+		REMOTE_OK, REMOTE_NEWS, false},
+	    {{"idling", SAY, "* OK [NOTIFICATIONOVERFLOW] x\r\na12 OK\r\n", 0, 0}, REMOTE_OK,
+		REMOTE_NEWS, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(cases); i++) {
+		struct talk *t = talk_watching(CAPA_ALL " NOTIFY", &cases[i].rule, 1);
+		enum remote_news news;
+
+		check_end(remote_wait(t->r, watched, nitems(watched), -1, 1, &news), cases[i].end,
+		    t, NULL);
+		if (cases[i].end == REMOTE_OK && news != cases[i].news)
+			fail_msg("case %zu", i);
+		talk_close(t);
+		assert_true(heard(t,
+		    "NOTIFY SET STATUS (selected-delayed (MessageNew MessageExpunge)) (mailboxes "
+		    "(\"Archive\" \"a \\\"b\\\"\") (MessageNew MessageExpunge))\r\n"));
+		if (cases[i].end == REMOTE_OK) {
+			assert_int_equal(heard(t, "NOTIFY NONE\r\n"), !cases[i].refused);
+			if (news == REMOTE_NO_NEWS)
+				assert_true(heard(t, "STATUS \"Archive\""));
+		}
+		talk_free(&t);
+	}
+}
+
+/* More names than a command holds: they are asked for. */
+static void
+test_wait_for_too_many_to_notify(void **state)
+{
+	enum { MANY = 40 };
+	struct talk *t = talk_new(REMOTE_IMAP, CAPA_ALL " NOTIFY", NULL, 0);
+	const char *names[MANY];
+	struct remote_folder f;
+	enum remote_news news;
+
+	(void)state;
+	fill_box(9);
+	check_open(t);
+	for (size_t i = 0; i < MANY; i++) {
+		names[i] = xasprintf("%0400zu", i);
+		check_end(remote_select(t->r, names[i], true, &f), REMOTE_OK, t, NULL);
+	}
+	check_end(remote_wait(t->r, names, MANY, -1, 1, &news), REMOTE_OK, t, NULL);
+	assert_int_equal(news, REMOTE_NO_NEWS);
+	talk_close(t);
+	assert_false(heard(t, "NOTIFY"));
+	for (size_t i = 1; i < MANY; i++) {
+		char command[500];
+
+		snprintf(command, sizeof command, "STATUS \"%s\"", names[i]);
+		assert_true(heard(t, command));
+	}
+	for (size_t i = 0; i < MANY; i++)
+		free((char *)(uintptr_t)names[i]);
+	talk_free(&t);
 }
 
 /* ---- whatever goes wrong at each step ---- */
@@ -793,6 +977,10 @@ main(void)
 	    cmocka_unit_test(test_idle),
 	    cmocka_unit_test(test_idle_flooded),
 	    cmocka_unit_test(test_idle_ends),
+	    cmocka_unit_test(test_wait_by_status),
+	    cmocka_unit_test(test_wait_misses_nothing),
+	    cmocka_unit_test(test_wait_by_notify),
+	    cmocka_unit_test(test_wait_for_too_many_to_notify),
 	    cmocka_unit_test(test_each_step),
 	};
 

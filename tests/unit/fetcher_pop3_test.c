@@ -464,7 +464,7 @@ test_select(void **state)
 	check_end(remote_mark_seen(t->r, &one, 1, &done), REMOTE_PERMANENT, t, "cannot mark");
 	assert_false(done);
 	check_end(remote_move(t->r, &one, 1, "x", &done), REMOTE_PERMANENT, t, "cannot move");
-	check_end(remote_wait(t->r, -1, 1, &news), REMOTE_OK, t, NULL);
+	check_end(remote_wait(t->r, NULL, 0, -1, 1, &news), REMOTE_OK, t, NULL);
 	assert_int_equal(news, REMOTE_CANNOT_WAIT);
 	check_end(remote_select(t->r, "INBOX", true, &f), REMOTE_TEMPORARY, t, "many");
 	check_end(remote_select(t->r, "INBOX", true, &f), REMOTE_TEMPORARY, t, "many");
