@@ -255,6 +255,20 @@ say_abandon(struct collect *c)
 	fetch_link_send(c->link, &w);
 }
 
+/* So that it is not had each time. Without an id nobody would know it again. */
+static void
+say_oversize(struct collect *c, const struct wanted *m)
+{
+	struct writer w;
+
+	if (c->ids[m->id] == '\0')
+		return;
+	ipc_write(&w, FETCH_OVERSIZE, 0);
+	put_u64(&w, m->size);
+	put_text(&w, c->ids + m->id);
+	fetch_link_send(c->link, &w);
+}
+
 static void
 log_left(const struct collect *c, const struct wanted *m, const char *reason)
 {
@@ -278,6 +292,8 @@ on_end(void *arg, uint32_t handle, enum remote_message_end end)
 		say_message(c, m, digest);
 	else if (begun)
 		say_abandon(c);
+	if (m != NULL && end == REMOTE_TOO_LARGE)
+		say_oversize(c, m);
 	c->n_large += end == REMOTE_TOO_LARGE;
 	c->n_gone += end == REMOTE_GONE;
 	if (end == REMOTE_TOO_LARGE || end == REMOTE_GONE)

@@ -23,6 +23,7 @@
  * MESSAGE   slot, handle, size listed, size, crc, Received fields, digest, id,
  *           { source, address }*. Answer: TAKEN, later
  * ABANDON   slot: nothing was kept in it
+ * OVERSIZE  size listed, id: it is larger than that, and than the maximum size
  * HEADER    size listed, id, from, subject, { source, address }* (mode DRY_RUN)
  * ACTED     row*: what was to be done with them at the server is done
  * DONE      waits (0/1), end (enum remote_end), too large, not had, why: the collection is over.
@@ -55,7 +56,8 @@ enum fetch_message {
 	FETCH_ACTED,
 	FETCH_DONE,
 	FETCH_REFRESH,
-	FETCH_ASK_TOKEN
+	FETCH_ASK_TOKEN,
+	FETCH_OVERSIZE
 };
 
 enum fetch_mode {

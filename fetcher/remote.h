@@ -202,7 +202,8 @@ remote_list(struct remote *r, uint32_t after, struct remote_message *out, size_t
 
 enum remote_message_end {
 	REMOTE_WHOLE,	  /* all of it was handed to the sink */
-	REMOTE_TOO_LARGE, /* it went beyond max_size: what the sink got is to be dropped */
+	REMOTE_TOO_LARGE, /* it went beyond max_size, perhaps without an end: what the sink got is
+			     to be dropped */
 	REMOTE_GONE,	  /* the server no longer has it, or does not give it out: remote_why() */
 	REMOTE_BROKEN	  /* the session ended within it: what the sink got is to be dropped */
 };

@@ -185,7 +185,8 @@ remote_delivery_break(struct remote_delivery *d)
 {
 	if (d->begun && !d->stopped) {
 		d->begun = false;
-		(void)d->sink->end(d->sink->arg, d->handle, REMOTE_BROKEN);
+		(void)d->sink->end(
+		    d->sink->arg, d->handle, d->too_large ? REMOTE_TOO_LARGE : REMOTE_BROKEN);
 	}
 	return d->r->end;
 }

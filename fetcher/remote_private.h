@@ -126,7 +126,7 @@ enum remote_end remote_delivery_bytes(struct remote_delivery *d, struct span byt
 /* WHOLE becomes TOO_LARGE by itself. Also, for a message that is GONE, without a begin. */
 enum remote_end
 remote_delivery_end(struct remote_delivery *d, uint32_t handle, enum remote_message_end end);
-/* For a message in hand when the session has ended: BROKEN. Returns r->end. */
+/* For a message in hand when the session has ended: BROKEN, or TOO_LARGE. Returns r->end. */
 enum remote_end remote_delivery_break(struct remote_delivery *d);
 /* The time for the next piece, and the rest of that for the message. */
 void remote_delivery_deadline(const struct remote_delivery *d);

@@ -45,7 +45,7 @@ drop_places(struct run *r)
 void
 run_settle(struct run *r)
 {
-	if (!r->freed || r->n_arriving > 0 || r->n_jobs > 0 || r->n_acted > 0 || r->pruning)
+	if (!r->freed || r->n_arriving > 0 || r->n_jobs > 0 || r->n_notes > 0 || r->pruning)
 		return;
 	seen_pass_free(&r->pass);
 	section_conf_unref(&r->conf);
@@ -392,41 +392,78 @@ on_folder(struct run *r, struct reader *in)
 				 (json_int_t)messages));
 }
 
-/* Nobody waits for it: when it is lost the message is looked at once more. */
-struct acted {
+/* What nobody waits for: when it is lost, the message is looked at once more. */
+struct note {
 	struct seen_change change;
 	struct run *run;
+	char id[FETCH_ID_MAX_BYTES + 1];
+	char *folder;
 };
 
 static void
-on_acted_recorded(void *arg, bool ok)
+on_noted(void *arg, bool ok)
 {
-	struct run *r = ((struct acted *)arg)->run;
+	struct note *n = arg;
+	struct run *r = n->run;
 
 	(void)ok;
-	free(arg);
-	r->n_acted--;
+	free(n->folder);
+	free(n);
+	r->n_notes--;
 	run_settle(r);
+}
+
+static void
+note(struct run *r, struct note *n)
+{
+	r->n_notes++;
+	n->run = r;
+	n->change.at.section = r->conf->name;
+	recorder_add(r->means->recorder, &n->change, on_noted, n);
 }
 
 static void
 on_acted(struct run *r, struct reader *in)
 {
 	while (get_more(in)) {
-		struct acted *a;
+		struct note *n;
 		uint64_t row = get_u64(in);
 
-		if (row == 0 || row > INT64_MAX || r->n_acted == RUN_ACTED_MAX)
+		if (row == 0 || row > INT64_MAX || r->n_notes == RUN_NOTES_MAX)
 			continue;
-		r->n_acted++;
-		a = xcalloc(1, sizeof *a);
-		a->run = r;
-		a->change = (struct seen_change){
-		    .what = SEEN_ACTED, .row = row, .at.section = r->conf->name};
-		recorder_add(r->means->recorder, &a->change, on_acted_recorded, a);
+		n = xcalloc(1, sizeof *n);
+		n->change.what = SEEN_ACTED;
+		n->change.row = row;
+		note(r, n);
 	}
 	if (get_end(in) == -1)
 		run_refuse(r, "ACTED");
+}
+
+/* It is known to be larger than what is taken now: when that is more, it is had once more. */
+static void
+on_oversize(struct run *r, struct reader *in)
+{
+	struct note *n = xcalloc(1, sizeof *n);
+	uint64_t size = get_u64(in);
+
+	get_text(in, n->id, sizeof n->id);
+	if (get_end(in) == -1 || r->folder == NULL || size > INT64_MAX || n->id[0] == '\0') {
+		free(n);
+		run_refuse(r, "OVERSIZE");
+		return;
+	}
+	if (r->n_notes == RUN_NOTES_MAX) {
+		free(n);
+		return;
+	}
+	n->folder = xstrdup(r->folder);
+	n->change = (struct seen_change){.what = SEEN_OVERSIZE,
+	    .at = {NULL, n->folder, r->validity},
+	    .id = n->id,
+	    .size = size,
+	    .real = r->conf->max_size + 1};
+	note(r, n);
 }
 
 struct keeping {
@@ -544,7 +581,8 @@ on_message(void *arg, uint32_t type, uint64_t tag, struct reader *in)
 	    {FETCH_FOLDER, on_folder}, {FETCH_LISTED, run_on_listed},
 	    {FETCH_MESSAGE, run_on_message}, {FETCH_ABANDON, on_abandon},
 	    {FETCH_HEADER, run_on_header}, {FETCH_ACTED, on_acted}, {FETCH_DONE, on_done},
-	    {FETCH_REFRESH, on_refresh}, {FETCH_ASK_TOKEN, on_ask_token}};
+	    {FETCH_REFRESH, on_refresh}, {FETCH_ASK_TOKEN, on_ask_token},
+	    {FETCH_OVERSIZE, on_oversize}};
 	struct run *r = arg;
 
 	(void)tag;

@@ -11,7 +11,7 @@
 #include "fetcher/run.h"
 #include "fetcher/token.h"
 
-enum { RUN_ACTED_MAX = 2000 /* rows of ACTED that wait for the disk; of more nothing is kept */ };
+enum { RUN_NOTES_MAX = 2000 /* that wait for the disk; of more nothing is kept */ };
 
 /* A place that the child has, or that queue was asked for. */
 struct place {
@@ -35,7 +35,7 @@ struct run {
 	uint64_t number; /* of the collection; a SLOT is for one of them */
 	struct places places;
 	size_t n_places, n_arriving, n_jobs, wanted;
-	size_t n_acted; /* rows on their way into the seen-list */
+	size_t n_notes; /* on their way into the seen-list: rows acted on, messages too large */
 	struct run_counts counts;
 	char why[FETCH_TEXT_MAX_BYTES + 1]; /* why we have stopped it, or "" */
 	json_t *details;

@@ -23,7 +23,7 @@ static const char schema[] =
     " row INTEGER PRIMARY KEY, section TEXT NOT NULL, folder TEXT NOT NULL,"
     " validity INTEGER NOT NULL, id TEXT NOT NULL, size INTEGER NOT NULL, digest BLOB,"
     " state INTEGER NOT NULL, acted INTEGER NOT NULL, taken INTEGER NOT NULL,"
-    " listed INTEGER NOT NULL);"
+    " listed INTEGER NOT NULL, real INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX IF NOT EXISTS seen_by_id ON seen (section, folder, validity, id);"
     "CREATE TABLE IF NOT EXISTS tokens ("
     " section TEXT PRIMARY KEY, configured TEXT NOT NULL, token TEXT NOT NULL);"
@@ -55,15 +55,16 @@ static const char *const texts[STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
-    [SQL_BY_ID] = "SELECT row, size, state, acted, taken, listed FROM seen"
+    [SQL_BY_ID] = "SELECT row, size, state, acted, taken, listed, real FROM seen"
 		  " WHERE section = ?1 AND folder = ?2 AND validity = ?3 AND id = ?4"
-		  " ORDER BY size = ?5 DESC, state = 1, row",
+		  " ORDER BY size = ?5 DESC, state = 1, real DESC, row",
     [SQL_BY_DIGEST] = "SELECT row, validity, id, size, state, acted, taken, listed FROM seen"
 		      " WHERE section = ?1 AND digest = ?2 AND folder = ?3"
 		      " ORDER BY validity = ?4 AND id = ?5 DESC, row",
-    [SQL_INSERT] = "INSERT INTO seen"
-		   " (section, folder, validity, id, size, digest, state, acted, taken, listed)"
-		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9)",
+    [SQL_INSERT] =
+	"INSERT INTO seen"
+	" (section, folder, validity, id, size, digest, state, acted, taken, listed, real)"
+	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?11)",
     [SQL_RENAME] = "UPDATE seen SET validity = ?3, id = ?4, size = ?5, listed = ?9"
 		   " WHERE row = ?10 AND section = ?1",
     [SQL_ACTED] = "UPDATE seen SET acted = 1 WHERE row = ?10 AND section = ?1",
@@ -194,10 +195,22 @@ with_place(struct seen *s, enum statement which, const struct seen_place *at)
 
 /* ---- opening ---- */
 
+/* Of a file that was made before there was this column. */
+static int
+add_column(struct seen *s)
+{
+	static const char text[] = "ALTER TABLE seen ADD COLUMN real INTEGER NOT NULL DEFAULT 0";
+
+	if (sqlite3_table_column_metadata(
+		s->db, NULL, "seen", "real", NULL, NULL, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	return sqlite3_exec(s->db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : -1;
+}
+
 static int
 prepare(struct seen *s)
 {
-	if (sqlite3_exec(s->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+	if (sqlite3_exec(s->db, schema, NULL, NULL, NULL) != SQLITE_OK || add_column(s) == -1)
 		return -1;
 	for (size_t i = 0; i < STATEMENTS; i++)
 		if (sqlite3_prepare_v3(s->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
@@ -244,6 +257,7 @@ seen_close(struct seen **sp)
 struct row {
 	int64_t row;
 	uint64_t size, taken, listed;
+	uint64_t real; /* LARGE: at least, however much less is listed; else 0 */
 	enum row_state state;
 	bool acted;
 };
@@ -279,6 +293,7 @@ find_by_id(struct seen *s, const struct seen_pass *p, const struct seen_place *a
 		out->acted = sqlite3_column_int(st, 3) != 0;
 		out->taken = sqlite3_column_int64(st, 4);
 		out->listed = sqlite3_column_int64(st, 5);
+		out->real = sqlite3_column_int64(st, 6);
 		if (is_accounted(p, out->row))
 			continue;
 		(void)sqlite3_reset(st);
@@ -300,7 +315,7 @@ note_listed(struct seen *s, const struct row *row, const struct seen_policy *pol
 }
 
 static int
-insert(struct seen *s, const struct seen_place *at, const char *id, uint64_t size,
+insert(struct seen *s, const struct seen_place *at, const char *id, uint64_t size, uint64_t real,
     const unsigned char *digest, enum row_state state, uint64_t now_s, int64_t *row)
 {
 	sqlite3_stmt *st = with_place(s, SQL_INSERT, at);
@@ -314,6 +329,7 @@ insert(struct seen *s, const struct seen_place *at, const char *id, uint64_t siz
 	sqlite3_bind_int(st, 7, state);
 	sqlite3_bind_int64(st, 8, now_s);
 	sqlite3_bind_int64(st, 9, now_s);
+	sqlite3_bind_int64(st, 11, real);
 	if (step(s, SQL_INSERT) == -1)
 		return -1;
 	*row = sqlite3_last_insert_rowid(s->db);
@@ -335,7 +351,7 @@ list_large(struct seen *s, struct seen_pass *p, const struct seen_place *at,
 		return 0;
 	m->reported = rv == 0;
 	if (rv == 0 && m->id[0] != '\0' &&
-	    insert(s, at, m->id, m->size, NULL, ROW_LARGE, policy->now_s, &row.row) == -1)
+	    insert(s, at, m->id, m->size, 0, NULL, ROW_LARGE, policy->now_s, &row.row) == -1)
 		return -1;
 	if (m->id[0] != '\0')
 		account(p, row.row);
@@ -358,12 +374,15 @@ list_one(struct seen *s, struct seen_pass *p, const struct seen_place *at,
 	rv = find_by_id(s, p, at, m, &row);
 	if (rv != 1)
 		return rv;
-	if (row.state == ROW_LARGE || row.size != m->size)
+	if (row.state == ROW_LARGE && row.size == m->size && row.real > policy->max_size)
+		m->want = FETCH_LARGE;
+	else if (row.state == ROW_LARGE || row.size != m->size)
 		return 0;
 	/* What is to be deleted must be shown to be what it was. */
 	if (row.state == ROW_TAKEN && is_due(policy, row.acted, row.taken))
 		return 0;
-	m->want = FETCH_SKIP;
+	if (m->want != FETCH_LARGE)
+		m->want = FETCH_SKIP;
 	account(p, row.row);
 	return note_listed(s, &row, policy);
 }
@@ -464,8 +483,10 @@ record_one(struct seen *s, struct seen_change *c, uint64_t now_s)
 		return change_row(s, SQL_RENAME, c, now_s);
 	case SEEN_ACTED:
 		return change_row(s, SQL_ACTED, c, now_s);
+	case SEEN_OVERSIZE:
+		return insert(s, &c->at, c->id, c->size, c->real, NULL, ROW_LARGE, now_s, &c->row);
 	default:
-		return insert(s, &c->at, c->id, c->size, c->digest,
+		return insert(s, &c->at, c->id, c->size, 0, c->digest,
 		    c->what == SEEN_TAKEN ? ROW_TAKEN : ROW_LEFT, now_s, &c->row);
 	}
 }

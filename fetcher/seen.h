@@ -82,13 +82,14 @@ int seen_find(struct seen *s, struct seen_pass *p, const struct seen_place *at,
 
 /* One change. */
 struct seen_change {
-	enum { SEEN_TAKEN, SEEN_LEFT, SEEN_RENAMED, SEEN_ACTED } what;
+	enum { SEEN_TAKEN, SEEN_LEFT, SEEN_RENAMED, SEEN_ACTED, SEEN_OVERSIZE } what;
 	int64_t row;		/* RENAMED, ACTED; set for TAKEN and LEFT */
 	struct seen_pass *pass; /* TAKEN, LEFT: accounts for it; or NULL */
 	struct seen_place at;
 	const char *id;
 	uint64_t size;
 	const unsigned char *digest;
+	uint64_t real; /* OVERSIZE: so many bytes at least, though size is listed */
 };
 /* All or none, durable. -1: the database fails. */
 int seen_record(struct seen *s, struct seen_change *const *changes, size_t n, uint64_t now_s);

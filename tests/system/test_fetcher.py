@@ -289,6 +289,23 @@ def test_too_large_stays_and_is_reported_once(here):
         assert here.taken() == (1, 0) and server.messages == []
 
 
+@pytest.mark.parametrize("size", [50000, 3000000])
+def test_larger_than_listed_is_had_once(here, size):
+    """Also when it is so large that the conversation is broken off: the others are had at the next collection."""
+    with PopServer([b"1", mail("large", size=size)], [b"2", mail("small")]) as server:
+        server.rules["LIST"] = b"+OK\r\n1 100\r\n2 100\r\n.\r\n"
+        here.section(Server=f"127.0.0.1:{server.port}", Maximum_Message_Size="10K", At_Server="delete")
+        here.one.ctl("fetch", "now", check=False)
+        section = here.now()
+        assert section["counts"]["too_large"] == 1 and [m[0] for m in server.messages] == [b"1"]
+        assert here.now()["counts"]["too_large"] == 1
+        assert server.seen.count(b"RETR 1") == 1
+        assert len(re.findall("than it says", here.one.log("fetch"))) == 1
+        here.one.wait_mailbox("ann", 1)
+        here.section(Server=f"127.0.0.1:{server.port}", Maximum_Message_Size="10M", At_Server="delete")
+        assert here.taken() == (1, 0) and server.messages == []
+
+
 def test_lines_without_cr(here):
     """Each grows by a byte here, which is no reason to leave what the server lists as small enough."""
     with PopServer([b"1", mail("a") + b"\n" * 150000 + b"\r\n"], [b"2", mail("b")]) as server:

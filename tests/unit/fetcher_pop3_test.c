@@ -572,7 +572,7 @@ test_endless(void **state)
 	check_open(t);
 	check_end(fetch(t, 1, 1000), REMOTE_TEMPORARY, t, "far more");
 	assert_int_equal(t->n_ends, 1);
-	assert_int_equal(t->ends[0].end, REMOTE_BROKEN);
+	assert_int_equal(t->ends[0].end, REMOTE_TOO_LARGE);
 	talk_close(t);
 	talk_free(&t);
 }

@@ -315,7 +315,7 @@ test_rows_acted_on_are_bounded(void **state)
 	say_done(f, true, 0);
 	wait_done(f, 1);
 	assert_int_equal(f->last.end, REMOTE_OK);
-	assert_int_equal(f->run->n_acted, RUN_ACTED_MAX);
+	assert_int_equal(f->run->n_notes, RUN_NOTES_MAX);
 	run_free(&f->run);
 	assert_int_equal(write(still.pipe[1], "", 1), 1);
 	while (worker_load(f->means.worker) > 0)

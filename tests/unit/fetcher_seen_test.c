@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -249,6 +250,68 @@ test_large(void **state)
 	assert_int_equal(m.want, FETCH_SKIP);
 }
 
+/* It turned out to be larger than it is listed: it is not had again, until it may be so large. */
+static void
+test_larger_than_listed(void **state)
+{
+	struct fixture *f = *state;
+	struct seen_change c = {
+	    .what = SEEN_OVERSIZE, .at = f->at, .id = "a", .size = 10, .real = 1001};
+	struct seen_change *all[] = {&c};
+	struct seen_listed m = {.id = "a", .size = 10};
+
+	assert_int_equal(seen_record(f->seen, all, 1, f->policy.now_s), 0);
+	for (int i = 0; i < 2; i++) {
+		new_pass(f);
+		assert_int_equal(seen_list(f->seen, f->pass, &f->at, &f->policy, &m, 1), 0);
+		assert_int_equal(m.want, FETCH_LARGE);
+		assert_false(m.reported);
+		seen_close(&f->seen);
+		f->seen = open_seen();
+	}
+	/* another one, or one of another size: it may be what is listed */
+	m.size = 11;
+	new_pass(f);
+	assert_int_equal(seen_list(f->seen, f->pass, &f->at, &f->policy, &m, 1), 0);
+	assert_int_equal(m.want, FETCH_GET);
+	expect_listed(f, "b", "+");
+	/* more may be taken, and it is larger still */
+	f->policy.max_size = 2000;
+	m.size = 10;
+	new_pass(f);
+	assert_int_equal(seen_list(f->seen, f->pass, &f->at, &f->policy, &m, 1), 0);
+	assert_int_equal(m.want, FETCH_GET);
+	c.real = 2001;
+	assert_int_equal(seen_record(f->seen, all, 1, f->policy.now_s), 0);
+	new_pass(f);
+	assert_int_equal(seen_list(f->seen, f->pass, &f->at, &f->policy, &m, 1), 0);
+	assert_int_equal(m.want, FETCH_LARGE);
+	/* and at last it was taken */
+	f->policy.max_size = 3000;
+	take(f, "a", 10, 'A');
+	new_pass(f);
+	assert_int_equal(seen_list(f->seen, f->pass, &f->at, &f->policy, &m, 1), 0);
+	assert_int_equal(m.want, FETCH_SKIP);
+}
+
+/* A file of before: what it knows is known. */
+static void
+test_file_without_the_column(void **state)
+{
+	struct fixture *f = *state;
+	sqlite3 *db;
+
+	take(f, "a", 10, 'A');
+	seen_close(&f->seen);
+	assert_int_equal(sqlite3_open("/test.db", &db), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(db, "ALTER TABLE seen DROP COLUMN real", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	f->seen = open_seen();
+	new_pass(f);
+	expect_listed(f, "ab", "-+");
+}
+
 static void
 test_prune_and_forget(void **state)
 {
@@ -359,6 +422,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_renamed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_due, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_large, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_larger_than_listed, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_file_without_the_column, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_prune_and_forget, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_not_forgotten_while_it_is_had, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
