@@ -324,6 +324,135 @@ test_rows_acted_on_are_bounded(void **state)
 	closefd(&still.pipe[1]);
 }
 
+/* ---- what no child says ---- */
+
+/* A new child, in a folder. */
+static void
+begin_anew(struct fixture *f)
+{
+	run_free(&f->run);
+	closefd(&f->child);
+	f->n_done = 0;
+	f->run = run_new(&f->means, &conf, FETCH_COLLECT, true, &ops, f);
+	assert_non_null(f->run);
+	f->child = accept(f->listening, NULL, NULL);
+	say_begin(f);
+}
+
+/* Fields of what a child says: n a number, t a text, d a digest. */
+static const struct {
+	enum fetch_message type;
+	const char *fields;
+} said[] = {{FETCH_OPENED, "tttt"}, {FETCH_FOLDER, "tnn"}, {FETCH_LISTED, "tntn"},
+    {FETCH_MESSAGE, "nnnnnndtnt"}, {FETCH_ABANDON, "n"}, {FETCH_HEADER, "ntttnt"},
+    {FETCH_ACTED, "nn"}, {FETCH_DONE, "nnnnt"}, {FETCH_REFRESH, "t"}, {FETCH_OVERSIZE, "nt"},
+    {FETCH_ASK_TOKEN, ""}, {FETCH_BEGIN, ""}};
+
+static void
+put_fields(struct writer *w, const char *fields, uint64_t number, const char *text)
+{
+	for (; *fields != '\0'; fields++)
+		if (*fields == 'n')
+			put_u64(w, number);
+		else if (*fields == 't')
+			put_text(w, text);
+		else
+			put_str(w, (struct span){"0123456789abcdef0123456789abcdef", 32});
+}
+
+/* Until the run has heard all that was said: it has let go, or it lets go when we do. */
+static void
+let_go(struct fixture *f)
+{
+	shutdown(f->child, SHUT_WR);
+	while (f->n_done == 0)
+		event_base_dispatch(f->means.base);
+	/* DONE may say that it waits: then its end comes after that. */
+	while (f->run != NULL)
+		event_base_dispatch(f->means.base);
+}
+
+/* Every message cut short at every byte, longer than it is, with numbers and texts beyond each
+ * limit: this child is let go, and nothing else happens. */
+static void
+test_malformed(void **state)
+{
+	static char long_text[10000];
+	const char *const texts[] = {"x", "", "a@example.test", "\xff\r\n", long_text};
+	static const uint64_t numbers[] = {
+	    0, 1, 5, INT64_MAX, UINT64_MAX, (uint64_t)UINT32_MAX + 1};
+	struct fixture *f = *state;
+
+	memset(long_text, 'x', sizeof long_text - 1);
+	for (size_t i = 0; i < nitems(said); i++)
+		for (size_t t = 0; t < nitems(texts); t++)
+			for (size_t n = 0; n < nitems(numbers); n++) {
+				struct writer w;
+
+				begin_anew(f);
+				ipc_write(&w, said[i].type, 0);
+				put_fields(&w, said[i].fields, numbers[n], texts[t]);
+				say(f, &w);
+				let_go(f);
+			}
+	for (size_t i = 0; i < nitems(said); i++)
+		for (size_t cut = 1; cut < 140; cut++) {
+			struct writer w;
+
+			begin_anew(f);
+			ipc_write(&w, said[i].type, 0);
+			put_fields(&w, said[i].fields, 1, "a@b.test");
+			if (cut >= w.len)
+				break;
+			w.len -= cut;
+			say(f, &w);
+			let_go(f);
+			if (cut < 8 && strlen(said[i].fields) > 0)
+				assert_int_equal(f->last.end, REMOTE_TEMPORARY);
+		}
+}
+
+/* What only we say, and what nobody does. */
+static void
+test_not_for_a_child(void **state)
+{
+	static const uint32_t types[] = {0, FETCH_JOB, FETCH_SLOT, FETCH_KNOWN, FETCH_TAKEN,
+	    FETCH_AGAIN, FETCH_STOP, FETCH_TOKEN, FETCH_OPENED - 1, FETCH_OVERSIZE + 1, UINT32_MAX};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < nitems(types); i++) {
+		struct writer w;
+
+		begin_anew(f);
+		ipc_write(&w, types[i], 0);
+		say(f, &w);
+		wait_refused(f);
+	}
+}
+
+/* A token where no command is configured, a message in a place that it does not have, an answer to
+ * a dry run that is none. */
+static void
+test_out_of_order(void **state)
+{
+	static const struct {
+		enum fetch_message type;
+		const char *fields;
+	} wrong[] = {{FETCH_ASK_TOKEN, ""}, {FETCH_ABANDON, "n"}, {FETCH_MESSAGE, "nnnnnndt"},
+	    {FETCH_HEADER, "nttt"}};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < nitems(wrong); i++) {
+		struct writer w;
+
+		begin_anew(f);
+		ipc_write(&w, wrong[i].type, 0);
+		put_fields(&w, wrong[i].fields, 1, "x");
+		say(f, &w);
+		wait_refused(f);
+	}
+}
+
 /* What was counted is told once, however a child that has waited since ends. */
 static void
 test_counts_are_told_once(void **state)
@@ -365,6 +494,9 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_no_begin_within_a_collection, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_one_refresh_token, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_rows_acted_on_are_bounded, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_malformed, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_not_for_a_child, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_out_of_order, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_counts_are_told_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_counts_of_one_that_was_killed, setup, teardown),
 	};
