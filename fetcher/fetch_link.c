@@ -184,6 +184,8 @@ on_token(struct fetch_link *l, struct reader *in)
 static int
 dispatch(struct fetch_link *l, uint32_t type, struct reader *in)
 {
+	if (!l->has_job && type != FETCH_JOB)
+		return -1;
 	switch (type) {
 	case FETCH_JOB:
 		return on_job(l, in);
