@@ -1,4 +1,4 @@
-"""An IMAP server as a test wants it: its folders, and what it makes of a MOVE."""
+"""An IMAP server as a test wants it: its folders, what it makes of a MOVE, and where it breaks off."""
 import socket
 import threading
 
@@ -12,10 +12,16 @@ def in_set(text, uid):
 
 
 class ImapServer:
-    """folders: {name: {uid: bytes}}. makes_folders: CREATE and then MOVE go well. heard: (selected folder, command) each."""
+    """folders: {name: {uid: bytes}}. makes_folders: CREATE and then MOVE go well. heard: (selected folder, command) each.
 
-    def __init__(self, folders, makes_folders=False):
+    drop: {verb: (n, part)}: at the n-th time in a session that this verb comes, the connection is closed behind so much of the answer, from 0 to 1;
+    what was to be done is done when it is above 0. rules: {verb: bytes}: what is said instead of an answer; @ is its tag.
+    hooks: {verb: function}, called once, before the answer. tls: a context, for TLS from the start.
+    """
+
+    def __init__(self, folders, makes_folders=False, tls=None):
         self.folders, self.makes_folders, self.heard = folders, makes_folders, []
+        self.drop, self.rules, self.hooks, self.tls, self.sessions = {}, {}, {}, tls, 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.thread = threading.Thread(target=self._accept, daemon=True)
@@ -35,14 +41,15 @@ class ImapServer:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
+            self.sessions += 1
             with connection:
                 try:
-                    self._serve(connection)
+                    self._serve(self.tls.wrap_socket(connection, server_side=True) if self.tls else connection)
                 except OSError:
                     pass
 
     def _serve(self, connection):
-        folder = None
+        folder, counts, deleted = None, {}, set()
         connection.sendall(b"* OK ready\r\n")
         for line in connection.makefile("rb"):
             tag, verb, *words = line.decode().split()
@@ -51,6 +58,14 @@ class ImapServer:
                 verb, words = words[0].upper(), words[1:]
             self.heard.append((folder, f"{verb} {' '.join(words)}"))
             answer, end = b"", "OK"
+            counts[verb] = counts.get(verb, 0) + 1
+            at, part = self.drop.get(verb, (0, 0))
+            if at == counts[verb] and part == 0:
+                return
+            self.hooks.pop(verb, lambda: None)()
+            if verb in self.rules:
+                connection.sendall(self.rules[verb].replace(b"@", tag.encode()))
+                continue
             box = self.folders.get(folder, {})
             if verb == "CAPABILITY":
                 answer = b"* CAPABILITY IMAP4rev1 MOVE UIDPLUS\r\n"
@@ -71,8 +86,16 @@ class ImapServer:
                 for uid in [u for u in box if in_set(words[0], u)] if self.makes_folders else []:
                     del box[uid]
                 end = "OK" if self.makes_folders else "NO [TRYCREATE]"
+            elif verb == "STORE" and "\\Deleted" in line.decode():
+                deleted |= {uid for uid in box if in_set(words[0], uid)}
+            elif verb == "EXPUNGE":
+                for uid in [u for u in box if in_set(words[0], u) and u in deleted]:
+                    del box[uid]
             elif verb == "CREATE" and not self.makes_folders:
                 end = "NO"
             elif verb == "LOGOUT":
                 answer = b"* BYE\r\n"
-            connection.sendall(answer + f"{tag} {end} x\r\n".encode())
+            answer += f"{tag} {end} x\r\n".encode()
+            connection.sendall(answer[:int(len(answer) * part)] if at == counts[verb] else answer)
+            if at == counts[verb]:
+                return

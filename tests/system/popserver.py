@@ -8,14 +8,15 @@ class PopServer:
     """messages: [id, bytes] each, changed by the test between sessions. Only QUIT deletes.
 
     drop: {verb: n}: the n-th time in a session that this verb comes, the connection is closed without an answer.
-    rules: {verb: bytes}: what is said instead of an answer.
+    rules: {verb: bytes}: what is said instead of an answer. hooks: {verb: function}, called once, before the answer.
+    tls: a context, for TLS from the start.
     token: what lets in by XOAUTH2 and OAUTHBEARER, then the only way.
     """
 
-    def __init__(self, *messages, uidl=True, user="ann", password="secret", token=None):
+    def __init__(self, *messages, uidl=True, user="ann", password="secret", token=None, tls=None):
         self.messages = [list(m) for m in messages]
         self.uidl, self.user, self.password, self.token = uidl, user, password, token
-        self.drop, self.rules, self.sessions, self.seen = {}, {}, 0, []
+        self.drop, self.rules, self.hooks, self.tls, self.sessions, self.seen = {}, {}, {}, tls, 0, []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.thread = threading.Thread(target=self._accept, daemon=True)
@@ -38,7 +39,7 @@ class PopServer:
             self.sessions += 1
             with connection:
                 try:
-                    self._serve(connection)
+                    self._serve(self.tls.wrap_socket(connection, server_side=True) if self.tls else connection)
                 except OSError:
                     pass
 
@@ -53,6 +54,7 @@ class PopServer:
             counts[verb] = counts.get(verb, 0) + 1
             if self.drop.get(verb) == counts[verb]:
                 return
+            self.hooks.pop(verb, lambda: None)()
             if verb in self.rules:
                 connection.sendall(self.rules[verb])
                 continue

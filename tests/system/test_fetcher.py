@@ -14,6 +14,7 @@ import urllib.parse
 
 import pytest
 
+from authority import Authority, context, fingerprint
 from clients import text_message
 from conftest import finish
 from dovecot import PROGRAM, Dovecot
@@ -145,6 +146,37 @@ def test_certificates(here, there, tls, listener):
     other = ("00" if fingerprint[:2] != "00" else "11") + fingerprint[2:]
     here.section(Server=address, User="other", Password="other-secret", TLS=tls, Certificate_Fingerprint=other)
     assert here.now(code=EX_TEMPFAIL)["end"] == "permanent"
+
+
+@pytest.mark.parametrize("protocol", ["pop3", "imap"])
+@pytest.mark.parametrize("kind, pinned, believed", [
+    ("good", None, True), ("good", "good", True), ("good", "self", False), ("self", None, False), ("self", "self", True), ("self", "good", False),
+    ("expired", None, False), ("expired", "expired", True), ("other", None, False), ("other", "other", True)])
+def test_certificates_of_others(here, authority, protocol, kind, pinned, believed):
+    """Valid, for this host and by an issuer that is trusted, or pinned, whatever else it is: else no name and no password is said."""
+    here.one.configure("Trusted Roots", authority.roots)
+    tls = context(authority.path(kind))
+    with (PopServer([b"1", mail("a")], tls=tls) if protocol == "pop3" else ImapServer({"INBOX": {1: mail("a")}}, tls=tls)) as server:
+        here.section(Protocol=protocol, Server=f"127.0.0.1:{server.port}", TLS="implicit",
+                     Certificate_Fingerprint=fingerprint(authority.path(pinned)) if pinned else None)
+        if believed:
+            assert here.taken() == (1, 0)
+            return
+        section = here.now(code=EX_TEMPFAIL)
+        assert section["end"] == "permanent" and section["counts"]["listed"] == 0
+        assert "at the TLS handshake" in section["why"]
+        assert (server.seen if protocol == "pop3" else server.heard) == []
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("authority")
+    for path in (folder, *folder.parents[:2]):
+        os.chmod(path, 0o755)
+    made = Authority(str(folder))
+    for kind in ("good", "self", "expired", "other"):
+        made.certificate(kind)
+    return made
 
 
 def test_wrong_password(here, there):
@@ -387,6 +419,29 @@ def test_state_stays(here, how):
         assert server.sessions == 2
 
 
+STEPS = [("CAPABILITY", 1), ("LOGIN", 1), ("LIST", 1), ("SELECT", 1), ("SEARCH", 1), ("FETCH", 1), ("FETCH", 2), ("LOGOUT", 1)]
+
+
+@pytest.mark.parametrize("part", [0, 0.5, 0.97, 1])
+@pytest.mark.parametrize("verb, number, action", [
+    *((verb, number, "delete") for verb, number in STEPS), ("STORE", 1, "delete"), ("EXPUNGE", 1, "delete"), ("MOVE", 1, "move Done"),
+    ("STORE", 1, "seen")])
+def test_imap_drop_at_each_step(here, verb, number, action, part):
+    """Before the answer, within it and behind it: each message is there once, and nothing that is not here has gone there."""
+    box = {uid: mail(f"m{uid}", size=3000) for uid in range(1, 6)}
+    with ImapServer({"INBOX": box}, makes_folders=True) as server:
+        here.section(Protocol="imap", Server=f"127.0.0.1:{server.port}", At_Server=action)
+        server.drop = {verb: (number, part)}
+        here.one.ctl("fetch", "now", check=False)
+        here.one.wait_spool_empty()
+        assert {f"m{uid}" for uid in range(1, 6) if uid not in box} <= set(tokens(here.one))
+        server.drop = {}
+        here.now()
+        assert len(box) == (5 if action == "seen" else 0)
+        here.one.wait_spool_empty()
+        assert tokens(here.one) == {f"m{uid}": 1 for uid in range(1, 6)}
+
+
 # ---- our side dies ----
 
 @pytest.mark.parametrize("name", ["fetch", "fetcher", "queue"])
@@ -406,6 +461,44 @@ def test_kills_lose_nothing(here, name, after):
         assert max(found.values()) <= 2, found.most_common(3)
 
 
+@pytest.mark.parametrize("name", ["fetch", "fetcher", "queue"])
+@pytest.mark.parametrize("after", [1, 30, 200])
+@pytest.mark.parametrize("action", ["delete", "move Done"])
+def test_imap_kills_lose_nothing(here, name, after, action):
+    """The same by IMAP."""
+    n = 300
+    box = {uid: mail(f"k{uid}", size=2000) for uid in range(1, n + 1)}
+    with ImapServer({"INBOX": box}, makes_folders=True) as server:
+        here.section(Protocol="imap", Server=f"127.0.0.1:{server.port}", At_Server=action, Interval="1s")
+        wait_until(lambda: len(re.findall(r" accepted ", here.one.log("fetcher"))) >= after, here.one.path("log", "fetcher.log"))
+        here.one.kill(name)
+        here.one.expect_alarm("killed by signal 9")
+        wait_until(lambda: not box, here.one.path("log", "fetcher.log"))
+        here.one.wait_spool_empty()
+        found = tokens(here.one)
+        assert set(found) == {f"k{uid}" for uid in range(1, n + 1)}
+        assert max(found.values()) <= 2, found.most_common(3)
+
+
+POP_STEPS = ("CAPA", "USER", "PASS", "STAT", "UIDL", "LIST", "RETR", "DELE", "QUIT")
+IMAP_STEPS = ("CAPABILITY", "LOGIN", "LIST", "SELECT", "SEARCH", "FETCH", "STORE", "EXPUNGE", "LOGOUT")
+
+
+@pytest.mark.parametrize("name", ["fetch", "fetcher", "queue"])
+@pytest.mark.parametrize("protocol, verb", [*(("pop3", verb) for verb in POP_STEPS), *(("imap", verb) for verb in IMAP_STEPS)])
+def test_killed_at_each_step(here, name, protocol, verb):
+    """Of ours, while the server is about to answer."""
+    here.one.expect_alarm("killed by signal 9")
+    box = {uid: mail(f"m{uid}", size=3000) for uid in range(1, 6)}
+    with (PopServer(*([b"%d" % uid, text] for uid, text in box.items())) if protocol == "pop3" else ImapServer({"INBOX": box})) as server:
+        server.hooks[verb] = lambda: here.one.kill(name)
+        here.section(Protocol=protocol, Server=f"127.0.0.1:{server.port}", At_Server="delete", Interval="1s")
+        wait_until(lambda: verb not in server.hooks and not (server.messages if protocol == "pop3" else box), here.one.path("log", "fetcher.log"))
+        here.one.wait_spool_empty()
+        found = tokens(here.one)
+        assert set(found) == {f"m{uid}" for uid in range(1, 6)} and max(found.values()) <= 2, found
+
+
 def test_secrets_stay(here, there):
     """The password is in no log and no trace; others' settings are not sent to a child."""
     here.trace()
@@ -419,7 +512,7 @@ def test_secrets_stay(here, there):
 
 # ---- what fetcher does not say ----
 
-JOB, SLOT, KNOWN, TAKEN, AGAIN, STOP, TOKEN = range(1, 8)
+JOB, SLOT, KNOWN, TAKEN, AGAIN, STOP, TOKEN_IS = range(1, 8)
 
 
 def job(port, **changed):
@@ -447,13 +540,13 @@ def test_fetch_is_told_nonsense(here):
         good = job(server.port)
         asked = job(server.port, command=1)
         first = [b"x", b"\0" * 12, b"\xff" * 12, b"\xff" * 65536, b"\0" * 65536, message(1, 2, 3), message(99), message(JOB), message(KNOWN, "+"),
-                 message(TAKEN, 1, 1, 1, 0), message(SLOT, 1, 7), message(TOKEN, "x", ""), good[:-1], good + b"x", good[:40],
+                 message(TAKEN, 1, 1, 1, 0), message(SLOT, 1, 7), message(TOKEN_IS, "x", ""), good[:-1], good + b"x", good[:40],
                  job(server.port, mode=3), job(server.port, protocol=2), job(server.port, tls=3), job(2 ** 16), job(2 ** 64 - 1), job(server.port, action=4),
                  job(server.port, command=2), job(server.port, idle=2), job(server.port, candidates=2), job(server.port, fingerprint="0g" * 32),
                  job(server.port, fingerprint="00"), job(server.port, host="x" * 256), job(server.port, user="a\0b"), job(server.port, password="x" * 7000)]
         then = [(good, [good]), (good, [message(KNOWN, "+")] * 3), (good, [message(KNOWN, "+" * 600)]), (good, [message(TAKEN, 1, 1, 1, 0)]),
                 (good, [message(SLOT, 1, 7)]), (good, [message(AGAIN, 1)]), (good, [message(STOP, "x")]), (good, [b"x"]),
-                (asked, [message(TOKEN, "x" * 7000, "")]), (asked, [message(TOKEN, "x")])]
+                (asked, [message(TOKEN_IS, "x" * 7000, "")]), (asked, [message(TOKEN_IS, "x")])]
         for data, more in [(data, []) for data in first] + then:
             with connect(here.one, "fetch", "fetcher") as sock:
                 if not send(sock, data):
