@@ -45,7 +45,7 @@ class ImapServer:
             with connection:
                 try:
                     self._serve(self.tls.wrap_socket(connection, server_side=True) if self.tls else connection)
-                except OSError:
+                except (OSError, ValueError):   # it is gone, or has said what is no command
                     pass
 
     def _serve(self, connection):

@@ -393,6 +393,62 @@ def test_drop_at_each_step(here, verb, number):
         assert tokens(here.one) == {f"m{i}": 1 for i in range(5)}
 
 
+# ---- hostile servers ----
+
+@pytest.mark.parametrize("verb, said", [
+    ("PASS", b"-ERR no\x1b[2J\x00\xff\rid=7 accepted\r\n"), ("CAPA", b"+OK\r\nIMPLEMENTATION a\x1b]0;b\x07\xff\r\nUSER\r\n.\r\n"),
+    ("UIDL", b"+OK\r\n1 a\x1b[2J\r\n.\r\n"), ("UIDL", b"+OK\r\n1 \xff\xfe\r\n.\r\n"), ("RETR", b"-ERR \x1bc\x85\r\n")])
+def test_what_a_server_says_in_our_logs(here, verb, said):
+    """Printable, and on a line that is ours."""
+    here.trace()
+    with PopServer([b"1", mail("a")]) as server:
+        server.rules[verb] = said
+        here.section(Server=f"127.0.0.1:{server.port}")
+        here.one.ctl("fetch", "now", check=False)
+        shown = here.one.ctl("fetch", "test", "work", check=False)
+        here.one.ctl("fetch", "list")
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown.stdout + shown.stderr)
+        for name, suffix in (("fetch", "log"), ("fetcher", "log"), ("fetch", "trace")):
+            for line in here.one.log(name, suffix).splitlines():
+                assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z fetch(er)?\[\d+\]: ", line) and line.isprintable(), line
+
+
+@pytest.mark.parametrize("protocol", ["pop3", "imap"])
+@pytest.mark.parametrize("tls", ["implicit", "starttls"])
+def test_no_tls_where_it_is_demanded(here, protocol, tls):
+    """Nobody logs in."""
+    with (PopServer([b"1", mail("a")]) if protocol == "pop3" else ImapServer({"INBOX": {1: mail("a")}})) as server:
+        here.section(Protocol=protocol, Server=f"127.0.0.1:{server.port}", TLS=tls)
+        assert here.now(code=EX_TEMPFAIL)["counts"]["listed"] == 0
+        heard = b" ".join(server.seen) if protocol == "pop3" else " ".join(command for _, command in server.heard).encode("utf-8", "surrogateescape")
+        assert not re.search(b"secret|LOGIN|AUTH|USER|PASS", heard)
+
+
+@pytest.mark.parametrize("protocol", ["pop3", "imap"])
+def test_old_version_of_tls(here, authority, protocol):
+    here.one.configure("Trusted Roots", authority.roots)
+    here.one.configure("Minimum Version", "TLSv1.3")
+    old = context(authority.path("good"))
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with (PopServer([b"1", mail("a")], tls=old) if protocol == "pop3" else ImapServer({"INBOX": {1: mail("a")}}, tls=old)) as server:
+        here.section(Protocol=protocol, Server=f"127.0.0.1:{server.port}", TLS="implicit")
+        assert "at the TLS handshake" in here.now(code=EX_TEMPFAIL)["why"]
+        here.one.configure("Minimum Version", "TLSv1.2")
+        assert here.taken() == (1, 0)
+
+
+def test_hundred_thousand_messages_are_listed(here):
+    n = 10 ** 5
+    with PopServer() as server:
+        server.rules["LIST"] = b"+OK\r\n" + b"".join(b"%d 1000\r\n" % i for i in range(1, n + 1)) + b".\r\n"
+        server.rules["UIDL"] = b"+OK\r\n" + b"".join(b"%d u%d\r\n" % (i, i) for i in range(1, n + 1)) + b".\r\n"
+        server.rules["STAT"] = b"+OK %d %d\r\n" % (n, 1000 * n)
+        here.section(Server=f"127.0.0.1:{server.port}")
+        shown = json.loads(here.one.ctl("fetch", "test", "work", "--json").stdout)
+        assert shown["end"] == "ok" and shown["counts"]["listed"] == n and shown["counts"]["fresh"] == n
+        assert not any(line.startswith(b"RETR") for line in server.seen)
+
+
 # ---- over a restart ----
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
