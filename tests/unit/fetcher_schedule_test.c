@@ -21,7 +21,6 @@
 #include "common/memory.h"
 #include "common/monotonic.h"
 #include "common/wall_clock.h"
-#include "fetcher/seen_files.h"
 #include "fetcher/server.h"
 
 enum { INTERVAL_S = 600, NOON_S = 1800000000, YEAR_S = 365 * 86400 };
@@ -116,7 +115,7 @@ start(struct fixture *f)
 	one->means.queue = queue_client_new(f->role.base, "/nonexistent/queue.sock", "fetcher", 1);
 	one->router = router_client_new(f->role.base, "/nonexistent/router.sock", "fetcher");
 	one->means.routing = routing_new(one->router);
-	one->means.seen = seen_open("/test.db", &why);
+	one->means.seen = seen_open(f->directory, "test.db", &why);
 	assert_non_null(one->means.seen);
 	one->means.worker = worker_new(f->role.base);
 	one->means.recorder = recorder_new(one->means.worker, one->means.seen);
@@ -173,7 +172,6 @@ setup(void **state)
 	f->interval = "600";
 	f->idle = "false";
 	f->password = "secret";
-	seen_files_use(f->directory);
 	day_s = NOON_S;
 	machine_s = 1000;
 	start(f);
@@ -455,7 +453,7 @@ test_states_that_are_none(void **state)
 		struct seen *s;
 
 		end(f);
-		assert_non_null(s = seen_open("/test.db", &why));
+		assert_non_null(s = seen_open(f->directory, "test.db", &why));
 		assert_int_equal(seen_keep_state(s, "work", digest, texts[i]), 0);
 		seen_close(&s);
 		start(f);

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "common/memory.h"
+#include "common/sqlite_files.h"
 #include "fetcher/seen.h"
 
 static char folder[] = "/tmp/fetcher-seen-XXXXXX";
@@ -299,11 +300,13 @@ static void
 test_file_without_the_column(void **state)
 {
 	struct fixture *f = *state;
+	char path[SQLITE_FILES_PATH_SIZE];
 	sqlite3 *db;
 
 	take(f, "a", 10, 'A');
 	seen_close(&f->seen);
-	assert_int_equal(sqlite3_open("/test.db", &db), SQLITE_OK);
+	sqlite_files_path(directory, "test.db", path);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	assert_int_equal(
 	    sqlite3_exec(db, "ALTER TABLE seen DROP COLUMN real", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
