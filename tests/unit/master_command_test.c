@@ -58,8 +58,13 @@ teardown(void **state)
 {
 	struct fixture *f = *state;
 	char path[60];
+	int status;
+	pid_t pid;
 
+	while ((pid = waitpid(-1, &status, 0)) > 0)
+		assert_true(command_on_death(pid, status));
 	event_free(f->death);
+	event_base_dispatch(f->base); /* until nobody holds the other end of a log */
 	event_base_free(f->base);
 	snprintf(path, sizeof path, "%s/fetcher.log", f->directory);
 	unlink(path);
