@@ -19,7 +19,7 @@ def test_man_pages_have_no_warnings(page):
 
 def test_each_program_has_a_page():
     names = {os.path.basename(page) for page in PAGES}
-    for name in ("master.8", "sambarctl.8", "smtpd.8", "pop3d.8", "queue.8", "router.8", "store.8", "auth.8", "deliver.8", "fetcher.8", "fetch.8", "sambar.ini.5"):
+    for name in ("master.8", "sambarctl.8", "smtpd.8", "pop3d.8", "queue.8", "router.8", "store.8", "auth.8", "deliver.8", "fetcher.8", "fetch.8", "indexer.8", "sambar.ini.5"):
         assert name in names, name
 
 
