@@ -10,12 +10,18 @@ import { complain, el, errorState, fill, useStyle } from './ui.js';
 
 const app = document.getElementById('app');
 
+let turn = 0;
+
+/* A page whose module comes after another one was asked for is not shown any more. */
 async function page(main, file, path, params, style) {
+	const mine = ++turn;
+
 	try {
 		const [module] = await Promise.all([import(file), style && useStyle(style)]);
-		await module.show(main, path, params);
+		if (mine === turn)
+			await module.show(main, path, params);
 	} catch (error) {
-		if (error.status === 401)
+		if (error.status === 401 || mine !== turn)
 			return;
 		console.error(error);
 		fill(main, errorState(error, () => page(main, file, path, params, style)));
