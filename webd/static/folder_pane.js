@@ -11,6 +11,7 @@ let pane = null;
 let list = null;
 let quota = null;
 let labels = () => [];
+const entries = new Map();		/* what stands in the list: { text: what it shows, node } */
 
 function closedOnes() {
 	try {
@@ -106,7 +107,11 @@ async function markAllRead(folder) {
 	}
 }
 
-function folderMenu(anchor, folder, at = null) {
+function folderMenu(anchor, { id }, at = null) {
+	const folder = folders.byId(id);
+
+	if (!folder)
+		return;
 	menu(anchor, [
 		{ label: T.folders.markRead, icon: 'mail-open', disabled: !folder.unread, onclick: () => markAllRead(folder) },
 		['trash', 'junk'].includes(folder.role) && { label: T.folders.emptyAction, icon: 'trash', danger: true, disabled: !folder.total, onclick: () => empty(folder) },
@@ -169,6 +174,25 @@ function tree() {
 	});
 }
 
+/** The entry as it was, unless it shows something else now: what one is just pressing stays in its place. */
+function entry(key, shown, make) {
+	const text = JSON.stringify(shown);
+	const kept = entries.get(key);
+
+	if (kept?.text === text)
+		return kept.node;
+	const node = make();
+	entries.set(key, { text, node });
+	return node;
+}
+
+function put(nodes) {
+	const same = nodes.length === list.children.length && nodes.every((node, i) => node === list.children[i]);
+
+	if (!same)
+		fill(list, nodes);
+}
+
 function draw() {
 	if (!pane)
 		return;
@@ -178,20 +202,23 @@ function draw() {
 	const special = shown.filter(({ folder }) => folder.role);
 	const own = shown.filter(({ folder }) => !folder.role && folder.subscribed !== false);
 	const parents = (folder) => own.some((other) => other.folder.name.startsWith(folder.name + '/'));
-	const links = (entries) => entries.filter((entry) => !entry.hidden).map(({ folder, depth }) => folderLink(folder, depth, parents(folder), current));
 	const focused = pane.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
+	const links = (found) => found.filter(({ hidden }) => !hidden).map(({ folder, depth }) => {
+		const { modseq, total, ...shown } = folder;
+		return entry(folder.id, [shown, total > 0, folders.countShown(folder), depth, parents(folder), closed.has(folder.name), folder.id === current],
+			() => folderLink(folder, depth, parents(folder), current));
+	});
+	const link = (address, picture, text, on) => entry(address, on, () => el('li', {}, el('a', { class: 'side-link', href: address, 'aria-current': on ? 'page' : null }, icon(picture), el('span', {}, text))));
 
-	fill(list, links(special),
-		el('li', {}, el('a', { class: 'side-link', href: href('outbox'), 'aria-current': page === 'outbox' ? 'page' : null }, icon('outbox'), el('span', {}, T.outbox.title))),
-		el('li', { class: 'side-heading-row' }, el('span', { class: 'side-heading' }, T.folders.own),
-			iconButton({ label: T.folders.create, icon: 'plus', class: 'small-button', onclick: () => create() })),
-		own.length ? links(own) : el('li', { class: 'side-hint' }, T.folders.none),
-		labels().length ? [el('li', { class: 'side-heading' }, T.folders.labels),
-			labels().map((label) => el('li', {}, el('a', { class: 'side-link', href: href('mail/0', { label }), 'aria-current': here().params.get('label') === label ? 'page' : null },
-				icon('label'), el('span', {}, label))))] : null,
-		el('li', { class: 'side-heading' }, T.folders.help),
-		el('li', {}, el('a', { class: 'side-link', href: href('trace'), 'aria-current': page === 'trace' ? 'page' : null }, icon('map'), el('span', {}, T.trace.title))));
-	if (focused)
+	put([...links(special), link(href('outbox'), 'outbox', T.outbox.title, page === 'outbox'),
+		entry('own', null, () => el('li', { class: 'side-heading-row' }, el('span', { class: 'side-heading' }, T.folders.own),
+			iconButton({ label: T.folders.create, icon: 'plus', class: 'small-button', onclick: () => create() }))),
+		...(own.length ? links(own) : [entry('none', null, () => el('li', { class: 'side-hint' }, T.folders.none))]),
+		...(labels().length ? [entry('labels', null, () => el('li', { class: 'side-heading' }, T.folders.labels))] : []),
+		...labels().map((label) => link(href('mail/0', { label }), 'label', label, here().params.get('label') === label)),
+		entry('help', null, () => el('li', { class: 'side-heading' }, T.folders.help)),
+		link(href('trace'), 'map', T.trace.title, page === 'trace')]);
+	if (focused && !pane.contains(document.activeElement))
 		list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 	drawQuota();
 }
@@ -220,4 +247,7 @@ export function folderPane(compose, labelNames) {
 	return pane;
 }
 
-addEventListener('logged-out', () => { pane = null; });
+addEventListener('logged-out', () => {
+	pane = null;
+	entries.clear();
+});

@@ -34,6 +34,7 @@ class MailPage {
 		this.reader = new Reader({ compose, back: () => this.back(), step: (by) => this.step(by), unpick: () => this.list.clearPicks() });
 		this.bar = el('div', { class: 'list-bar', role: 'toolbar', 'aria-label': T.list.toolbar });
 		this.filters = el('div', { class: 'list-filters' });
+		this.total = el('span', { class: 'list-total' });
 		this.pane = el('section', { class: 'list-pane', 'aria-label': T.list.title }, this.bar, this.filters, this.list.node,
 			iconButton({ label: T.compose.action, icon: 'pencil', class: 'floating', onclick: () => compose.blank() }));
 		this.node = el('div', { class: 'mail' }, this.pane, this.reader.node);
@@ -185,31 +186,37 @@ class MailPage {
 		const { data } = this.list;
 
 		if (data.total !== this.drawnTotal || data.problem !== this.drawnProblem) {
+			this.drawBar();
+			if (data.problem !== this.drawnProblem)
+				this.drawFilters();
 			this.drawnTotal = data.total;
 			this.drawnProblem = data.problem;
-			if (!this.list.pickedCount)
-				this.drawBar();
-			this.drawFilters();
 		}
 		if (actions.meetLabels(data.rows.slice(0, 300)))
 			folders.update(folders.all()[0]);
 	}
 
+	/** Made anew only when it shows something else, so that nothing goes away under a finger; the total changes often. */
 	drawBar() {
 		const picked = this.list.pickedCount;
+		const unread = !this.list.all && [...this.list.picked.values()].some((row) => !row.seen);
+		const shown = JSON.stringify([picked, unread, this.list.all, this.heading(), this.query.folder, ['trash', 'junk'].includes(this.folder?.role) && this.list.data?.total > 0]);
 
 		this.pane.classList.toggle('picking', picked > 0);
+		this.total.textContent = this.list.totalText();
+		if (this.shownBar === shown)
+			return;
+		this.shownBar = shown;
 		fill(this.bar, picked ? this.pickedBar(picked) : this.plainBar());
 	}
 
 	plainBar() {
-		const total = this.list.totalText();
 		const sort = iconButton({ label: T.list.sort, icon: 'sort', 'aria-haspopup': 'menu', onclick: () => this.sortMenu(sort) });
 		const emptiable = ['trash', 'junk'].includes(this.folder?.role) && this.list.data?.total;
 
 		return [
 			iconButton({ label: T.list.pickAll, icon: 'check', class: 'pick-all', hint: `${T.list.pickAll} (* a)`, onclick: () => this.list.pickAll() }),
-			el('h1', { class: 'list-title' }, this.heading(), total && el('span', { class: 'list-total' }, total)),
+			el('h1', { class: 'list-title' }, this.heading(), this.total),
 			emptiable ? button({ label: T.folders.emptyAction, kind: 'quiet', onclick: async () => { await empty(this.folder); this.list.reload(); } }) : null,
 			iconButton({ label: T.list.refresh, icon: 'refresh', onclick: () => this.list.reload() }), sort,
 		];

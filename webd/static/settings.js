@@ -10,6 +10,9 @@ import { T } from './texts.js';
 import { button, complain, el, errorState, field, fill, form, icon, input, select, skeleton, textarea, toast, toggle } from './ui.js';
 
 const S = T.settings;
+const EX_TEMPFAIL = 75;
+const TRIES = 8;
+const AGAIN_MS = 500;
 
 /** A control that saves itself: get its value on a change. */
 function saving(name, control, value = () => control.value) {
@@ -73,6 +76,19 @@ function writing() {
 	field({ label: S.compose, control: compose }), field({ label: S.quote, control: quote }), field({ label: S.undo, help: S.undoHelp, control: undo }));
 }
 
+/** The configuration can be in another's hands for a moment: then master asks to come again (sysexits' 75). */
+async function patiently(change) {
+	for (let tries = 0; ; tries++) {
+		try {
+			return await change();
+		} catch (error) {
+			if (error.details?.exit !== EX_TEMPFAIL || tries === TRIES)
+				throw error;
+			await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+		}
+	}
+}
+
 async function forwarding() {
 	const { to, keep } = await api.get('forward');
 	const targets = new Recipients({ label: S.forwardTo, changed: () => {} });
@@ -82,7 +98,7 @@ async function forwarding() {
 	return form({ class: 'card', buttons: [button({ label: T.save, kind: 'primary' }), button({ label: S.forwardStop, onclick: async () => {
 		targets.value = [];
 		try {
-			await api.post('forward', { to: [], keep: true });
+			await patiently(() => api.post('forward', { to: [], keep: true }));
 			toast(S.forwardStopped);
 		} catch (error) {
 			complain(error);
@@ -91,7 +107,7 @@ async function forwarding() {
 		if (targets.wrong)
 			throw new Error(T.compose.wrong(targets.wrong));
 		const list = targets.value;
-		await api.post('forward', { to: list, keep: list.length ? keeping.input.checked : true });
+		await patiently(() => api.post('forward', { to: list, keep: list.length ? keeping.input.checked : true }));
 		targets.value = list;
 		toast(list.length ? T.saved : S.forwardStopped);
 	} }, el('p', { class: 'muted' }, S.forwardLead), targets.node, keeping);

@@ -28,7 +28,7 @@ async function draw(result, params) {
 	fill(result, skeleton(5));
 	try {
 		const { story: entries } = await api.get('trace', { what });
-		fill(result, entries.length ? story(entries) : emptyState({ icon: 'map', title: T.trace.nothing, text: T.trace.nothingText }));
+		fill(result, entries.length ? story(entries.sort((a, b) => a.time - b.time)) : emptyState({ icon: 'map', title: T.trace.nothing, text: T.trace.nothingText }));
 	} catch (error) {
 		fill(result, errorState(error, () => draw(result, params)));
 	}
