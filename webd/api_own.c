@@ -34,7 +34,7 @@ static const struct known settings[] = {
     {"theme", TEXT, "auto light dark", 0, "\"auto\""},
     {"threads", BOOL, NULL, 0, "true"},
     {"notify", BOOL, NULL, 0, "false"},
-    {"page", NUMBER, NULL, 500, "50"},
+    {"density", TEXT, "airy compact", 0, "\"airy\""},
     {"quote", TEXT, "below above", 0, "\"below\""},
     {"undo", NUMBER, NULL, 120, "10"},
 };
