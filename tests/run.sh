@@ -5,8 +5,8 @@
 set -euo pipefail
 build=$(cd "$1" && pwd)
 instance=$build/instance
-offsets=(25 110 465 587 995)
-keys=(SMTP POP3 SMTPS Submission POP3S)
+offsets=(25 80 110 443 465 587 995)
+keys=(SMTP HTTP POP3 HTTPS SMTPS Submission POP3S)
 ctl() { "$build/sambarctl" -d "$instance" "$@"; }
 
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -76,6 +76,7 @@ ctl status
 cat <<EOT
 
 It runs on 127.0.0.1 as example.test: SMTP $((base + 25)), submission $((base + 587)), SMTPS $((base + 465)), POP3 $((base + 110)), POP3S $((base + 995)).
+WebMail: http://127.0.0.1:$((base + 80))/ or https://127.0.0.1:$((base + 443))/
 The user is ann with the password ann-secret. To go on:
 
     ctl="$build/sambarctl -d $instance"

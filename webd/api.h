@@ -43,6 +43,7 @@ void api_part(struct request *q);
 void api_draft(struct request *q);
 void api_draft_keep(struct request *q);
 void api_send(struct request *q);
+void api_receipt(struct request *q);
 void api_outbox(struct request *q);
 void api_outbox_cancel(struct request *q);
 

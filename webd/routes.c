@@ -46,6 +46,7 @@ static const struct route routes[] = { /* path, flags, handler */
 	{ "/api/draft", ROUTE_MAIL, api_draft },
 	{ "/api/draft", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_draft_keep },
 	{ "/api/send", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_send },
+	{ "/api/receipt", ROUTE_MAIL | ROUTE_POST, api_receipt },
 	{ "/api/outbox", ROUTE_MAIL, api_outbox },
 	{ "/api/outbox/cancel", ROUTE_MAIL | ROUTE_POST, api_outbox_cancel },
 
