@@ -39,6 +39,10 @@ void api_message_document(struct request *q);
 void api_message_source(struct request *q);
 void api_part(struct request *q);
 
+/* api_zip.c */
+void api_message_zip(struct request *q);
+void api_export(struct request *q);
+
 /* api_draft.c, api_send.c, api_outbox.c */
 void api_draft(struct request *q);
 void api_draft_keep(struct request *q);
@@ -72,6 +76,8 @@ void api_contacts(struct request *q);
 void api_contacts_save(struct request *q);
 void api_contacts_remove(struct request *q);
 void api_complete(struct request *q);
+void api_contacts_import(struct request *q);
+void api_contacts_export(struct request *q);
 
 /* api_metrics.c */
 void api_metrics(struct request *q);

@@ -13,7 +13,9 @@
 #include "webd/api.h"
 #include "webd/documents.h"
 #include "webd/params.h"
+#include "webd/reading.h"
 #include "webd/sessions.h"
+#include "webd/vcard.h"
 
 enum {
 	CONTACTS_MAX = 10000,
@@ -232,6 +234,75 @@ api_contacts_remove(struct request *q)
 		reply_error(q, 400, "bad", "ids must be a list of numbers.");
 	else
 		document_load(q, "contacts", on_contacts_to_remove);
+}
+
+/* ---- vCards ---- */
+
+static void
+on_imported(struct request *q, enum folders_refusal refusal)
+{
+	if (refusal != FOLDERS_GRANTED)
+		reply_refusal(q, refusal);
+	else
+		reply_json(q, json_pack("{s:O}", "n", json_object_get(q->json, "n")));
+}
+
+static void
+on_contacts_to_import(struct request *q, json_t *doc, enum folders_refusal refusal)
+{
+	const json_t *cards, *card;
+	size_t i;
+
+	if (doc == NULL) {
+		reply_refusal(q, refusal);
+		return;
+	}
+	cards = json_object_get(q->json, "cards");
+	if (json_array_size(list_of(doc)) + json_array_size(cards) > CONTACTS_MAX) {
+		json_decref(doc);
+		reply_error(
+		    q, 507, "full", "An address book has at most %d contacts.", CONTACTS_MAX);
+		return;
+	}
+	json_array_foreach(cards, i, card)
+	    json_array_append_new(list_of(doc), contact_new(card, next_id(doc)));
+	document_keep(q, "contacts", doc, on_imported);
+}
+
+void
+api_contacts_import(struct request *q)
+{
+	json_t *cards = vcard_read((struct span){q->body != NULL ? q->body : "", q->body_len});
+
+	if (cards == NULL) {
+		reply_error(q, 400, "bad", "There is no contact in this file.");
+		return;
+	}
+	q->json = json_pack("{s:I, s:o}", "n", (json_int_t)json_array_size(cards), "cards", cards);
+	document_load(q, "contacts", on_contacts_to_import);
+}
+
+static void
+on_contacts_to_export(struct request *q, json_t *doc, enum folders_refusal refusal)
+{
+	size_t len = 0;
+	char *text;
+
+	if (doc == NULL) {
+		reply_refusal(q, refusal);
+		return;
+	}
+	text = vcard_write(list_of(doc), &len);
+	json_decref(doc);
+	reply_file_name(q, false, "contacts.vcf");
+	reply_bytes(q, 200, "text/vcard; charset=utf-8", (struct span){text, len});
+	free(text);
+}
+
+void
+api_contacts_export(struct request *q)
+{
+	document_load(q, "contacts", on_contacts_to_export);
 }
 
 /* ---- whom one has written to: {"written": [{name, address, n, last}]}, newest first ---- */

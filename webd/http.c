@@ -407,6 +407,10 @@ reply_begin(struct request *q, int status, const char *type, bool (*more)(struct
 	}
 	begin(q, status, type);
 	stream_printf(c->stream, "%s\r\n", q->chunked ? "Transfer-Encoding: chunked\r\n" : "");
+	if (q->head.method == HTTP_HEAD) {
+		reply_end(q);
+		return;
+	}
 	q->more = more;
 	more_time(c, SEND_WAIT_S);
 	request_more(q);

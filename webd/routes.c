@@ -11,6 +11,7 @@
 #include "webd/pages.h"
 #include "webd/sessions.h"
 #include "webd/uploads.h"
+#include "webd/vcard.h"
 #include "webd/webd.h"
 
 /* clang-format off */
@@ -42,6 +43,8 @@ static const struct route routes[] = { /* path, flags, handler */
 	{ "/api/message/html", ROUTE_MAIL, api_message_document },
 	{ "/api/message/source", ROUTE_MAIL, api_message_source },
 	{ "/api/part", ROUTE_MAIL, api_part },
+	{ "/api/message/zip", ROUTE_MAIL, api_message_zip },
+	{ "/api/export", ROUTE_MAIL, api_export },
 
 	{ "/api/draft", ROUTE_MAIL, api_draft },
 	{ "/api/draft", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_draft_keep },
@@ -64,6 +67,8 @@ static const struct route routes[] = { /* path, flags, handler */
 	{ "/api/contacts", ROUTE_MAIL, api_contacts },
 	{ "/api/contacts/save", ROUTE_MAIL | ROUTE_POST, api_contacts_save },
 	{ "/api/contacts/remove", ROUTE_MAIL | ROUTE_POST | ROUTE_LONG, api_contacts_remove },
+	{ "/api/contacts/import", ROUTE_MAIL | ROUTE_POST | ROUTE_BYTES | ROUTE_BOOK, api_contacts_import },
+	{ "/api/contacts/export", ROUTE_MAIL, api_contacts_export },
 	{ "/api/complete", ROUTE_MAIL, api_complete },
 
 	{ "/metrics", ROUTE_OPEN | ROUTE_KEY, api_metrics },
@@ -252,6 +257,8 @@ check_size(struct request *q)
 
 	if (!(flags & ROUTE_POST))
 		q->body_max = 0;
+	else if (flags & ROUTE_BOOK)
+		q->body_max = VCARD_IN_MAX_BYTES;
 	else if (flags & ROUTE_UPLOAD)
 		q->body_max = q->web->settings.upload_max;
 	else

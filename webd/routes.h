@@ -23,6 +23,7 @@ enum route_flag {
 	ROUTE_LONG = 1 << 6,	/* the body may be as large as a letter */
 	ROUTE_CONTROL = 1 << 7, /* q->session->control is there, be it a user's */
 	ROUTE_KEY = 1 << 8,	/* has a check of its own: no cookie */
+	ROUTE_BOOK = 1 << 9,	/* the body may be as large as an address book */
 };
 
 enum { ROUTE_LETTER_MAX_BYTES = 4 * 1024 * 1024 };

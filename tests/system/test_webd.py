@@ -1,7 +1,9 @@
 """webd through its API: who is let in, what a request may look like, reading, sending, taking back."""
+import io
 import json
 import re
 import socket
+import zipfile
 
 import pytest
 
@@ -270,6 +272,10 @@ def test_sending(instance):
     assert part["name"] == "a b.txt"
     status, data, headers = bob.ask("GET", f"/api/part?folder={row['folder']}&uid={row['uid']}&part={part['part']}")
     assert data == b"attached" and headers["Content-Type"] == "application/octet-stream" and "sandbox" in headers["Content-Security-Policy"]
+    archive = zipfile.ZipFile(io.BytesIO(bob.get(f"/api/message/zip?folder={row['folder']}&uid={row['uid']}")))
+    assert {name: archive.read(name) for name in archive.namelist()} == {"a b.txt": b"attached"}
+    archive = zipfile.ZipFile(io.BytesIO(bob.get(f"/api/export?folder={row['folder']}&uids={row['uid']},99999")))
+    assert {name: archive.read(name) for name in archive.namelist()} == {f"{row['uid']}.eml": source}
     copy = ann.get(f"/api/message?folder={sent['sent']['folder']}&uid={sent['sent']['uid']}")
     assert copy["headers"]["bcc"][0]["address"] == "boss@example.test"
     assert {"name": "Bob", "address": "bob@example.test"} in ann.get("/api/complete?q=bo")
@@ -346,8 +352,13 @@ def test_contacts(instance):
     assert web.get("/api/contacts?q=zo")["contacts"][0]["emails"] == ["zoe@example.org"]
     assert "evil" not in web.get("/api/contacts")["contacts"][0]
     web.post("/api/contacts/save", {"contact": {"id": 999, "name": "x"}}, 404)
+    cards = web.get("/api/contacts/export")
+    assert b"BEGIN:VCARD\r\n" in cards and "Zoë".encode() in cards
     web.post("/api/contacts/remove", {"ids": [saved]})
     assert web.get("/api/contacts")["contacts"] == []
+    assert web.ask("POST", "/api/contacts/import", cards, {"Content-Type": "text/vcard"})[1] == {"n": 1}
+    assert web.get("/api/contacts")["contacts"][0]["name"] == "Zoë"
+    assert web.ask("POST", "/api/contacts/import", b"nothing", {"Content-Type": "text/vcard"})[0] == 400
 
 
 # ---- settings ----
