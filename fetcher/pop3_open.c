@@ -96,6 +96,8 @@ take_capability(struct remote *r, struct span line)
 		o->user = true;
 	else if (span_is_nocase(word, "PIPELINING"))
 		o->pipelining = true;
+	else if (span_is_nocase(word, "UTF8"))
+		o->utf8 = true;
 	else if (span_is_nocase(word, "IMPLEMENTATION"))
 		remote_copy_text(line, r->info.software, sizeof r->info.software);
 	else if (span_is_nocase(word, "SASL") &&
@@ -231,6 +233,22 @@ said(const struct remote *r)
 static const struct remote_login log_in = {
     "at AUTH", "at USER", begin, answer, said, refused, login_by_name};
 
+/* ---- messages as they are ---- */
+
+/* Without it a server may give out something else in place of a message whose header has 8-bit
+ * bytes (RFC 6856 2.1), and then delete the message. One that refuses it has only the latter. */
+static enum remote_end
+ask_for_utf8(struct remote *r)
+{
+	const struct pop3 *p = r->p;
+
+	if (!p->offer.utf8)
+		return REMOTE_OK;
+	if (remote_put(r, NULL, "UTF8") != REMOTE_OK)
+		return r->end;
+	return answer(r, "at UTF8");
+}
+
 /* ---- all of it ---- */
 
 static enum remote_end
@@ -256,7 +274,8 @@ pop3_open(struct remote *r)
 		return r->end;
 	if (r->target->tls == REMOTE_TLS_START && start_tls(r) != REMOTE_OK)
 		return r->end;
-	if (remote_log_in(r, p->offer.mechanisms, &log_in) != REMOTE_OK)
+	if (ask_for_utf8(r) != REMOTE_OK ||
+	    remote_log_in(r, p->offer.mechanisms, &log_in) != REMOTE_OK)
 		return r->end;
 	/* A server without CAPA may know it, which is seen when it is asked. */
 	r->info.ids = p->offer.uidl || !p->offer.known;

@@ -11,7 +11,7 @@ enum { POP3_TEXT_SIZE = 512, POP3_CAPABILITIES_MAX = 1000, POP3_MECHANISMS_SIZE 
 /* What CAPA said (RFC 2449). */
 struct pop3_offer {
 	bool known; /* the server knows CAPA */
-	bool stls, uidl, user, pipelining;
+	bool stls, uidl, user, pipelining, utf8;
 	char mechanisms[POP3_MECHANISMS_SIZE];
 };
 

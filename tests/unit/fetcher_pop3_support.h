@@ -97,8 +97,8 @@ hear_auth(struct server *v, struct span line)
 static inline void
 server_command(struct server *v, struct span line)
 {
-	static const char *const plain[][2] = {{"USER", "+OK\r\n"}, {"PASS", "+OK in\r\n"},
-	    {"DELE", "+OK\r\n"}, {"QUIT", "+OK bye\r\n"}};
+	static const char *const plain[][2] = {{"USER", "+OK\r\n"}, {"UTF8", "+OK\r\n"},
+	    {"PASS", "+OK in\r\n"}, {"DELE", "+OK\r\n"}, {"QUIT", "+OK bye\r\n"}};
 	const char *blank = memchr(line.at, ' ', line.len);
 	size_t number = blank != NULL ? strtoul(blank, NULL, 10) : 0;
 	char stat[40];

@@ -369,6 +369,25 @@ test_capabilities_anew(void **state)
 	talk_free(&t);
 }
 
+/* Where it is offered, messages are asked for as they are; who refuses that lets in all the same.
+ */
+static void
+test_utf8(void **state)
+{
+	static struct rule rules[] = {
+	    {"UTF8", SAY, "+OK\r\n", 0, 0}, {"UTF8", SAY, "-ERR not now\r\n", 0, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rules); i++) {
+		struct talk *t = talk_new(REMOTE_POP3, CAPA_ALL "\nUTF8 USER", &rules[i], 1);
+
+		check_open(t);
+		assert_true(heard(t, "UTF8"));
+		talk_close(t);
+		talk_free(&t);
+	}
+}
+
 /* ---- the list ---- */
 
 static void
@@ -776,6 +795,7 @@ main(void)
 	    cmocka_unit_test(test_certificates),
 	    cmocka_unit_test(test_downgrades),
 	    cmocka_unit_test(test_capabilities_anew),
+	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_list),
 	    cmocka_unit_test(test_select),
 	    cmocka_unit_test(test_fetch),
