@@ -6,6 +6,11 @@ set -eu
 build="gcc libc6-dev make pkg-config libevent-dev libbsd-dev libseccomp-dev libjansson-dev libcrypt-dev zlib1g-dev libssl-dev libldns-dev libidn2-dev libsqlite3-dev libgmime-3.0-dev libxml2-dev libarchive-dev"
 run="curl openssl"
 check="libcmocka-dev swaks libnet-ssleay-perl mpop curl openssl python3 python3-pytest python3-pytest-xdist procps strace mandoc nsd unbound ldnsutils chromium chromium-driver python3-selenium"
+# Servers that the tests collect from are unpacked, as they exclude each other; these are their libraries, which do not.
+dovecot="libapparmor1 libcap2 libexttextcat-2.0-0 libicu72 liblua5.4-0 libpam0g libsodium23 libstemmer0d libtirpc3 libunwind8 libwrap0"
+courier="libcourier-unicode4 libgamin0 libgdbm6 libgnutls30 libidn12 libltdl7 perl"
+cyrus="libdb5.3 libgnutls30 libical3 libicu72 libkrb5-3 libldap-2.5-0 libnsl2 libpcre3 libpq5 libsasl2-2 libsasl2-modules libsasl2-modules-db libwrap0 libxapian30 libxml2"
+check="$check $dovecot $courier $cyrus"
 lint="clang-tidy mandoc"
 deb="debhelper dpkg-dev lintian"
 # smtp-source is unpacked from postfix's package, which need not be installed; these are its libraries.

@@ -5,6 +5,7 @@ own processes, which end with it.
 """
 import collections
 import contextlib
+import fcntl
 import glob
 import os
 import re
@@ -22,15 +23,17 @@ GROUPS = ("postfix:x:7101:", "Debian-exim:x:7102:", "opensmtpd:x:7103:", "opensm
 
 
 def unpacked(package):
-    """The root of a package's files, fetched once."""
+    """The root of a package's files, fetched once, though tests that run in parallel may want it."""
     root = os.path.abspath(os.path.join(CACHE, package))
-    if not os.path.isdir(os.path.join(root, "usr")):
-        debs = root + ".deb"
-        os.makedirs(debs, mode=0o755, exist_ok=True)
-        subprocess.run(["apt-get", "download", "-qq", package], cwd=debs, check=True, stderr=subprocess.DEVNULL)
-        deb, = glob.glob(os.path.join(debs, f"{package}_*.deb"))
-        subprocess.run(["dpkg", "-x", deb, root + ".new"], check=True)
-        os.rename(root + ".new", root)
+    debs = root + ".deb"
+    os.makedirs(debs, mode=0o755, exist_ok=True)
+    with open(os.path.join(debs, "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.isdir(os.path.join(root, "usr")):
+            subprocess.run(["apt-get", "download", "-qq", package], cwd=debs, check=True, stderr=subprocess.DEVNULL)
+            deb, = glob.glob(os.path.join(debs, f"{package}_*.deb"))
+            subprocess.run(["dpkg", "-x", deb, root + ".new"], check=True)
+            os.rename(root + ".new", root)
     return root
 
 

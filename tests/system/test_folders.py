@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from dovecot import Dovecot
 from folders import (AND, ANSWERED, CREATE, DATE, DOCUMENT, EXPUNGE, FLAGGED, IN_BODY, IN_FROM, IN_SUBJECT, IN_TEXT, IN_TO, KEYWORD, MOVE, NOT, OR, REMOVE, RENAME, SEEN,
                      THREAD, VIEW, Folders, Refused, node)
 from ipc import hung_up, message, send, text
+from mailservers import Dovecot
 from session import FOLDERS, log_in
 
 
@@ -148,8 +148,8 @@ def test_mail_that_arrives_is_looked_into(instance, box):
 
 @pytest.fixture
 def imap(instance, box):
-    if os.geteuid() != 0 or not os.path.exists("/usr/sbin/dovecot"):
-        pytest.skip("needs root and Dovecot")
+    if os.geteuid() != 0:
+        pytest.skip("this machine cannot: only root can show a server a file system of its own")
     mailboxes = os.path.dirname(instance.mailbox_path(box))
     with Dovecot(mailboxes=mailboxes) as dovecot:
         for path in (os.path.dirname(os.path.dirname(mailboxes)), os.path.dirname(mailboxes), mailboxes):
