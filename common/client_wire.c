@@ -266,6 +266,8 @@ client_wire_start_tls(struct client_wire *w, SSL *ssl)
 	if (SSL_set_fd(ssl, w->fd) != 1)
 		return fail_tls(w);
 	SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* Else a system call for each record's header, and one for the rest. */
+	SSL_set_read_ahead(ssl, 1);
 	for (;;) {
 		ssize_t what;
 
@@ -316,19 +318,29 @@ acknowledge(struct client_wire *w)
 		(void)setsockopt(w->fd, IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof yes);
 }
 
-/* Waits first: what is asked for has seldom come yet. */
+/* OpenSSL has read something that it has not handed out, which may be less than a record. */
+static bool
+tls_has_more(const struct client_wire *w)
+{
+	return w->ssl != NULL && SSL_has_pending(w->ssl) == 1;
+}
+
+/* Waits first: what is asked for has seldom come yet, unless it came with what was before it. */
 static int
 fill_and_wait(struct client_wire *w)
 {
+	bool here = tls_has_more(w);
 	short events = POLLIN;
 	ssize_t n;
 
 	if (w->read_ended)
 		return fail_closed(w);
-	acknowledge(w);
-	for (;;) {
-		if ((w->ssl == NULL || SSL_pending(w->ssl) == 0) && wait_for(w, events) == -1)
-			return -1;
+	for (;; here = false) {
+		if (!here) {
+			acknowledge(w);
+			if (wait_for(w, events) == -1)
+				return -1;
+		}
 		if ((n = fill(w)) > 0)
 			return 0;
 		if (n == 0)
@@ -403,7 +415,14 @@ client_wire_wait(struct client_wire *w, int fd, uint64_t seconds)
 
 	if (w->end != WIRE_OPEN || w->read_ended)
 		return WIRE_OVER;
-	here = client_wire_unread(w) > 0 || (w->ssl != NULL && SSL_pending(w->ssl) > 0);
+	here = client_wire_unread(w) > 0;
+	if (!here && tls_has_more(w)) {
+		enum client_wire_news news = take_news(w);
+
+		if (news == WIRE_OVER)
+			return news;
+		here = news == WIRE_BYTES;
+	}
 	for (;;) {
 		int64_t left = here ? 0 : until - (int64_t)monotonic_ms();
 		int n = poll(p, 2, left <= 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left);
@@ -440,7 +459,7 @@ client_wire_is_quiet(struct client_wire *w)
 
 	if (w->end != WIRE_OPEN || w->read_ended || w->write_failed || client_wire_unread(w) > 0)
 		return false;
-	if (poll(&p, 1, 0) == 0)
+	if (!tls_has_more(w) && poll(&p, 1, 0) == 0)
 		return true;
 	/* Inside TLS it may be a session ticket, which is no word of the server. */
 	return w->ssl != NULL && fill(w) == TRY_AGAIN_IN;

@@ -18,7 +18,10 @@
 #include "fetcher/oauth.h"
 
 enum {
-	BATCH = 100,	      /* messages that are asked for at a time */
+	/* What is asked for at a time, and still taken when we are to stop: so many messages, and
+	 * so many bytes unless it is one message. */
+	BATCH = FETCH_SLOTS,
+	BATCH_BYTES = 8 * 1024 * 1024,
 	WAIT_S = 24 * 3600,   /* fetcher says AGAIN earlier */
 	VAIN_MAX_S = 300,     /* a server that always has news, and nothing new */
 	RECEIVED_SIZE = 1500, /* names, addresses and TLS are limited, see remote.h */
@@ -199,7 +202,8 @@ on_begin(void *arg, uint32_t handle)
 	size_t n;
 
 	(void)handle;
-	fetch_link_look(c->link);
+	if (c->link->n_slots == 0)
+		fetch_link_look(c->link);
 	if (!fetch_link_slot(c->link, &slot))
 		return -1;
 	n = print_received(c, slot.id, received);
@@ -388,13 +392,26 @@ fetch_batch(struct collect *c, size_t at, size_t n)
 	return end;
 }
 
+static size_t
+batch_from(const struct collect *c, size_t at)
+{
+	uint64_t bytes = c->wanted[at].size;
+	size_t n = 1;
+
+	while (n < BATCH && at + n < c->n_wanted && bytes < BATCH_BYTES &&
+	       c->wanted[at + n].size <= BATCH_BYTES - bytes)
+		bytes += c->wanted[at + n++].size;
+	return n;
+}
+
 static enum remote_end
 fetch_wanted(struct collect *c)
 {
 	enum remote_end end = REMOTE_OK, missing = REMOTE_OK;
 
-	for (size_t at = 0; at < c->n_wanted && end == REMOTE_OK && !c->link->stop; at += BATCH) {
-		end = fetch_batch(c, at, c->n_wanted - at < BATCH ? c->n_wanted - at : BATCH);
+	for (size_t at = 0, n; at < c->n_wanted && end == REMOTE_OK && !c->link->stop; at += n) {
+		n = batch_from(c, at);
+		end = fetch_batch(c, at, n);
 		fetch_link_look(c->link);
 		if (end == REMOTE_OK)
 			end = act(c, &missing);

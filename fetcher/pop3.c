@@ -15,7 +15,7 @@
 enum {
 	/* Commands on their way: few enough that they fit into any socket's buffer, so that a
 	 * server that reads none before it has got rid of its replies blocks nobody. */
-	WINDOW = 32,
+	WINDOW = 128,
 	ENTRIES_FIRST = 256,
 	IDS_FIRST_BYTES = 8192,
 	HASHED_ID_SIZE = 1 + 64 + 1
