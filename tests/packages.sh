@@ -13,8 +13,8 @@ cyrus="libdb5.3 libgnutls30 libical3 libicu72 libkrb5-3 libldap-2.5-0 libnsl2 li
 check="$check $dovecot $courier $cyrus"
 lint="clang-tidy mandoc"
 deb="debhelper dpkg-dev lintian"
-# smtp-source is unpacked from postfix's package, which need not be installed; these are its libraries.
-bench="python3 procps libdb5.3 libicu72 libnsl2"
+# smtp-source, Dovecot and collectors of mail are unpacked from their packages, which need not be installed; these are their libraries.
+bench="python3 procps openssl libdb5.3 libicu72 libnsl2 $dovecot libgsasl18 libsecret-1-0"
 
 list=
 for task; do

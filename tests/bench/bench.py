@@ -16,6 +16,8 @@ BENCH = os.path.join(BUILD, "bench")
 os.environ["SAMBAR_BUILD"] = BUILD
 sys.path.insert(0, os.path.join(TOP, "tests", "system"))
 sys.dont_write_bytecode = True
+os.environ.setdefault("SAMBAR_PEERS", os.path.join(BUILD, "peers"))
+import fetching_bench  # noqa: E402
 import sambar  # noqa: E402
 from events import wait_until  # noqa: E402
 
@@ -308,6 +310,43 @@ def deferred():
     one.end()
 
 
+# ---- mail from other hosts ----
+
+def fetch():
+    """10,000 messages of 4 KB, until the last one is durable here; the others into a Maildir. One after the other, RUNS times."""
+    n = 10000 * SCALE // 100
+    chosen = os.environ.get("COLLECTORS", "fetchmail getmail6 mpop").split() if os.environ.get("PEERS") else []
+    rows = []
+    with fetching_bench.Source() as source:
+        source.stock("full", [4096] * n)
+        for protocol in ("pop3", "imap"):
+            kinds = [kind for kind in fetching_bench.OTHERS if kind.name in chosen and protocol in kind.protocols]
+            runs = {name: [] for name in (*(kind.name for kind in kinds), "sambar")}
+            fetching_bench.ours(Measured, pss_kb, source, protocol, "full", n)      # Dovecot makes its indexes
+            for _ in range(RUNS):
+                for kind in kinds:
+                    runs[kind.name].append(fetching_bench.other(kind, source, protocol, "full", n))
+                runs["sambar"].append(fetching_bench.ours(Measured, pss_kb, source, protocol, "full", n))
+            ours = median(runs["sambar"], 0)
+            for name, each in runs.items():
+                seconds, cpu, peak = median(each, 0), median(each, 1), statistics.median(run[2]["all"] for run in each)
+                rows.append((protocol, name, n, f"{seconds:.2f}", f"{n / seconds:.0f}", f"{seconds / ours:.1f}", f"{cpu / n * 1000:.3f}", f"{peak / 1024:.1f}"))
+    table(f"Collected from Dovecot with TLS, 4 KB, medians of {RUNS}",
+          ("protocol", "by", "messages", "seconds", "messages/s", "ours/its", "cpu ms/msg", "peak MB"), rows)
+
+
+def fetchmem():
+    """Memory of ours when messages are large, and when they are many."""
+    rows = []
+    with fetching_bench.Source() as source:
+        for user, sizes in (("few", [4096] * 1000), ("many", [1024] * (100000 * SCALE // 100)), ("large", [100 << 20] * 3)):
+            source.stock(user, sizes)
+            for protocol in ("pop3", "imap"):
+                seconds, _, peak = fetching_bench.ours(Measured, pss_kb, source, protocol, user, len(sizes))
+                rows.append((protocol, len(sizes), sizes[0], f"{seconds:.1f}", *(f"{peak[name] / 1024:.1f}" for name in (*fetching_bench.PROGRAMS, "all"))))
+    table("Memory while collecting, peak PSS in MB", ("protocol", "messages", "bytes", "seconds", *fetching_bench.PROGRAMS, "all"), rows)
+
+
 # ---- peers ----
 
 def peer_names():
@@ -347,14 +386,14 @@ def peers():
 
 
 PARTS = {"throughput": throughput, "latency": latency, "steady": steady, "idle": idle, "pop3": pop3, "relay": relay,
-         "deferred": deferred, "peers": peers}
+         "fetch": fetch, "fetchmem": fetchmem, "deferred": deferred, "peers": peers}
 
 
 def main(words):
     unknown = [word for word in words if word not in PARTS]
     if unknown:
         sys.exit(f"no measurement {unknown[0]}: {' '.join(PARTS)}")
-    words = words or ["throughput", "latency", "idle", "pop3", "relay"] + (["steady", "deferred"] if os.environ.get("STEADY") else []) \
+    words = words or ["throughput", "latency", "idle", "pop3", "relay", "fetch"] + (["steady", "deferred", "fetchmem"] if os.environ.get("STEADY") else []) \
         + (["peers"] if os.environ.get("PEERS") else [])
     if shutil.disk_usage(BUILD).free < 5 << 30:
         print("warning: less than 5 GB are free", file=sys.stderr)
