@@ -126,6 +126,10 @@ class MailServer:
         """What it gives out for a message that it has taken: none without a line, by POP3."""
         return message or (b"\r\n" if protocol == "pop3" else b"")
 
+    def folders(self, _user):
+        """Where a change of his inbox can be seen."""
+        return [self.path("mail")]
+
     # ---- as one of its users ----
 
     @contextlib.contextmanager
@@ -244,6 +248,9 @@ class Courier(MailServer):
                              f" -nodnslookup -noidentlookup {self.ports[name]} {tls}/usr/lib/courier/courier/{login} {server} Maildir)")
         # authdaemond, which says nothing when it is there, or has ended.
         return "\n".join(lines) + "\nuntil authtest user00 >/dev/null 2>&1; do kill -0 $!; done\n: >/run/ready\nwait\n"
+
+    def folders(self, user):
+        return [self.path("mail", user, "Maildir", part) for part in ("new", "cur")]
 
     def fill(self, user, messages):
         home = self.path("mail", user)

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from conftest import finish
+from events import wait_until
 from fetching import Fetching
 from mailservers import Courier, Cyrus, Dovecot
 from sambar import Instance, split_trace
@@ -111,13 +112,23 @@ def test_all_shapes(here, server, kept, protocol, tls, listener):
     assert here.taken() == (0, 0)
 
 
+def wait_for_flags(server, user, n):
+    """Of so many messages: Courier's POP3 says that it has deleted them before it does."""
+    found = []
+
+    def are_there():
+        found[:] = server.flags(user)
+        return len(found) == n
+    wait_until(are_there, *server.folders(user))
+    return found
+
+
 @pytest.mark.parametrize("protocol, action", [("pop3", "delete"), ("imap", "delete"), ("imap", "seen"), ("imap", "move")])
 def test_at_the_server(here, server, protocol, action):
     user, messages = fill(server)
     here.section(**keys(server, user, protocol, "implicit", f"{protocol}s", At_Server=f"move {server.done}" if action == "move" else action))
     collect(here, server, protocol, messages)
-    flags = server.flags(user)
-    assert len(flags) == (len(messages) if action == "seen" else 0)
+    flags = wait_for_flags(server, user, len(messages) if action == "seen" else 0)
     assert all(b"\\Seen" in each for each in flags)
     if action == "move":
         assert len(server.flags(user, server.done)) == len(messages)
