@@ -164,6 +164,8 @@ class Dovecot(MailServer):
         mailboxes = self.mailboxes or self.path("mail")
         owner = os.stat(mailboxes)
         uid, gid = (owner.st_uid, owner.st_gid) if self.mailboxes else (OWNER, OWNER)
+        # As a mailbox of ours has it; else as Dovecot has it, which is a dot.
+        namespace = "namespace inbox {\n inbox = yes\n separator = /\n}\n" if self.mailboxes else ""
         services = "".join(
             f"service {kind}-login {{\n inet_listener {kind} {{\n  port = {self.ports[kind]}\n }}\n inet_listener {kind}s {{\n  port = {self.ports[kind + 's']}\n"
             f"  ssl = yes\n }}\n}}\n" for kind in ("imap", "pop3"))
@@ -184,11 +186,7 @@ ssl_key = <{self.path("both.pem")}
  driver = static
  args = password=secret
 }}
-namespace inbox {{
- inbox = yes
- separator = /
-}}
-userdb {{
+{namespace}userdb {{
  driver = static
  args = uid={uid} gid={gid} home={self.path("mail")}/%u
 }}
