@@ -38,9 +38,11 @@ wipe_passwords(struct request *q)
 	static const char *const names[] = {"password", "old", "new"};
 
 	for (size_t i = 0; i < nitems(names); i++) {
-		json_t *password = json_object_get(q->json, names[i]);
+		const json_t *password = json_object_get(q->json, names[i]);
 
-		explicit_bzero((char *)json_string_value(password), json_string_length(password));
+		if (json_is_string(password))
+			explicit_bzero(
+			    (char *)json_string_value(password), json_string_length(password));
 	}
 }
 
