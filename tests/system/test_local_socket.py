@@ -98,7 +98,7 @@ def test_no_tls_there(local):
     assert local.cmd("STARTTLS").code >= 500
 
 
-@pytest.mark.skipif(not is_root(), reason="only root can be another user")
+@pytest.mark.skipif(not is_root(), reason="this machine cannot: only root can be another user")
 def test_mail_under_another_name_is_marked(one):
     have = len(one.messages("ann"))
     assert as_user(1, one, "daemon@example.test").startswith("250")
@@ -115,7 +115,7 @@ def test_mail_under_another_name_is_marked(one):
     assert b"X-Authentication-Warning" not in one.wait_mailbox("ann", have + 4)[-1]
 
 
-@pytest.mark.skipif(not is_root(), reason="only root can be another user")
+@pytest.mark.skipif(not is_root(), reason="this machine cannot: only root can be another user")
 def test_one_user_leaves_room_for_others(one):
     one.configure("Maximum SMTP Connections Per Address", "3")
     one.ctl("reload")
