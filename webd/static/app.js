@@ -29,6 +29,7 @@ async function page(main, file, path, params, style) {
 }
 
 function logIn(why) {
+	turn++;
 	stop();
 	shell.unmount();
 	document.querySelectorAll('dialog').forEach((node) => node.close());

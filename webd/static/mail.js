@@ -319,6 +319,8 @@ class MailPage {
 /** The part of the side that all mail pages share; also starts what runs while one is logged in. */
 export async function prepare() {
 	await Promise.all([folders.load(), preferences.load()]);
+	if (!api.session)		/* logged out meanwhile */
+		throw new api.ApiError(401, 'login', T.login.bye);
 	shell.setTheme(preferences.prefs().theme);
 	events.start();
 	compose.resume();
