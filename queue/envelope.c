@@ -17,17 +17,21 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <zlib.h>
 
+#include "common/log.h"
 #include "common/memory.h"
 #include "common/pread_all.h"
 #include "queue/journal.h"
 
 static const char magic[8] = "SambarQ1";
 
+/* RECIPIENTS_TEXT_SIZE: one recipient as log_safe() writes it always fits. */
+enum { RECIPIENTS_TEXT_SIZE = 640 };
 enum { READ_FIRST_BYTES = 4096, N_TEXTS = 7, RECIPIENT_MIN_BYTES = 13, FIELDS_MIN_BYTES = 36 };
 enum {
 	AT_ID = 8,
@@ -604,4 +608,22 @@ envelope_read(struct envelope *e, int fd, unsigned char **storage, const char **
 	if (pread_all(fd, first, have, 0) == -1)
 		return -1;
 	return read_sized(e, fd, st.st_size, first, have, storage, why);
+}
+
+const char *
+envelope_recipients_text(const struct envelope *e, size_t *at)
+{
+	static char text[RECIPIENTS_TEXT_SIZE];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (const size_t first = *at; *at < e->n_recipients; ++*at) {
+		const char *to = log_safe(e->recipients[*at].address);
+
+		if (*at > first && len + strlen(to) + sizeof " to=<>" > sizeof text)
+			break;
+		len += snprintf(
+		    text + len, sizeof text - len, "%sto=<%s>", *at > first ? " " : "", to);
+	}
+	return text;
 }

@@ -110,6 +110,10 @@ int envelope_parse(struct envelope *e, struct span head, const char **why);
 size_t envelope_apply_journal(struct envelope *e, struct span journal);
 void envelope_clear(struct envelope *e);
 
+/* "to=<a> to=<b>" for a log: the recipients from *at on that a line has room for, at least one.
+ * *at goes behind them; the text is static. */
+const char *envelope_recipients_text(const struct envelope *e, size_t *at);
+
 /*
  * Reads envelope and journal of a spool file with pread. *storage is allocated and must live as
  * long as e; free it after envelope_clear(). -1 with errno (EPROTO with *why: not a sound spool

@@ -30,8 +30,7 @@ static const char *const faults[] = {
 };
 _Static_assert(TEXT_LINE_MAX_BYTES == 8192, "the reply names the limit");
 
-/* RECIPIENTS_TEXT_SIZE: one recipient as log_safe() writes it always fits. */
-enum { COMMITTING_MAX_BYTES = 16 * 1024 * 1024, RECIPIENTS_TEXT_SIZE = 640 };
+enum { COMMITTING_MAX_BYTES = 16 * 1024 * 1024 };
 
 static const char no_space[] = "452 4.3.1 No space for the message now; try again later";
 
@@ -208,24 +207,6 @@ message_refuse(struct session *s, const char *reply)
 	session_end_transaction(s);
 }
 
-/* "to=<a> to=<b>": the recipients from *at on that a line has room for, at least one. */
-static const char *
-recipients_text(const struct envelope *e, size_t *at)
-{
-	static char text[RECIPIENTS_TEXT_SIZE];
-	size_t len = 0;
-
-	for (const size_t first = *at; *at < e->n_recipients; ++*at) {
-		const char *to = log_safe(e->recipients[*at].address);
-
-		if (*at > first && len + strlen(to) + sizeof " to=<>" > sizeof text)
-			break;
-		len += snprintf(
-		    text + len, sizeof text - len, "%sto=<%s>", *at > first ? " " : "", to);
-	}
-	return text;
-}
-
 static void
 log_accepted(const struct session *s, const struct envelope *e)
 {
@@ -233,12 +214,13 @@ log_accepted(const struct session *s, const struct envelope *e)
 
 	log_info("%s accepted from=<%s> %s nrcpt=%zu size=%llu client=%s helo=%s user=%s "
 		 "proto=%s tls=%s",
-	    queue_id_text(e->id), log_safe(e->reverse_path), recipients_text(e, &at),
+	    queue_id_text(e->id), log_safe(e->reverse_path), envelope_recipients_text(e, &at),
 	    e->n_recipients, (unsigned long long)e->message_size, session_client(s),
 	    session_helo(s), session_user(s), protocol(s),
 	    s->tls ? stream_tls_version(s->stream) : "");
 	while (at < e->n_recipients)
-		log_info("%s recipients %s", queue_id_text(e->id), recipients_text(e, &at));
+		log_info(
+		    "%s recipients %s", queue_id_text(e->id), envelope_recipients_text(e, &at));
 }
 
 static void

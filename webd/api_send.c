@@ -133,6 +133,20 @@ on_copied(void *arg, const struct folders_answer *a)
 	document_load(q, "written", on_written);
 }
 
+/* As smtpd says it: users' stories are told from it (master/story.h). */
+static void
+log_accepted(const struct request *q, const struct envelope *e)
+{
+	size_t at = 0;
+
+	log_info("%s accepted from=<%s> %s nrcpt=%zu size=%llu client=%s user=%s proto=HTTP",
+	    queue_id_text(e->id), log_safe(e->reverse_path), envelope_recipients_text(e, &at),
+	    e->n_recipients, (unsigned long long)e->message_size, q->client, q->session->user);
+	while (at < e->n_recipients)
+		log_info(
+		    "%s recipients %s", queue_id_text(e->id), envelope_recipients_text(e, &at));
+}
+
 static void
 on_durable(void *arg, uint64_t id, int error)
 {
@@ -141,6 +155,7 @@ on_durable(void *arg, uint64_t id, int error)
 	uint64_t len;
 	int fd;
 
+	(void)id;
 	o->committing = NULL;
 	if (error != 0) {
 		log_warn("- not-accepted user=%s: %s", q->session->user, strerror(error));
@@ -148,10 +163,7 @@ on_durable(void *arg, uint64_t id, int error)
 		return;
 	}
 	q->web->counters.sent++;
-	log_info("%s accepted user=%s client=%s from=<%s> recipients=%zu size=%llu",
-	    queue_id_text(id), q->session->user, q->client,
-	    log_safe(span_of(o->letter.from.address)), o->envelope.n_recipients,
-	    (unsigned long long)o->envelope.message_size);
+	log_accepted(q, &o->envelope);
 	fd = memfd_create("sent", MFD_CLOEXEC);
 	if (fd == -1 || compose_write(&o->letter, true, fd, 0, &len) == -1) {
 		closefd(&fd);
