@@ -30,10 +30,12 @@ function standing(message) {
 	return message.release > now ? T.outbox.soon(Math.ceil(message.release - now)) : T.outbox.waiting;
 }
 
+/** status: pending, done or failed; one that is pending with a reply was tried. */
 function recipient({ to, status, reply }) {
-	const kind = { sent: 'ok', delivered: 'ok', failed: 'danger', deferred: 'warn' }[status] ?? '';
+	const state = status === 'pending' && reply ? 'tried' : status;
+	const kind = { done: 'ok', failed: 'danger', tried: 'warn' }[state];
 
-	return el('li', {}, el('span', { class: 'outbox-to' }, to), el('span', { class: ['badge', kind] }, T.outbox.statuses[status] ?? status), reply && el('p', { class: 'outbox-reply mono', dir: 'auto' }, reply));
+	return el('li', {}, el('span', { class: 'outbox-to' }, to), el('span', { class: ['badge', kind] }, T.outbox.statuses[state] ?? state), reply && el('p', { class: 'outbox-reply mono', dir: 'auto' }, reply));
 }
 
 function card(message) {

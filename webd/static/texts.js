@@ -393,7 +393,7 @@ export const T = {
 		later: (when) => `It will be sent ${when}.`,
 		deferred: (n, next) => `${plural(n, 'Tried once', 'Tried # times')}, not taken yet.${next ? ` Next try: ${next}.` : ''}`,
 		written: (when) => `Handed in ${when}`,
-		statuses: { waiting: 'Waiting', deferred: 'Not taken yet', sent: 'Sent', delivered: 'Delivered', failed: 'Refused', sending: 'Being sent' },
+		statuses: { pending: 'Waiting', tried: 'Not taken yet', done: 'Delivered', failed: 'Refused' },
 	},
 
 	trace: {
