@@ -1,6 +1,7 @@
 /* A message as JSON and as a document. */
 #include "webd/message_view.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -189,20 +190,23 @@ attachments(const struct mime *m)
 
 /* ---- the document ---- */
 
+/* What is left of what one document may ask for: a small message can name a large part, and one
+ * that decodes to nothing, any number of times. */
 struct pictures {
 	const struct mime *m;
-	uint64_t left;
+	uint64_t bytes; /* encoded */
+	unsigned n;
 };
 
 static char *
-read_part(const struct mime *m, size_t part, size_t max, size_t *len)
+read_part(const struct mime *m, size_t part, size_t *len)
 {
 	struct mime_body *b = mime_body_open(m, part);
 	struct text_buffer out;
 	char piece[16384];
 	ssize_t n = 0;
 
-	text_buffer_init(&out, max);
+	text_buffer_init(&out, mime_part(m, part)->len); /* decoding adds nothing */
 	while (!out.full && (n = mime_body_read(b, piece, sizeof piece)) > 0)
 		text_put(&out, (struct span){piece, n});
 	mime_body_free(&b);
@@ -215,15 +219,18 @@ read_part(const struct mime *m, size_t part, size_t max, size_t *len)
 }
 
 static char *
-data_url(const struct mime *m, size_t part, uint64_t *left)
+data_url(struct pictures *p, size_t part)
 {
-	const char *type = message_picture_type(mime_part(m, part));
+	const struct mime_part *picture = mime_part(p->m, part);
+	const char *type = message_picture_type(picture);
 	char *bytes, *url;
 	size_t len, at;
 
-	if (type == NULL || (bytes = read_part(m, part, *left, &len)) == NULL)
+	if (type == NULL || picture->len > p->bytes)
 		return NULL;
-	*left -= len;
+	p->bytes -= picture->len;
+	if ((bytes = read_part(p->m, part, &len)) == NULL)
+		return NULL;
 	url = xmalloc(strlen(type) + sizeof "data:;base64," + 4 * ((len + 2) / 3) + 1);
 	at = sprintf(url, "data:%s;base64,", type);
 	EVP_EncodeBlock((unsigned char *)url + at, (unsigned char *)bytes, len);
@@ -231,35 +238,46 @@ data_url(const struct mime *m, size_t part, uint64_t *left)
 	return url;
 }
 
-/* An id in an address may be percent-encoded (RFC 2392). */
-static bool
-is_same_id(const char *url, const char *id)
+/* An id in an address may be percent-encoded (RFC 2392). The caller's. */
+static char *
+plain_id(const char *url)
 {
-	for (; *url != '\0' && *id != '\0'; url++, id++) {
-		unsigned code;
+	char *id = xmalloc(strlen(url) + 1), *to = id;
+	unsigned code;
 
-		if (*url == *id)
-			continue;
-		if (*url != '%' || sscanf(url + 1, "%2x", &code) != 1 || code != (unsigned char)*id)
-			return false;
-		url += 2;
-	}
-	return *url == '\0' && *id == '\0';
+	while (*url != '\0')
+		if (*url == '%' && isxdigit((unsigned char)url[1]) &&
+		    isxdigit((unsigned char)url[2]) && sscanf(url + 1, "%2x", &code) == 1) {
+			*to++ = code;
+			url += 3;
+		} else
+			*to++ = *url++;
+	*to = '\0';
+	return id;
 }
 
 static char *
 find_picture(void *arg, const char *content_id)
 {
 	struct pictures *p = arg;
+	char *id, *url = NULL;
+	bool found = false;
 
-	for (size_t i = 0; i < mime_n_parts(p->m); i++) {
+	if (p->n == 0)
+		return NULL;
+	p->n--;
+	id = plain_id(content_id);
+	for (size_t i = 0; i < mime_n_parts(p->m) && !found; i++) {
 		const struct mime_part *part = mime_part(p->m, i);
 
-		if (part->content_id[0] != '\0' && !part->in_message &&
-		    is_same_id(content_id, part->content_id))
-			return data_url(p->m, i, &p->left);
+		found = part->content_id[0] != '\0' && !part->in_message &&
+			(strcmp(id, part->content_id) == 0 ||
+			    strcmp(content_id, part->content_id) == 0);
+		if (found)
+			url = data_url(p, i);
 	}
-	return NULL;
+	free(id);
+	return url;
 }
 
 /* Only whether something is from elsewhere is asked for. */
@@ -270,19 +288,19 @@ no_picture(void *arg, const char *content_id)
 	return NULL;
 }
 
-/* -1 with errno. */
+/* *left: bytes of all texts that may still be read. -1 with errno. */
 static int
-put_part(const struct mime *m, int part, const struct html_clean_options *options,
+put_part(const struct mime *m, int part, const struct html_clean_options *options, size_t *left,
     struct text_buffer *out, bool *had_remote)
 {
 	bool html = strcmp(mime_part(m, part)->type, "text/html") == 0;
+	size_t len, max = html ? HTML_CLEAN_IN_MAX_BYTES : MESSAGE_TEXT_MAX_BYTES;
 	struct html_cleaned cleaned;
-	size_t len;
-	char *text = mime_part_text(
-	    m, part, html ? HTML_CLEAN_IN_MAX_BYTES : MESSAGE_TEXT_MAX_BYTES, &len, NULL);
+	char *text = mime_part_text(m, part, max < *left ? max : *left, &len, NULL);
 
 	if (text == NULL)
 		return -1;
+	*left -= len < *left ? len : *left;
 	if (html) {
 		html_clean((struct span){text, len}, options, &cleaned);
 		*had_remote |= cleaned.had_remote;
@@ -302,10 +320,10 @@ put_parts(const struct mime *m, const struct html_clean_options *options, struct
     bool *had_remote)
 {
 	int parts[MESSAGE_HTML_PARTS_MAX];
-	size_t n = mime_readable(m, true, parts, nitems(parts));
+	size_t n = mime_readable(m, true, parts, nitems(parts)), left = MESSAGE_TEXTS_MAX_BYTES;
 
-	for (size_t i = 0; i < n; i++)
-		if (put_part(m, parts[i], options, out, had_remote) == -1)
+	for (size_t i = 0; i < n && left > 0; i++)
+		if (put_part(m, parts[i], options, &left, out, had_remote) == -1)
 			return -1;
 	return 0;
 }
@@ -313,11 +331,11 @@ put_parts(const struct mime *m, const struct html_clean_options *options, struct
 char *
 message_document(const struct mime *m, bool remote, size_t *len)
 {
-	struct pictures pictures = {m, MESSAGE_PICTURES_MAX_BYTES};
+	struct pictures pictures = {m, MESSAGE_PICTURES_MAX_BYTES, MESSAGE_PICTURES_MAX};
 	struct html_clean_options options = {
 	    .remote = remote, .styles = true, .picture = find_picture, .arg = &pictures};
 	struct text_buffer out;
-	bool had_remote;
+	bool had_remote = false;
 
 	text_buffer_init(&out, 2 * HTML_CLEAN_OUT_MAX_BYTES);
 	text_put_text(&out,

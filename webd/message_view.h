@@ -12,9 +12,11 @@
 enum {
 	MESSAGE_TEXT_MAX_BYTES = 1024 * 1024,
 	MESSAGE_QUOTE_MAX_BYTES = 128 * 1024,
-	MESSAGE_PICTURES_MAX_BYTES = 12 * 1024 * 1024, /* all that are shown within the text */
-	MESSAGE_HTML_PARTS_MAX = 20,
-	MESSAGE_POLICY_MAX_BYTES = 200
+	/* Of all that is shown in one document: texts, and pictures within them, as they came. */
+	MESSAGE_TEXTS_MAX_BYTES = 2 * 1024 * 1024,
+	MESSAGE_PICTURES_MAX_BYTES = 16 * 1024 * 1024,
+	MESSAGE_PICTURES_MAX = 500,
+	MESSAGE_HTML_PARTS_MAX = 20
 };
 
 /* The user's own addresses: no reply goes to them. */

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/memory.h"
+#include "common/text_buffer.h"
 #include "webd/message_view.h"
 
 static struct mime *
@@ -80,9 +81,9 @@ shows_a_message(void **state)
 	assert_json(get(v, "html", NULL), "false");
 	assert_json(get(v, "remote", NULL), "false");
 	assert_json(get(v, "problem", NULL), "null");
-	assert_json(
-	    get(v, "attachments", NULL), "[{\"part\":\"2\",\"name\":\"a.pdf\",\"type\":"
-					 "\"application/pdf\",\"size\":3,\"inline\":false}]");
+	assert_json(get(v, "attachments", NULL),
+	    "[{\"part\":\"2\",\"name\":\"a.pdf\",\"type\":"
+	    "\"application/pdf\",\"size\":3,\"inline\":false}]");
 	assert_json(get(v, "reply", "to"), "[{\"name\":\"Ann\",\"address\":\"ann@x.org\"}]");
 	assert_json(get(v, "reply", "cc"), "[{\"name\":\"Bob\",\"address\":\"bob@x.org\"},{"
 					   "\"name\":\"\",\"address\":\"c@x.org\"}]");
@@ -158,9 +159,9 @@ makes_a_document(void **state)
 	(void)state;
 	assert_json(get(v, "remote", NULL), "true");
 	assert_json(get(v, "html", NULL), "true");
-	assert_json(
-	    get(v, "attachments", NULL), "[{\"part\":\"2\",\"name\":\"part-2.gif\",\"type\":"
-					 "\"image/gif\",\"size\":3,\"inline\":true}]");
+	assert_json(get(v, "attachments", NULL),
+	    "[{\"part\":\"2\",\"name\":\"part-2.gif\",\"type\":"
+	    "\"image/gif\",\"size\":3,\"inline\":true}]");
 	json_decref(v);
 	document = message_document(m, false, &len);
 	assert_non_null(strstr(document, "<img src=\"data:image/gif;base64,R0lG\"><img>"));
@@ -189,6 +190,73 @@ escapes_text_in_a_document(void **state)
 	close(fd);
 }
 
+static size_t
+count(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, what)) != NULL; text++)
+		n++;
+	return n;
+}
+
+/* A page of HTML, n times in a message, and a picture that `blanks` bytes of nothing follow. */
+static char *
+document_of(const char *html, size_t times, size_t n, size_t blanks)
+{
+	struct text_buffer t;
+	char *document;
+	struct mime *m;
+	size_t len;
+	int fd;
+
+	text_buffer_init(&t, 64 * 1024 * 1024);
+	text_put_text(&t, "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+	for (size_t i = 0; i < n; i++) {
+		text_put_text(&t, "--b\r\nContent-Type: text/html\r\n\r\n");
+		for (size_t k = 0; k < times; k++)
+			text_put_text(&t, html);
+		text_put_text(&t, "\r\n");
+	}
+	text_put_text(&t, "--b\r\nContent-Type: image/gif\r\nContent-ID: <a%@b>\r\n"
+			  "Content-Transfer-Encoding: base64\r\n\r\nR0lG\r\n");
+	for (size_t i = 0; i < blanks; i += 2)
+		text_put_text(&t, "\r\n");
+	text_put_text(&t, "--b--\r\n");
+	m = open_text(t.at, &fd);
+	document = message_document(m, false, &len);
+	assert_non_null(document);
+	mime_free(&m);
+	close(fd);
+	text_buffer_free(&t);
+	return document;
+}
+
+/* What a stranger's message can make webd do while all others wait. */
+static void
+bounds_a_document(void **state)
+{
+	char *document = document_of("<img src=cid:a%25%40b>", 2, 1, 0);
+
+	(void)state;
+	assert_int_equal(count(document, "R0lG"), 2);
+	free(document);
+	document = document_of("<img src=\"cid:a%@b\">", 2, 1, 0);
+	assert_int_equal(count(document, "R0lG"), 2);
+	free(document);
+	document = document_of("<img src=cid:a%25%40b>", MESSAGE_PICTURES_MAX + 100, 1, 0);
+	assert_int_equal(count(document, "R0lG"), MESSAGE_PICTURES_MAX);
+	free(document);
+	/* It decodes to three bytes, and is as long as it is. */
+	document =
+	    document_of("<img src=cid:a%25%40b>", 3, 1, MESSAGE_PICTURES_MAX_BYTES / 2 + 1000);
+	assert_int_equal(count(document, "R0lG"), 1);
+	free(document);
+	document = document_of("<p>hello</p>", 50000, 20, 0);
+	assert_in_range(strlen(document), MESSAGE_TEXTS_MAX_BYTES, 2 * MESSAGE_TEXTS_MAX_BYTES);
+	free(document);
+}
+
 int
 main(void)
 {
@@ -197,6 +265,7 @@ main(void)
 	    cmocka_unit_test(answers_whom_it_should),
 	    cmocka_unit_test(makes_a_document),
 	    cmocka_unit_test(escapes_text_in_a_document),
+	    cmocka_unit_test(bounds_a_document),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
