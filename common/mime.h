@@ -27,6 +27,7 @@ enum {
 	MIME_FIELD_MAX_BYTES = 32 * 1024, /* a value is cut to it */
 	MIME_ADDRESSES_MAX = 1000,	  /* of one field */
 	MIME_BOUNDARY_MAX_BYTES = 200,	  /* RFC 2046 allows 70 */
+	MIME_ID_MAX_BYTES = 900,	  /* of a message id: it fits on a line */
 	MIME_NAME_MAX_BYTES = 200,	  /* of an attachment, as a file system has room for it */
 	MIME_READ_BYTES = 64 * 1024
 };
@@ -113,7 +114,10 @@ void mime_addresses_free(struct mime_addresses *a);
 /* "Name <address>", with quotes around a name that needs them, or "address"; the caller's. */
 char *mime_address_text(const struct mime_address *a);
 
-/* Cuts the next message id, without < and >, from a value. False: no more. */
+/* What can stand in a header again: printable ASCII without blanks and brackets. */
+bool mime_is_id(struct span id);
+/* Cuts the next message id, without < and >, from a value; passes over what mime_is_id() refuses.
+ * False: no more. */
 bool mime_next_id(struct span *value, struct span *id);
 
 /* ---- bodies ---- */

@@ -271,21 +271,37 @@ mime_address_text(const struct mime_address *a)
 }
 
 bool
+mime_is_id(struct span id)
+{
+	for (size_t i = 0; i < id.len; i++)
+		if ((unsigned char)id.at[i] <= ' ' || (unsigned char)id.at[i] >= 127 ||
+		    id.at[i] == '<' || id.at[i] == '>')
+			return false;
+	return id.len > 0 && id.len <= MIME_ID_MAX_BYTES;
+}
+
+/* False: nothing more in brackets. */
+static bool
+next_in_brackets(struct span *value, struct span *text)
+{
+	const char *open = value->len > 0 ? memchr(value->at, '<', value->len) : NULL, *close;
+
+	if (open == NULL)
+		return false;
+	close = memchr(open, '>', value->at + value->len - open);
+	if (close == NULL)
+		return false;
+	*text = span_trim((struct span){open + 1, close - open - 1});
+	*value = (struct span){close + 1, value->at + value->len - close - 1};
+	return true;
+}
+
+bool
 mime_next_id(struct span *value, struct span *id)
 {
-	const char *open, *close;
-
-	while ((open = memchr(value->at, '<', value->len)) != NULL) {
-		size_t left = value->len - (open + 1 - value->at);
-
-		if ((close = memchr(open + 1, '>', left)) == NULL)
-			break;
-		*id = span_trim((struct span){open + 1, close - open - 1});
-		value->len -= close + 1 - value->at;
-		value->at = close + 1;
-		if (id->len > 0)
+	while (next_in_brackets(value, id))
+		if (mime_is_id(*id))
 			return true;
-	}
 	value->len = 0;
 	return false;
 }
@@ -435,7 +451,7 @@ read_id(struct mime_part *part, const char *value)
 	struct span rest = span_of(value), id;
 	char *copy;
 
-	if (!mime_next_id(&rest, &id))
+	if (!next_in_brackets(&rest, &id))
 		id = span_trim(span_of(value));
 	copy = span_text(id);
 	set(&part->content_id, clean(copy, SHORT_MAX_BYTES));

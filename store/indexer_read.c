@@ -52,12 +52,9 @@ all_addresses(const struct mime *m, const char *const *fields, size_t n, size_t 
 /* ---- message ids ---- */
 
 static bool
-is_good_id(struct span id)
+is_short(struct span id)
 {
-	for (size_t i = 0; i < id.len; i++)
-		if ((unsigned char)id.at[i] <= ' ' || (unsigned char)id.at[i] >= 127)
-			return false;
-	return id.len > 0 && id.len <= INDEXER_MESSAGE_ID_MAX_BYTES;
+	return id.len <= INDEXER_MESSAGE_ID_MAX_BYTES;
 }
 
 struct ids {
@@ -86,7 +83,7 @@ add_ids(struct ids *ids, const struct mime *m, const char *field)
 	struct span value = mime_field(m, field, 0), id;
 
 	while (value.at != NULL && mime_next_id(&value, &id))
-		if (is_good_id(id))
+		if (is_short(id))
 			add_id(ids, id);
 }
 
@@ -112,7 +109,7 @@ read_message_id(const struct mime *m)
 {
 	struct span value = mime_field(m, "Message-ID", 0), id;
 
-	if (value.at != NULL && mime_next_id(&value, &id) && is_good_id(id))
+	if (value.at != NULL && mime_next_id(&value, &id) && is_short(id))
 		return span_text(id);
 	return xstrdup("");
 }

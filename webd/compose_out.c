@@ -313,16 +313,6 @@ compose_addresses(struct compose_out *o, const char *name, const struct mime_add
 	compose_text(o, "\r\n");
 }
 
-static bool
-is_id(struct span id)
-{
-	for (size_t i = 0; i < id.len; i++)
-		if ((unsigned char)id.at[i] <= ' ' || (unsigned char)id.at[i] >= 127 ||
-		    id.at[i] == '<' || id.at[i] == '>')
-			return false;
-	return id.len > 0 && id.len <= BODY_LINE_MAX_BYTES;
-}
-
 void
 compose_ids(struct compose_out *o, const char *name, const char *ids)
 {
@@ -334,7 +324,7 @@ compose_ids(struct compose_out *o, const char *name, const char *ids)
 	compose_printf(o, "%s:", name);
 	while (rest.len > 0) {
 		id = span_take_word(&rest);
-		if (!is_id(id)) {
+		if (!mime_is_id(id)) {
 			compose_fail(o, EINVAL);
 			return;
 		}

@@ -145,9 +145,8 @@ read_fields(struct outgoing *o)
 		reply_error(o->q, 400, "bad", "The subject is too long.");
 		return false;
 	}
-	o->message_id = id[0] != '\0' && strpbrk(id, "<> \t\r\n") == NULL
-			    ? xstrdup(id)
-			    : compose_message_id(o->q->web->settings.server);
+	o->message_id =
+	    mime_is_id(span_of(id)) ? xstrdup(id) : compose_message_id(o->q->web->settings.server);
 	l->message_id = o->message_id;
 	return read_recipients(o, "to", &l->to) && read_recipients(o, "cc", &l->cc) &&
 	       read_recipients(o, "bcc", &l->bcc);
@@ -170,7 +169,7 @@ read_references(struct outgoing *o, const struct mime *m)
 	while (ids.at != NULL && mime_next_id(&ids, &one))
 		if (n + one.len + 2 < sizeof list / 2)
 			n += snprintf(list + n, sizeof list - n, "%.*s ", (int)one.len, one.at);
-	if (id.at == NULL || !mime_next_id(&id, &one) || one.len > IDS_MAX_BYTES / 2 - 2)
+	if (id.at == NULL || !mime_next_id(&id, &one))
 		return;
 	snprintf(list + n, sizeof list - n, "%.*s", (int)one.len, one.at);
 	o->in_reply_to = strndup(one.at, one.len);

@@ -210,6 +210,43 @@ reads_the_header(void **state)
 	close(fd);
 }
 
+/* What is in brackets, and which of it is an id: what is none cannot stand in an answer. */
+static void
+reads_message_ids(void **state)
+{
+	static const struct {
+		const char *value, *ids;
+	} texts_of_ids[] = {
+	    {"", ""},
+	    {"a@b", ""},
+	    {"<a@b>", "a@b "},
+	    {"< a@b ><c>", "a@b c "},
+	    {"x <a@b> (y) <c@d", "a@b "},
+	    {"<> <\xc3\xbc@x> <a b@c> <a<b> <a\x01> <ok@x>", "ok@x "},
+	};
+	char text[MIME_ID_MAX_BYTES + 4];
+	struct span value, id;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(texts_of_ids); i++) {
+		char ids[100] = "";
+
+		for (value = span_of(texts_of_ids[i].value); mime_next_id(&value, &id);)
+			snprintf(ids + strlen(ids), sizeof ids - strlen(ids), "%.*s ", (int)id.len,
+			    id.at);
+		assert_string_equal(ids, texts_of_ids[i].ids);
+	}
+	memset(text, 'a', sizeof text);
+	text[0] = '<';
+	text[MIME_ID_MAX_BYTES + 1] = '>';
+	value = (struct span){text, MIME_ID_MAX_BYTES + 2};
+	assert_true(mime_next_id(&value, &id) && id.len == MIME_ID_MAX_BYTES);
+	text[MIME_ID_MAX_BYTES + 1] = 'a';
+	text[MIME_ID_MAX_BYTES + 2] = '>';
+	value = (struct span){text, MIME_ID_MAX_BYTES + 3};
+	assert_false(mime_next_id(&value, &id));
+}
+
 static void
 streams_a_part(void **state)
 {
@@ -461,6 +498,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(reads_message_ids),
 	    cmocka_unit_test(finds_parts_and_text),
 	    cmocka_unit_test(reads_the_header),
 	    cmocka_unit_test(streams_a_part),
