@@ -44,7 +44,7 @@ struct letter {
 	time_t date;
 	const struct letter_attachment *attachments;
 	size_t n_attachments;
-	/* Of one's own copy only: what a draft remembers, printable ASCII, or NULL. */
+	/* Of one's own copy only: "reply FOLDER UID" or "forward FOLDER UID", or NULL. */
 	const char *note;
 };
 
@@ -80,8 +80,8 @@ int compose_receipt(const struct letter_receipt *r, int fd, uint64_t at, uint64_
 int letter_recipients(struct span typed, struct mime_addresses *to, char **why);
 
 /* A letter from a draft: from, from_name, to, cc, bcc, subject, text, html, attachments ({part,
- * name, type, size}), priority, receipt, message_id, in_reply_to, references, note. NULL with
- * errno. */
+ * name, type, size}), priority, receipt, message_id, in_reply_to, references, reply and forward (of
+ * its note: {folder, uid} or null). NULL with errno. */
 json_t *letter_from_draft(const struct mime *m);
 
 #endif

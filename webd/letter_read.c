@@ -233,6 +233,27 @@ set_from(json_t *letter, const struct mime *m)
 	mime_addresses_free(&from);
 }
 
+/* "reply 3 7": the message that it answers. */
+static void
+set_answered(json_t *letter, const struct mime *m)
+{
+	static const char *const kinds[] = {"reply", "forward"};
+	char *note = mime_field_text(m, "X-Sambar-Draft", LETTER_NOTE_MAX_BYTES);
+	struct span rest = span_of(note), kind = span_take_word(&rest);
+	struct span folder_text = span_take_word(&rest);
+	uint64_t folder, uid;
+	bool good = span_u64(folder_text, INT64_MAX, &folder) &&
+		    span_u64(span_take_word(&rest), INT64_MAX, &uid);
+
+	for (size_t i = 0; i < nitems(kinds); i++)
+		json_object_set_new(letter, kinds[i],
+		    good && span_is(kind, kinds[i])
+			? json_pack(
+			      "{s:I, s:I}", "folder", (json_int_t)folder, "uid", (json_int_t)uid)
+			: json_null());
+	free(note);
+}
+
 json_t *
 letter_from_draft(const struct mime *m)
 {
@@ -264,6 +285,6 @@ letter_from_draft(const struct mime *m)
 	json_object_set_new(letter, "message_id", ids(m, "Message-ID"));
 	json_object_set_new(letter, "in_reply_to", ids(m, "In-Reply-To"));
 	json_object_set_new(letter, "references", ids(m, "References"));
-	set_text(letter, "note", mime_field_text(m, "X-Sambar-Draft", LETTER_NOTE_MAX_BYTES));
+	set_answered(letter, m);
 	return letter;
 }

@@ -205,16 +205,38 @@ read_place(const json_t *at, uint64_t *folder, uint64_t *uid)
 	return true;
 }
 
+/* Of a draft: what it was an answer to may be elsewhere now. */
+static void
+read_kept_ids(struct outgoing *o)
+{
+	const char *ids = text_of(o, "references"), *id = text_of(o, "in_reply_to");
+	struct span rest = span_of(ids), one = {"", 0};
+	bool good = mime_is_id(span_of(id)) && strlen(ids) < IDS_MAX_BYTES;
+
+	while (good && (one = span_take_word(&rest)).len > 0)
+		good = mime_is_id(one);
+	if (!good)
+		return;
+	o->letter.in_reply_to = id;
+	o->letter.references = ids;
+}
+
 static void
 have_answered(struct outgoing *o)
 {
+	static const char *const kinds[] = {"reply", "forward"};
 	uint64_t folder, uid;
 
-	if (read_place(json_object_get(o->json, "reply"), &folder, &uid) ||
-	    read_place(json_object_get(o->json, "forward"), &folder, &uid))
-		folders_get(o->q->session->folders, folder, uid, on_answered, o);
-	else
-		have_next(o);
+	read_kept_ids(o);
+	for (size_t i = 0; i < nitems(kinds); i++)
+		if (read_place(json_object_get(o->json, kinds[i]), &folder, &uid)) {
+			snprintf(o->note, sizeof o->note, "%s %llu %llu", kinds[i],
+			    (unsigned long long)folder, (unsigned long long)uid);
+			o->letter.note = o->note;
+			folders_get(o->q->session->folders, folder, uid, on_answered, o);
+			return;
+		}
+	have_next(o);
 }
 
 /* ---- attachments ---- */

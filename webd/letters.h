@@ -23,8 +23,10 @@ struct outgoing {
 	char *names[LETTER_ATTACHMENTS_MAX], *types[LETTER_ATTACHMENTS_MAX];
 	int fds[LETTER_ATTACHMENTS_MAX]; /* those that are ours to close; else -1 */
 	size_t n_fds, at;		 /* the attachment that is being had */
-	char *message_id, *in_reply_to, *references, *from_name;
-	uint64_t sent, drafts; /* folders */
+	char *message_id, *in_reply_to, *references;
+	char
+	    note[LETTER_NOTE_MAX_BYTES + 1]; /* what it answers, for a draft that is gone on with */
+	uint64_t sent, drafts;		     /* folders */
 	void (*then)(struct outgoing *o);
 	/* api_send.c */
 	struct mime_addresses all; /* to, cc and bcc */

@@ -319,6 +319,39 @@ def test_drafts(instance):
     assert web.rows("Drafts") == []
 
 
+def header(web, row):
+    return web.get(f"/api/message/source?folder={row['folder']}&uid={row['uid']}").split(b"\r\n\r\n")[0].decode()
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_draft_remembers_what_it_answers(instance, moved):
+    ann, bob, token = Web(instance, "ann"), Web(instance, "bob"), f"asked {moved}"
+    identifier, earlier = f"<asked{moved}@client.test>", "<earlier@client.test>"
+    message = (f"From: <s@client.test>\r\nSubject: {token}\r\nMessage-Id: {identifier}\r\n"
+               f"References: {earlier} <ü@client.test> <{'x' * 1200}@client.test>\r\n\r\nhello\r\n")
+    instance.send(message.encode(), "ann@example.test")
+    asked = arrived(ann, "INBOX", token)
+    place = {"folder": asked["folder"], "uid": asked["uid"]}
+    kept = ann.post("/api/draft", letter(subject=f"Re: {token}", reply=place))
+    draft = ann.get(f"/api/draft?folder={kept['folder']}&uid={kept['uid']}")
+    assert draft["reply"] == place and draft["forward"] is None
+    if moved:
+        ann.post("/api/move", {"items": [{"folder": place["folder"], "uids": [place["uid"]]}], "to": ann.folders()["Archive"]["id"]})
+    ann.post("/api/send", {**draft, "draft": kept["uid"], "undo": 0})
+    answer = header(bob, arrived(bob, "INBOX", f"Re: {token}"))
+    assert f"\r\nIn-Reply-To: {identifier}\r\nReferences: {earlier} {identifier}\r\n" in answer
+    assert "X-Sambar-Draft" not in answer
+    assert moved or arrived(ann, "INBOX", token)["answered"]
+
+
+def test_an_id_that_cannot_be_repeated_is_left_out(instance):
+    ann, bob = Web(instance, "ann"), Web(instance, "bob")
+    instance.send("From: <s@client.test>\r\nSubject: odd id\r\nMessage-Id: <ü@client.test>\r\n\r\nhello\r\n".encode(), "ann@example.test")
+    asked = arrived(ann, "INBOX", "odd id")
+    ann.post("/api/send", letter(subject="Re: odd id", reply={"folder": asked["folder"], "uid": asked["uid"]}))
+    assert "In-Reply-To" not in header(bob, arrived(bob, "INBOX", "Re: odd id"))
+
+
 def test_undo(instance):
     ann, bob = Web(instance, "ann"), Web(instance, "bob")
     sent = ann.post("/api/send", letter(subject="taken back", undo=120))

@@ -372,15 +372,15 @@ reads_a_draft_back(void **state)
 	text = written(&l, true);
 	m = opened(text, &fd);
 	letter = letter_from_draft(m);
-	expected =
-	    json_loads("{\"from\":\"ann@x.org\",\"from_name\":\"Ann\",\"to\":[\"bob@x.org\"],"
-		       "\"cc\":[\"\\\"C, \\\\\\\"D\\\\\\\"\\\" <c@x.org>\"],\"bcc\":[\"\\\"C, "
-		       "\\\\\\\"D\\\\\\\"\\\" <c@x.org>\"],"
-		       "\"subject\":\"hello\",\"text\":\"line\\n\",\"html\":null,\"attachments\":[]"
-		       ",\"priority\":\"low\","
-		       "\"receipt\":true,\"message_id\":\"1@x.org\",\"in_reply_to\":\"c@d\","
-		       "\"references\":\"a@b c@d\",\"note\":\"reply 3 7\"}",
-		0, NULL);
+	expected = json_loads(
+	    "{\"from\":\"ann@x.org\",\"from_name\":\"Ann\",\"to\":[\"bob@x.org\"],"
+	    "\"cc\":[\"\\\"C, \\\\\\\"D\\\\\\\"\\\" <c@x.org>\"],\"bcc\":[\"\\\"C, "
+	    "\\\\\\\"D\\\\\\\"\\\" <c@x.org>\"],"
+	    "\"subject\":\"hello\",\"text\":\"line\\n\",\"html\":null,\"attachments\":[]"
+	    ",\"priority\":\"low\","
+	    "\"receipt\":true,\"message_id\":\"1@x.org\",\"in_reply_to\":\"c@d\","
+	    "\"references\":\"a@b c@d\",\"reply\":{\"folder\":3,\"uid\":7},\"forward\":null}",
+	    0, NULL);
 	assert_non_null(expected);
 	if (!json_equal(letter, expected))
 		fail_msg("%s", json_dumps(letter, 0));
