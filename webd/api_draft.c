@@ -66,7 +66,7 @@ keep(struct outgoing *o)
 void
 api_draft_keep(struct request *q)
 {
-	letter_begin(q, keep);
+	letter_begin(q, true, keep);
 }
 
 /* ---- going on with one ---- */

@@ -429,5 +429,5 @@ send_letter(struct outgoing *o)
 void
 api_send(struct request *q)
 {
-	letter_begin(q, send_letter);
+	letter_begin(q, false, send_letter);
 }

@@ -65,7 +65,8 @@ struct request {
 	const char
 	    *policy; /* of the answer, in place of ROUTE_POLICY; then it may be framed by us */
 	void (*letter_then)(struct outgoing *o); /* letters.c */
-	struct document_call *document;		 /* documents.c: under way */
+	bool letter_is_draft;
+	struct document_call *document; /* documents.c: under way */
 	/* private to http.c */
 	char *extra; /* header fields */
 	bool (*more)(struct request *q);

@@ -70,11 +70,13 @@ text_of(const struct outgoing *o, const char *key)
 	return text != NULL && strlen(text) == json_string_length(value) ? text : "";
 }
 
-/* Each as it was typed, or one text with all. False: answered. */
+/* Each as it was typed, or one text with all. Of a draft what is no address, perhaps not yet, is
+ * left out, so that the rest is kept. False: answered. */
 static bool
 read_recipients(struct outgoing *o, const char *key, struct mime_addresses *to)
 {
 	const json_t *list = json_object_get(o->json, key);
+	bool draft = o->q->letter_is_draft;
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -87,11 +89,13 @@ read_recipients(struct outgoing *o, const char *key, struct mime_addresses *to)
 			    o->q, 400, "bad", "%s is no list of addresses, or too long.", key);
 			return false;
 		}
-		if (letter_recipients(span_of(typed), to, &why) == -1) {
+		if (letter_recipients(span_of(typed), to, &why) == 0)
+			continue;
+		if (!draft)
 			reply_error(o->q, 400, "bad", "%s", why);
-			free(why);
+		free(why);
+		if (!draft)
 			return false;
-		}
 	}
 	return true;
 }
@@ -419,8 +423,9 @@ start(struct request *q)
 }
 
 void
-letter_begin(struct request *q, void (*then)(struct outgoing *o))
+letter_begin(struct request *q, bool draft, void (*then)(struct outgoing *o))
 {
+	q->letter_is_draft = draft;
 	q->letter_then = then;
 	identities_need(q, start);
 }

@@ -40,8 +40,8 @@ struct outgoing {
 };
 
 /* Reads q->json as a letter and has what it refers to; then() is called, or the request was
- * answered. */
-void letter_begin(struct request *q, void (*then)(struct outgoing *o));
+ * answered. draft: recipients that are no addresses are left out, not refused. */
+void letter_begin(struct request *q, bool draft, void (*then)(struct outgoing *o));
 /* Writes it into a new memory file. -1: answered. */
 int letter_write_copy(struct outgoing *o);
 /* Frees q->work. */

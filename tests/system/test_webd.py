@@ -315,7 +315,12 @@ def test_drafts(instance):
     assert [r["subject"] for r in web.rows("Drafts")] == ["draft two"] and second["message_id"] == first["message_id"]
     back = web.get(f"/api/draft?folder={web.folders()['Drafts']['id']}&uid={second['uid']}")
     assert back["subject"] == "draft two" and back["to"] == ["Bob <bob@example.test>"] and back["text"].strip() == "Hello Bob"
-    web.post("/api/send", letter(draft=second["uid"]))
+    half = letter(subject="draft three", draft=second["uid"], to=["an", "Bob <bob@example.test>", "x@", ""], cc=["<"])
+    third = web.post("/api/draft", half)
+    back = web.get(f"/api/draft?folder={third['folder']}&uid={third['uid']}")
+    assert back["to"] == ["Bob <bob@example.test>"] and back["cc"] == [] and len(web.rows("Drafts")) == 1
+    web.post("/api/send", half, 400)
+    web.post("/api/send", letter(draft=third["uid"]))
     assert web.rows("Drafts") == []
 
 
