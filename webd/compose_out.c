@@ -251,7 +251,9 @@ put_name(struct compose_out *o, size_t *column, const char *name)
 {
 	struct text_buffer quoted;
 
-	if (!is_plain(name) || has_long_word(span_of(name))) {
+	/* Between quotes it is one word. */
+	if (!is_plain(name) || has_long_word(span_of(name)) ||
+	    (!is_atoms(name) && strlen(name) > BODY_LINE_MAX_BYTES / 2)) {
 		put_encoded(o, column, span_of(name));
 		return;
 	}

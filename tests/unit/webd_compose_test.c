@@ -167,6 +167,32 @@ lets_nothing_be_injected(void **state)
 	close(file);
 }
 
+/* written() looks at the lines. */
+static void
+folds_long_names(void **state)
+{
+	static char name[3000];
+	struct letter l = plain_letter();
+	struct mime_addresses from = {0};
+	struct mime *m;
+	char *text;
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i + 1 < sizeof name; i++)
+		name[i] = "a, b "[i % 5];
+	l.from.name = name;
+	text = written(&l, false);
+	m = opened(text, &fd);
+	mime_field_addresses(m, "From", &from);
+	assert_int_equal(from.n, 1);
+	assert_string_equal(from.list[0].address, "ann@x.org");
+	mime_addresses_free(&from);
+	mime_free(&m);
+	close(fd);
+	free(text);
+}
+
 static void
 refuses_what_cannot_stand_in_a_header(void **state)
 {
@@ -480,6 +506,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(writes_a_plain_letter),
 	    cmocka_unit_test(lets_nothing_be_injected),
+	    cmocka_unit_test(folds_long_names),
 	    cmocka_unit_test(refuses_what_cannot_stand_in_a_header),
 	    cmocka_unit_test(keeps_texts),
 	    cmocka_unit_test(writes_a_long_line),
