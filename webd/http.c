@@ -175,9 +175,9 @@ http_has_tls(const struct http *c)
 	return stream_has_tls(c->stream);
 }
 
-/* The last address that a proxy of ours did not add itself; what is left of it anybody may have
- * written. */
-static void
+/* From the last to the first, the address that no proxy of ours has; what is before it anybody may
+ * have written. False: this was it. */
+static bool
 take_forwarded_for(struct request *q, struct span list)
 {
 	struct sockaddr_storage address;
@@ -190,12 +190,30 @@ take_forwarded_for(struct request *q, struct span list)
 
 		if (!span_copy(span_trim(last), text, sizeof text) ||
 		    !socket_address_parse(text, &address) || address.ss_family == AF_UNIX)
-			return;
+			return false;
 		socket_address_text((struct sockaddr *)&address, q->client);
 		if (!ip_list_has(q->web->settings.proxies, (struct sockaddr *)&address))
-			return;
+			return false;
 		list.len = comma == NULL ? 0 : comma - list.at;
 	}
+	return true;
+}
+
+/* A proxy adds to the field that is there, or one of its own behind it: the last is its own. */
+static void
+take_forwarded(struct request *q)
+{
+	const struct http_head *head = &q->head;
+	bool more = true;
+	size_t i = head->n_fields;
+
+	while (more && i-- > 0)
+		if (span_is_nocase(head->fields[i].name, "X-Forwarded-For"))
+			more = take_forwarded_for(q, head->fields[i].value);
+	for (i = 0; i < head->n_fields; i++)
+		if (span_is_nocase(head->fields[i].name, "X-Forwarded-Proto"))
+			q->secure = stream_has_tls(q->connection->stream) ||
+				    span_is_nocase(head->fields[i].value, "https");
 }
 
 static void
@@ -205,11 +223,8 @@ identify(struct request *q)
 
 	strlcpy(q->client, c->client, sizeof q->client);
 	q->secure = stream_has_tls(c->stream);
-	if (!ip_list_has(q->web->settings.proxies, stream_peer(c->stream)))
-		return;
-	take_forwarded_for(q, http_field(&q->head, "X-Forwarded-For"));
-	if (span_is_nocase(http_field(&q->head, "X-Forwarded-Proto"), "https"))
-		q->secure = true;
+	if (ip_list_has(q->web->settings.proxies, stream_peer(c->stream)))
+		take_forwarded(q);
 }
 
 /* ---- answers ---- */
