@@ -27,9 +27,10 @@ struct zipping {
 	size_t part;
 	uint64_t folder, *uids; /* of messages */
 	size_t n, at;
-	int fd; /* of the message that is being added, or -1 */
+	struct folders_call *call; /* for the next one */
+	int fd;			   /* of the message that is being added, or -1 */
 	uint64_t fd_at;
-	bool ended, waits;
+	bool ended;
 };
 
 static void
@@ -37,6 +38,8 @@ abort_zipping(struct request *q)
 {
 	struct zipping *z = q->work;
 
+	if (q->session != NULL) /* else its calls have gone with it */
+		folders_call_cancel(&z->call);
 	zip_free(&z->zip);
 	closefd(&z->fd);
 	q->work = z->reading;
@@ -88,40 +91,62 @@ end(struct zipping *z)
 
 /* ---- attachments ---- */
 
+/* True: there is one more, z->part. */
 static bool
+find_part(struct zipping *z)
+{
+	const struct mime *m = z->reading->mime;
+	bool is_inline;
+
+	while (z->part < mime_n_parts(m) && !mime_is_attachment(m, z->part, &is_inline))
+		z->part++;
+	return z->part < mime_n_parts(m);
+}
+
+static int
 begin_part(struct zipping *z)
 {
 	const struct mime *m = z->reading->mime;
 	char *name;
-	bool is_inline, good;
+	int rv;
 
-	while (z->part < mime_n_parts(m) && !mime_is_attachment(m, z->part, &is_inline))
-		z->part++;
-	if (z->part == mime_n_parts(m) || (z->reading->body = mime_body_open(m, z->part)) == NULL)
-		return false;
+	if ((z->reading->body = mime_body_open(m, z->part)) == NULL)
+		return -1;
 	name = message_part_name(m, z->part++);
-	good = zip_begin(z->zip, name, ZIP_SIZE_UNKNOWN, time(NULL)) == 0;
+	rv = zip_begin(z->zip, name, ZIP_SIZE_UNKNOWN, time(NULL));
 	free(name);
-	return good;
+	return rv;
+}
+
+static int
+add_part(struct zipping *z)
+{
+	char piece[PIECE_BYTES];
+	ssize_t n;
+
+	if (z->reading->body == NULL && begin_part(z) == -1)
+		return -1;
+	n = mime_body_read(z->reading->body, piece, sizeof piece);
+	if (n < 0 || zip_put(z->zip, (struct span){piece, n}) == -1)
+		return -1;
+	if (n == 0)
+		mime_body_free(&z->reading->body);
+	return 0;
 }
 
 static bool
 more_of_attachments(struct request *q)
 {
 	struct zipping *z = q->work;
-	char piece[PIECE_BYTES];
-	ssize_t n;
 
 	while (!write_ready(z)) {
-		if (z->ended || (z->reading->body == NULL && !begin_part(z)))
+		if (z->ended || (z->reading->body == NULL && !find_part(z)))
 			return end(z);
-		n = mime_body_read(z->reading->body, piece, sizeof piece);
-		if (n < 0 || zip_put(z->zip, (struct span){piece, n}) == -1) {
+		/* An archive without one of them must not look whole. */
+		if (add_part(z) == -1) {
 			reply_cut(q);
 			return true;
 		}
-		if (n == 0)
-			mime_body_free(&z->reading->body);
 	}
 	return true;
 }
@@ -169,7 +194,7 @@ on_message(void *arg, const struct folders_answer *a)
 	struct request *q = arg;
 	struct zipping *z = q->work;
 
-	z->waits = false;
+	z->call = NULL;
 	if (a->fd != -1) /* what has gone meanwhile is not in it */
 		begin_message(z, a->fd);
 	request_more(q);
@@ -178,8 +203,8 @@ on_message(void *arg, const struct folders_answer *a)
 static void
 ask_message(struct zipping *z)
 {
-	z->waits = true;
-	folders_get(z->q->session->folders, z->folder, z->uids[z->at++], on_message, z->q);
+	z->call =
+	    folders_get(z->q->session->folders, z->folder, z->uids[z->at++], on_message, z->q);
 }
 
 static bool
@@ -201,7 +226,7 @@ more_of_messages(struct request *q)
 	struct zipping *z = q->work;
 
 	while (!write_ready(z)) {
-		if (z->waits)
+		if (z->call != NULL)
 			return true;
 		if (z->ended || (z->fd == -1 && z->at == z->n))
 			return end(z);
