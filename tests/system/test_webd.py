@@ -3,6 +3,7 @@ import io
 import json
 import re
 import socket
+import struct
 import zipfile
 
 import pytest
@@ -252,6 +253,20 @@ def test_events(instance):
     connection.close()
 
 
+def test_an_export_whose_client_goes_while_store_is_asked(instance):
+    web = Web(instance, "bob")
+    instance.send(text_message("exported"), "bob@example.test")
+    row = arrived(web, "INBOX", "exported")
+    uids = ",".join([str(row["uid"])] * 1500)
+    request = f"GET /api/export?folder={row['folder']}&uids={uids} HTTP/1.1\r\nHost: x\r\nCookie: {web.cookie}\r\n\r\n"
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", web.port), timeout=60) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.sendall(request.encode())
+            assert sock.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert web.folders()["INBOX"]["total"] >= 1  # its sessions are in memory: it is the same webd
+
+
 # ---- writing ----
 
 def letter(**more):
@@ -421,6 +436,13 @@ def test_a_proxy_is_believed_when_it_is_trusted(make_instance):
     one.ctl("reload")
     assert Web(one).ask("POST", "/api/login", login, forwarded)[0] == 401
     one.wait_log("webd", r"auth-failed client=198\.51\.100\.9 ")
+    # A proxy may add a field of its own behind the one that anybody has written.
+    said = {**forwarded, "X-Forwarded-For": "127.0.0.1\r\nX-Forwarded-For: 198.51.100.10"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in said.items())
+    body = json.dumps(login)
+    raw(one, f"POST /api/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+             f"Content-Length: {len(body)}\r\n{head}\r\n{body}".encode())
+    one.wait_log("webd", r"auth-failed client=198\.51\.100\.10 ")
     # What came to the proxy in clear is sent to TLS, wherever its Host would lead.
     plain = {"X-Forwarded-For": "198.51.100.9", "Host": "evil.example"}
     assert Web(one).ask("POST", "/api/login", login, plain)[0] == 403
