@@ -47,6 +47,7 @@ struct http {
 	struct http_chunks chunks;
 	uint64_t body_left; /* of a body with a length */
 	uint64_t skip_left;
+	size_t unsent; /* when the timer was set */
 	uint8_t kind, state;
 	bool counted, keep_alive, waits_for_drain;
 	bool body_unread;
@@ -77,20 +78,28 @@ reason_of(int status)
 /* ---- time and state ---- */
 
 static void
-set_state(struct http *c, enum http_state state, unsigned seconds)
-{
-	struct timeval wait = {seconds, 0};
-
-	c->state = state;
-	event_add(&c->timer, &wait);
-}
-
-static void
 more_time(struct http *c, unsigned seconds)
 {
 	struct timeval wait = {seconds, 0};
 
+	c->unsent = stream_pending(c->stream);
 	event_add(&c->timer, &wait);
+}
+
+static void
+set_state(struct http *c, enum http_state state, unsigned seconds)
+{
+	c->state = state;
+	more_time(c, seconds);
+}
+
+/* A large answer is taken slowly, but is taken. */
+static bool
+is_taken(const struct http *c)
+{
+	size_t unsent = stream_pending(c->stream);
+
+	return unsent > 0 && unsent + STREAM_READ_BYTES <= c->unsent;
 }
 
 static void
@@ -273,6 +282,8 @@ write_head(struct http *c, const struct request *q, int status, const char *type
 	char date[40];
 
 	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+	if (c->body_unread) /* nothing behind it is read as a request */
+		c->keep_alive = false;
 	stream_printf(c->stream, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, reason_of(status), date);
 	if (type != NULL)
 		stream_printf(c->stream, "Content-Type: %s\r\n", type);
@@ -300,7 +311,6 @@ complete(struct request *q)
 	if (c->body_unread) {
 		/* The client still sends what nobody reads: an answer that it cannot take because
 		 * its connection was reset is none. */
-		c->keep_alive = false;
 		c->skip_left = c->body_left < SKIP_MAX_BYTES ? c->body_left : SKIP_MAX_BYTES;
 		set_state(c, C_SKIP, SKIP_WAIT_S);
 		stream_resume(c->stream);
@@ -527,8 +537,8 @@ reply_endless(struct request *q, const char *type, void (*gone)(struct request *
 {
 	struct http *c = q->connection;
 
-	begin(q, 200, type);
 	c->keep_alive = false;
+	begin(q, 200, type);
 	stream_printf(c->stream, "%s\r\n", q->chunked ? "Transfer-Encoding: chunked\r\n" : "");
 	q->gone = gone;
 	event_del(&c->timer);
@@ -806,6 +816,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		close_connection(c);
 		break;
 	default:
+		if (is_taken(c)) {
+			more_time(c, SEND_WAIT_S);
+			break;
+		}
 		if (c->state == C_HANDSHAKE)
 			log_info("- tls-failed client=%s reason=timeout", c->client);
 		connection_free(c);
