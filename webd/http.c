@@ -18,6 +18,7 @@
 #include "webd/documents.h"
 #include "webd/routes.h"
 #include "webd/sessions.h"
+#include "webd/uploads.h"
 #include "webd/webd.h"
 
 enum {
@@ -127,6 +128,7 @@ request_free(struct request *q)
 	closefd(&q->body_fd);
 	closefd(&q->file);
 	document_forget(q);
+	uploads_release(q);
 	json_decref(q->json);
 	free(q->head_text);
 	free(q->body);

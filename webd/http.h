@@ -53,8 +53,9 @@ struct request {
 	char *body; /* in memory, with a NUL behind it; NULL when body_fd takes it */
 	size_t body_len, body_size;
 	uint64_t body_max;
-	int body_fd;  /* an upload's file, or -1 */
-	json_t *json; /* of the body, where the route wants an object; else NULL */
+	int body_fd;	       /* an upload's file, or -1 */
+	uint64_t upload_bytes; /* uploads.h */
+	json_t *json;	       /* of the body, where the route wants an object; else NULL */
 	char path[HTTP_PATH_SIZE];
 	char client[INET6_ADDRSTRLEN]; /* as a trusted proxy says */
 	bool secure;		       /* over TLS, also that of a trusted proxy */

@@ -14,7 +14,7 @@
 #include "webd/sessions.h"
 #include "webd/webd.h"
 
-static uint64_t all_bytes;
+static uint64_t all_bytes; /* of uploads, and of what may still come of those under way */
 
 struct upload *
 upload_find(struct web_session *s, uint64_t id)
@@ -48,22 +48,35 @@ uploads_free(struct web_session *s)
 bool
 uploads_begin(struct request *q)
 {
+	uint64_t bytes = q->head.chunked ? q->body_max : q->head.length;
+	const struct request *other;
 	struct upload *u;
 	size_t n = 0;
 
 	LIST_FOREACH (u, &q->session->uploads, entry)
 		n++;
+	LIST_FOREACH (other, &q->session->requests, entry)
+		n += other->body_fd != -1;
 	if (n >= SESSION_UPLOADS_MAX) {
 		reply_error(q, 429, "slow-down", "More than %d files cannot wait to be sent.",
 		    SESSION_UPLOADS_MAX);
 		return false;
 	}
-	if (all_bytes + q->body_max > UPLOADS_ALL_MAX_BYTES ||
+	if (all_bytes + bytes > UPLOADS_ALL_MAX_BYTES ||
 	    (q->body_fd = memfd_create("upload", MFD_CLOEXEC)) == -1) {
 		reply_error(q, 503, "later", "There is no room for uploads now; try again later.");
 		return false;
 	}
+	all_bytes += bytes;
+	q->upload_bytes = bytes;
 	return true;
+}
+
+void
+uploads_release(struct request *q)
+{
+	all_bytes -= q->upload_bytes;
+	q->upload_bytes = 0;
 }
 
 /* A file's name as a browser says it: what would be a path ends at the last of its parts. */
@@ -112,6 +125,7 @@ api_upload(struct request *q)
 	u->size = q->body_len;
 	u->fd = q->body_fd;
 	q->body_fd = -1;
+	uploads_release(q);
 	all_bytes += u->size;
 	LIST_INSERT_HEAD(&s->uploads, u, entry);
 	q->web->counters.uploads++;

@@ -22,8 +22,10 @@ struct upload {
 	int fd;
 };
 
-/* A file for the body of the request to come. False: it was answered. */
+/* A file for the body of the request to come, and room for it. False: it was answered. */
 bool uploads_begin(struct request *q);
+/* The room that is still set aside for this request. */
+void uploads_release(struct request *q);
 struct upload *upload_find(struct web_session *s, uint64_t id);
 void upload_free(struct upload *u);
 /* All of a session. */
