@@ -297,6 +297,13 @@ on_slot(void *arg, const struct queue_slot *slot, int error)
 
 static void ask_next(struct outgoing *o);
 
+static void
+refuse_many(struct outgoing *o, uint64_t max)
+{
+	reply_error(o->q, 400, "bad", "A message may go to at most %llu recipients.",
+	    (unsigned long long)max);
+}
+
 static bool
 judge(struct outgoing *o, enum router_verdict verdict)
 {
@@ -351,9 +358,8 @@ ask_next(struct outgoing *o)
 {
 	struct webd *w = o->q->web;
 
-	if (o->targets > w->settings.recipients_max || o->all.n > w->settings.recipients_max) {
-		reply_error(o->q, 400, "bad", "A message may go to at most %llu recipients.",
-		    (unsigned long long)w->settings.recipients_max);
+	if (o->targets > w->settings.recipients_max) {
+		refuse_many(o, w->settings.recipients_max);
 		return;
 	}
 	if (o->asked < o->all.n) {
@@ -364,17 +370,32 @@ ask_next(struct outgoing *o)
 	o->taking = queue_take(w->queue, on_slot, o->q);
 }
 
-static void
-add_all(struct mime_addresses *to, const struct mime_addresses *from)
+static size_t
+recipients_max(const struct outgoing *o)
 {
+	uint64_t max = o->q->web->settings.recipients_max;
+
+	return max < MIME_ADDRESSES_MAX ? max : MIME_ADDRESSES_MAX;
+}
+
+/* Each once. False: there are too many; o->all would not hold them. */
+static bool
+add_all(struct outgoing *o, const struct mime_addresses *from)
+{
+	struct mime_addresses *to = &o->all;
+
 	for (size_t i = 0; i < from->n; i++) {
 		size_t k = 0;
 
 		while (k < to->n && strcmp(to->list[k].address, from->list[i].address) != 0)
 			k++;
-		if (k == to->n)
-			mime_addresses_add(to, from->list[i].name, from->list[i].address);
+		if (k < to->n)
+			continue;
+		if (to->n == recipients_max(o))
+			return false;
+		mime_addresses_add(to, from->list[i].name, from->list[i].address);
 	}
+	return true;
 }
 
 static void
@@ -416,10 +437,9 @@ read_time(struct outgoing *o)
 static void
 send_letter(struct outgoing *o)
 {
-	add_all(&o->all, &o->letter.to);
-	add_all(&o->all, &o->letter.cc);
-	add_all(&o->all, &o->letter.bcc);
-	if (o->all.n == 0)
+	if (!add_all(o, &o->letter.to) || !add_all(o, &o->letter.cc) || !add_all(o, &o->letter.bcc))
+		refuse_many(o, recipients_max(o));
+	else if (o->all.n == 0)
 		reply_error(o->q, 400, "bad", "Say whom the message is for.");
 	else if (read_time(o))
 		o->router = router_sender(o->q->web->router, span_of(o->letter.from.address),
