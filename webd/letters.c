@@ -251,6 +251,7 @@ attach(struct outgoing *o, int fd, uint64_t len, char *name, char *type, bool is
 {
 	size_t i = o->letter.n_attachments++;
 
+	o->attached += len;
 	o->names[i] = name;
 	o->types[i] = type;
 	o->attachments[i] = (struct letter_attachment){
@@ -379,6 +380,12 @@ have_next(struct outgoing *o)
 	if (json_array_size(list) > LETTER_ATTACHMENTS_MAX)
 		reply_error(o->q, 400, "bad", "A letter has at most %d attachments.",
 		    LETTER_ATTACHMENTS_MAX);
+	/* In memory and in the spool, before the message itself can be measured. */
+	else if (o->attached > o->q->web->settings.message_max)
+		reply_error(o->q, 413, "large",
+		    "The attachments are larger than %llu bytes, the largest message that may be "
+		    "sent.",
+		    (unsigned long long)o->q->web->settings.message_max);
 	else if (o->at < json_array_size(list))
 		have_attachment(o, json_array_get(list, o->at));
 	else

@@ -23,6 +23,7 @@ struct outgoing {
 	char *names[LETTER_ATTACHMENTS_MAX], *types[LETTER_ATTACHMENTS_MAX];
 	int fds[LETTER_ATTACHMENTS_MAX]; /* those that are ours to close; else -1 */
 	size_t n_fds, at;		 /* the attachment that is being had */
+	uint64_t attached;		 /* bytes of those that are had */
 	char *message_id, *in_reply_to, *references;
 	char
 	    note[LETTER_NOTE_MAX_BYTES + 1]; /* what it answers, for a draft that is gone on with */
