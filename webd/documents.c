@@ -42,23 +42,27 @@ document_forget(struct request *q)
 
 /* ---- loading ---- */
 
+/* NULL: it cannot be read now. */
 static json_t *
 read_document(int fd)
 {
 	struct stat st;
-	json_t *doc = NULL;
+	json_t *doc;
 	char *text;
 
-	if (fstat(fd, &st) == -1 || st.st_size > FOLDERS_DOCUMENT_MAX_BYTES ||
+	if (fd == -1 || fstat(fd, &st) == -1 || st.st_size > FOLDERS_DOCUMENT_MAX_BYTES ||
 	    (text = malloc(st.st_size + 1)) == NULL)
 		return NULL;
-	if (pread_all(fd, text, st.st_size, 0) == 0)
-		doc = json_loadb(text, st.st_size, 0, NULL);
+	if (pread_all(fd, text, st.st_size, 0) == -1) {
+		free(text);
+		return NULL;
+	}
+	doc = json_loadb(text, st.st_size, 0, NULL);
 	free(text);
 	if (json_is_object(doc))
 		return doc;
 	json_decref(doc);
-	return NULL;
+	return json_object();
 }
 
 static void
@@ -67,19 +71,20 @@ on_document(void *arg, const struct folders_answer *a)
 	struct request *q = arg;
 	struct document_call *call = q->document;
 	document_cb cb = call->loaded;
+	enum folders_refusal refusal = a->refusal;
 	int fd = a->fd;
 	json_t *doc = NULL;
 
 	document_forget(q);
-	if (fd != -1)
-		doc = read_document(fd);
-	closefd(&fd);
-	if (a->refusal != FOLDERS_GRANTED && a->refusal != FOLDERS_NO_MESSAGE) {
-		json_decref(doc);
-		cb(q, NULL, a->refusal);
-		return;
+	if (refusal == FOLDERS_NO_MESSAGE) {
+		refusal = FOLDERS_GRANTED;
+		doc = json_object();
+	} else if (refusal == FOLDERS_GRANTED && (doc = read_document(fd)) == NULL) {
+		/* Taken for empty it would be written over. */
+		refusal = FOLDERS_TROUBLE;
 	}
-	cb(q, doc != NULL ? doc : json_object(), FOLDERS_GRANTED);
+	closefd(&fd);
+	cb(q, doc, refusal);
 }
 
 void
