@@ -212,26 +212,51 @@ api_contacts_save(struct request *q)
 		document_load(q, "contacts", on_contacts_to_save);
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	const json_int_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* gone is sorted. */
+static void
+remove_ids(json_t *list, const json_int_t *gone, size_t n)
+{
+	for (size_t i = json_array_size(list); i-- > 0;) {
+		json_int_t id = json_integer_value(json_object_get(json_array_get(list, i), "id"));
+
+		if (bsearch(&id, gone, n, sizeof id, compare_ids) != NULL)
+			json_array_remove(list, i);
+	}
+}
+
 static void
 on_contacts_to_remove(struct request *q, json_t *doc, enum folders_refusal refusal)
 {
 	const json_t *ids = json_object_get(q->json, "ids"), *id;
+	json_int_t gone[CONTACTS_MAX];
 	size_t i;
 
 	if (doc == NULL) {
 		reply_refusal(q, refusal);
 		return;
 	}
-	json_array_foreach(ids, i, id)
-	    json_array_remove(list_of(doc), find_id(list_of(doc), json_integer_value(id)));
+	json_array_foreach(ids, i, id) gone[i] = json_integer_value(id);
+	qsort(gone, json_array_size(ids), sizeof *gone, compare_ids);
+	remove_ids(list_of(doc), gone, json_array_size(ids));
 	document_keep(q, "contacts", doc, document_reply_kept);
 }
 
 void
 api_contacts_remove(struct request *q)
 {
-	if (!json_is_array(json_object_get(q->json, "ids")))
-		reply_error(q, 400, "bad", "ids must be a list of numbers.");
+	const json_t *ids = json_object_get(q->json, "ids");
+
+	if (!json_is_array(ids) || json_array_size(ids) > CONTACTS_MAX)
+		reply_error(
+		    q, 400, "bad", "ids must be a list of at most %d numbers.", CONTACTS_MAX);
 	else
 		document_load(q, "contacts", on_contacts_to_remove);
 }

@@ -2,22 +2,26 @@
  * Changes of many messages at once, folder by folder: flags and labels, moving, copying, removing.
  * Asks the mailbox's session with store.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/memory.h"
+#include "common/text_buffer.h"
 #include "webd/api.h"
 #include "webd/params.h"
 #include "webd/sessions.h"
 
-enum { LABELS_MAX = FOLDERS_KEYWORDS_MAX };
+enum { LABELS_MAX = FOLDERS_KEYWORDS_MAX, MOVED_MAX_BYTES = 150 * ITEMS_UIDS_MAX };
 
 struct moving {
 	struct request *q;
 	struct items items;
 	size_t at; /* the folder that is worked on */
 	uint64_t to, n;
-	json_t *moved;
+	bool tells;
+	struct text_buffer
+	    moved; /* the answer: as JSON of jansson's it would be ten times as long */
 	struct folders_flags flags;
 	struct span add[LABELS_MAX], remove[LABELS_MAX];
 	struct folders_call *(*ask)(struct moving *m, const struct item *item);
@@ -29,7 +33,7 @@ moving_free(struct request *q)
 	struct moving *m = q->work;
 
 	items_free(&m->items);
-	json_decref(m->moved);
+	text_buffer_free(&m->moved);
 	free(m);
 	q->work = NULL;
 	q->abort = NULL;
@@ -39,14 +43,13 @@ static void
 finish(struct moving *m)
 {
 	struct request *q = m->q;
-	json_t *moved = json_incref(m->moved);
-	uint64_t n = m->n;
 
-	moving_free(q);
-	if (moved != NULL)
-		reply_json(q, json_pack("{s:o}", "moved", moved));
-	else
-		reply_json(q, json_pack("{s:I}", "n", (json_int_t)n));
+	if (m->tells) {
+		text_put_text(&m->moved, "]}");
+		reply_bytes(q, 200, "application/json", (struct span){m->moved.at, m->moved.len});
+	} else {
+		reply_json(q, json_pack("{s:I}", "n", (json_int_t)m->n));
+	}
 }
 
 static void
@@ -56,10 +59,11 @@ note_moved(struct moving *m, const struct folders_answer *a)
 
 	for (size_t i = 0; i < a->n_uids && i < item->n; i++)
 		if (a->uids[i] != 0)
-			json_array_append_new(m->moved,
-			    json_pack("{s:{s:I, s:I}, s:{s:I, s:I}}", "from", "folder",
-				(json_int_t)item->folder, "uid", (json_int_t)item->uids[i], "to",
-				"folder", (json_int_t)m->to, "uid", (json_int_t)a->uids[i]));
+			text_printf(&m->moved,
+			    "%s{\"from\":{\"folder\":%" PRIu64 ",\"uid\":%" PRIu64
+			    "},\"to\":{\"folder\":%" PRIu64 ",\"uid\":%" PRIu64 "}}",
+			    m->moved.at[m->moved.len - 1] == '[' ? "" : ",", item->folder,
+			    item->uids[i], m->to, a->uids[i]);
 }
 
 static void
@@ -74,7 +78,7 @@ on_done(void *arg, const struct folders_answer *a)
 		return;
 	}
 	m->n += a->number;
-	if (m->moved != NULL)
+	if (m->tells)
 		note_moved(m, a);
 	if (++m->at < m->items.n)
 		m->ask(m, &m->items.at[m->at]);
@@ -121,6 +125,7 @@ moving_new(
 		free(m);
 		return NULL;
 	}
+	text_buffer_init(&m->moved, MOVED_MAX_BYTES);
 	m->q = q;
 	m->ask = ask;
 	q->work = m;
@@ -137,7 +142,8 @@ move_or_copy(struct request *q, struct folders_call *(*ask)(struct moving *, con
 	if (!body_u64(q, "to", &to) || (m = moving_new(q, ask)) == NULL)
 		return;
 	m->to = to;
-	m->moved = json_array();
+	m->tells = true;
+	text_put_text(&m->moved, "{\"moved\":[");
 	m->ask(m, &m->items.at[0]);
 }
 
@@ -174,6 +180,7 @@ read_flags(const json_t *list, unsigned *flags, struct span *labels, size_t *n_l
 		if (name != NULL && flag_of_name(name) != 0) {
 			*flags |= flag_of_name(name);
 		} else if (name != NULL && strncmp(name, "label:", 6) == 0 && name[6] != '\0' &&
+			   strlen(name + 6) <= FOLDERS_KEYWORD_MAX_BYTES &&
 			   *n_labels < LABELS_MAX) {
 			labels[(*n_labels)++] = span_of(name + 6);
 		} else {
