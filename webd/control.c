@@ -3,6 +3,7 @@
  */
 #include "webd/control.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -117,11 +118,16 @@ leave(struct control *c)
 static void
 on_reply(struct control *c, struct control_call *call, int code, bool more, struct span text)
 {
-	if (call->follows && more) {
+	if (call->cb == NULL) {
+		; /* nobody listens any more */
+	} else if (call->follows && more) {
 		tell(call, code, text, true);
 	} else if (!gather(call, text)) {
-		call->cb = NULL;
 		log_warn("- an answer of master is too long");
+		tell(call, EX_UNAVAILABLE, span_of("{\"error\": \"The answer is too long.\"}"),
+		    false);
+		if (!c->freed)
+			call->cb = NULL;
 	} else if (!more) {
 		tell(call, code, (struct span){call->text, call->len}, false);
 	}
@@ -204,12 +210,28 @@ control_follow(struct control *c, const char *const *words, size_t n, control_cb
 	return ask(c, words, n, true, cb, arg);
 }
 
-void
-control_cancel(struct control_call **call)
+/* Else master would go on for as long as the session lasts. */
+static void
+unfollow(const struct control_call *call)
 {
-	if (*call != NULL)
-		(*call)->cb = NULL;
-	*call = NULL;
+	char tag[24];
+	const char *const words[] = {"log", "unfollow", tag};
+
+	snprintf(tag, sizeof tag, "%llu", (unsigned long long)call->tag);
+	(void)ask(call->control, words, nitems(words), false, NULL, NULL);
+}
+
+void
+control_cancel(struct control_call **callp)
+{
+	struct control_call *call = *callp;
+
+	*callp = NULL;
+	if (call == NULL || call->cb == NULL)
+		return;
+	call->cb = NULL;
+	if (call->follows)
+		unfollow(call);
 }
 
 struct control *

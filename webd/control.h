@@ -31,7 +31,7 @@ struct control_call *
 control_ask(struct control *c, const char *const *words, size_t n, control_cb cb, void *arg);
 struct control_call *
 control_follow(struct control *c, const char *const *words, size_t n, control_cb cb, void *arg);
-/* What was asked happens all the same. Clears the pointer; harmless on NULL. */
+/* What was asked happens all the same, but a follow ends. Clears the pointer; harmless on NULL. */
 void control_cancel(struct control_call **call);
 
 #endif
