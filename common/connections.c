@@ -21,6 +21,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/socket_address.h"
 
 enum { HASHES = 2, PLACES = 16384, PAGE_BYTES = 4096, ROWS_MAX = 1024 };
 
@@ -107,25 +108,6 @@ connections_close(struct connections **c)
 
 /* ---- addresses ---- */
 
-/* An IPv4 address in whole, the /64 of an IPv6 address. */
-static uint64_t
-address_number(const struct sockaddr *address)
-{
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-	uint32_t v4 = 0;
-	uint64_t prefix;
-
-	if (address->sa_family == AF_INET)
-		v4 = ((const struct sockaddr_in *)address)->sin_addr.s_addr;
-	else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-		memcpy(&v4, &v6->sin6_addr.s6_addr[12], sizeof v4);
-	else {
-		memcpy(&prefix, &v6->sin6_addr, sizeof prefix);
-		return prefix;
-	}
-	return v4;
-}
-
 static bool
 has_number(const struct sockaddr *address)
 {
@@ -144,7 +126,7 @@ static void
 find_places(const struct connections *c, const struct sockaddr *address, unsigned at[HASHES])
 {
 	uint64_t key = atomic_load_explicit(&c->head->key, memory_order_relaxed);
-	uint64_t h = fold(address_number(address) ^ key, key | 1);
+	uint64_t h = fold(socket_address_number(address) ^ key, key | 1);
 
 	h = fold(h ^ 0x9e3779b97f4a7c15u, key ^ 0xbf58476d1ce4e5b9u);
 	at[0] = h % PLACES;

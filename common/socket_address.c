@@ -76,6 +76,22 @@ socket_address_set_port(struct sockaddr_storage *address, uint16_t port)
 		((struct sockaddr_in6 *)address)->sin6_port = htons(port);
 }
 
+uint64_t
+socket_address_number(const struct sockaddr *address)
+{
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+	uint64_t prefix = 0;
+	uint32_t v4 = 0;
+
+	if (address->sa_family == AF_INET)
+		v4 = ((const struct sockaddr_in *)address)->sin_addr.s_addr;
+	else if (address->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+		memcpy(&v4, &v6->sin6_addr.s6_addr[12], sizeof v4);
+	else if (address->sa_family == AF_INET6)
+		memcpy(&prefix, &v6->sin6_addr, sizeof prefix);
+	return v4 != 0 ? v4 : prefix;
+}
+
 bool
 socket_address_is_loopback(const struct sockaddr *address)
 {

@@ -24,6 +24,10 @@ socklen_t socket_address_length(const struct sockaddr *address);
 uint16_t socket_address_port(const struct sockaddr *address);
 void socket_address_set_port(struct sockaddr_storage *address, uint16_t port);
 
+/* One for each that may be a client of its own: an IPv4 address in whole, the /64 of an IPv6
+ * address; 0 for other families. */
+uint64_t socket_address_number(const struct sockaddr *address);
+
 /* True for 127/8, ::1 (also mapped) and UNIX sockets. */
 bool socket_address_is_loopback(const struct sockaddr *address);
 

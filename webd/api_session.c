@@ -11,6 +11,7 @@
 #include "common/json_text.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/socket_address.h"
 #include "webd/api.h"
 #include "webd/params.h"
 #include "webd/sessions.h"
@@ -23,6 +24,7 @@ enum { LOGINS_MAX = 200, LOGINS_EACH_MAX = 10 };
 struct login {
 	LIST_ENTRY(login) entry;
 	struct request *q;
+	uint64_t address; /* of the client: socket_address_number() */
 	struct ipc_call *call;
 	int folders; /* what auth gave so far, or -1 */
 	char user[AUTH_USER_SIZE];
@@ -232,15 +234,26 @@ on_folders(void *arg, const struct auth_answer *answer)
 	ask(l, AUTH_WANT_CONTROL, on_control);
 }
 
+static uint64_t
+address_of(const struct request *q)
+{
+	struct sockaddr_storage address;
+
+	return socket_address_parse(q->client, &address)
+		   ? socket_address_number((struct sockaddr *)&address)
+		   : 0;
+}
+
 static bool
 may_try(struct request *q)
 {
+	uint64_t address = address_of(q);
 	const struct login *l;
 	size_t all = 0, each = 0;
 
 	LIST_FOREACH (l, &logins, entry) {
 		all++;
-		each += strcmp(l->q->client, q->client) == 0;
+		each += l->address == address;
 	}
 	if (all < LOGINS_MAX && each < LOGINS_EACH_MAX)
 		return true;
@@ -255,6 +268,7 @@ login_new(struct request *q)
 	struct login *l = xcalloc(1, sizeof *l);
 
 	l->q = q;
+	l->address = address_of(q);
 	l->folders = -1;
 	l->refusal = AUTH_NO_MAILBOX;
 	q->work = l;
