@@ -41,8 +41,6 @@ struct listing {
 	struct asker asker;
 	struct queue *queue;
 	char submitter[QUEUE_SUBMITTER_MAX_BYTES + 1];
-	uint64_t *ids;
-	size_t n_ids;
 	struct message some[EXAMINE_MAX]; /* copies, by id */
 	uint32_t marks[EXAMINE_MAX];
 	size_t n_some;
@@ -234,28 +232,43 @@ compare_ids(const void *a, const void *b)
 	return (*x)->node.id < (*y)->node.id ? -1 : (*x)->node.id > (*y)->node.id;
 }
 
-/* Those that may be his, by id, the first of them. */
+static size_t
+keep_first(const struct message **may, size_t n)
+{
+	qsort(may, n, sizeof *may, compare_ids);
+	return n < EXAMINE_MAX ? n : EXAMINE_MAX;
+}
+
+/* Those that may be his, by id, the first of them. After a start that is everybody's, so only as
+ * many as are wanted are sorted, now and then. */
 static void
 choose(struct listing *l, uint64_t after)
 {
-	const struct id_map *all = &l->queue->messages;
-	const struct message **may = xcalloc(all->n + 1, sizeof *may);
+	const struct message *may[2 * EXAMINE_MAX];
 	uint32_t mark = own_mark(span_of(l->submitter));
 	struct id_node *node = NULL;
-	size_t n = 0;
+	uint64_t below = UINT64_MAX;
+	size_t n = 0, n_all = 0;
 
-	while ((node = id_map_next(all, node)) != NULL) {
+	while ((node = id_map_next(&l->queue->messages, node)) != NULL) {
 		const struct message *m = (const struct message *)node;
 
-		if (node->id > after && (m->mark == mark || m->mark == 0))
-			may[n++] = m;
+		if (node->id <= after || (m->mark != mark && m->mark != 0))
+			continue;
+		n_all++;
+		if (node->id > below)
+			continue;
+		may[n++] = m;
+		if (n == nitems(may)) {
+			n = keep_first(may, n);
+			below = may[n - 1]->node.id;
+		}
 	}
-	qsort(may, n, sizeof *may, compare_ids);
-	for (; l->n_some < n && l->n_some < EXAMINE_MAX; l->n_some++)
+	n = keep_first(may, n);
+	for (; l->n_some < n; l->n_some++)
 		l->some[l->n_some] = *may[l->n_some];
-	if (l->n_some < n)
-		l->next = l->some[l->n_some - 1].node.id;
-	free(may);
+	if (n < n_all)
+		l->next = may[n - 1]->node.id;
 }
 
 void

@@ -126,10 +126,10 @@ static void
 lists_many(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 700; i++)
+	for (int i = 0; i < 1300; i++)
 		handed_in("ann", 0);
 	handed_in("bob", 0);
-	assert_int_equal(count("ann"), 700);
+	assert_int_equal(count("ann"), 1300);
 	assert_int_equal(count("bob"), 1);
 }
 
