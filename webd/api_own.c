@@ -247,6 +247,10 @@ on_identities(void *arg, int code, json_t *doc, bool more)
 	q->work = NULL;
 	q->abort = NULL;
 	list = json_array();
+	if (json_array_size(addresses) > 0) { /* what is offered now must be allowed, too */
+		json_decref(q->session->identities);
+		q->session->identities = json_deep_copy(addresses);
+	}
 	json_array_foreach(addresses, i, address)
 	    json_array_append_new(list, json_pack("{s:O, s:s}", "address", address, "name", ""));
 	reply_json(q, json_pack("{s:o}", "identities", list));
