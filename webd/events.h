@@ -15,6 +15,8 @@ struct web_session;
 void events_on_folder(void *arg, const struct folder_info *f, bool gone);
 /* What waits in queue, or is no longer there, has changed. */
 void events_outbox(struct web_session *s);
+/* The session ends, and its folders have ended: what is known of them is forgotten. */
+void events_free(struct web_session *s);
 /* The last event of each stream, which ends. */
 void events_say_goodbye(struct web_session *s, const char *why);
 

@@ -126,6 +126,7 @@ session_end(struct web_session **sp, const char *why)
 	/* No answer of the mailbox comes any more. Other calls are cancelled as their requests are
 	 * dismissed, so master's session goes after them. */
 	folders_free(&s->folders);
+	events_free(s);
 	events_say_goodbye(s, why);
 	while ((q = LIST_FIRST(&s->requests)) != NULL)
 		dismiss(q);
@@ -223,6 +224,7 @@ sessions_open(struct web_sessions *ws, const char *user, bool admin, int folders
 	s->used_ms = monotonic_ms();
 	LIST_INIT(&s->requests);
 	LIST_INIT(&s->uploads);
+	LIST_INIT(&s->watched);
 	if (folders_fd != -1)
 		s->folders = folders_new(ws->web->base, folders_fd, &folders_ops, s);
 	if (control_fd != -1)

@@ -24,6 +24,8 @@ enum {
 
 struct upload;
 LIST_HEAD(uploads, upload);
+struct watched;
+LIST_HEAD(watched_folders, watched);
 
 struct web_session {
 	TAILQ_ENTRY(web_session) entry; /* the longest unused first */
@@ -41,7 +43,8 @@ struct web_session {
 	uint64_t used_ms;
 	json_t *identities; /* see identities.h; NULL: not known yet */
 	uint64_t last_upload;
-	bool watches; /* folders_watch() is on */
+	struct watched_folders watched; /* api_events.c */
+	bool watches;			/* folders_watch() is on */
 };
 
 struct web_sessions *sessions_new(struct webd *w);
