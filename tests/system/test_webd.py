@@ -246,6 +246,10 @@ def test_events(instance):
         pass
     folder = json.loads(stream.readline()[6:])
     assert folder["name"] == "INBOX" and folder["unread"] >= 1
+    while stream.readline() != b"event: arrived\n":
+        pass
+    message = json.loads(stream.readline()[6:])
+    assert message["folder"] == folder["id"] and message["subject"] == "news" and message["uid"] > 0
     web.post("/api/logout", {})
     while stream.readline() != b"event: bye\n":
         pass
@@ -321,6 +325,39 @@ def test_line_ends_make_no_header_field(instance, field):
     for row in bob.rows("INBOX"):
         head = bob.get(f"/api/message/source?folder={row['folder']}&uid={row['uid']}").split(b"\r\n\r\n")[0]
         assert b"\r\nX-Evil" not in head
+
+
+@pytest.mark.parametrize("path", ["/api/send", "/api/draft"])
+def test_what_is_attached_is_measured_before_it_is_written(make_instance, path):
+    one = make_instance(users=("ann",), config={"Maximum Message Size": "64K", "Maximum Login Delay": "0"})
+    web = Web(one, "ann")
+    upload = web.ask("POST", "/api/upload?name=a&type=text/plain", b"x" * 40000)[1]["id"]
+    body = letter(to=["ann@example.test"], attachments=[{"upload": upload}])
+    assert web.post("/api/draft", body)["uid"]
+    assert web.post(path, {**body, "attachments": [{"upload": upload}] * 2}, 413)["code"] == "large"
+
+
+def test_none_of_many_recipients_is_left_out(make_instance):
+    one = make_instance(users=("ann",), config={"Maximum Recipients": "3000"})
+    web = Web(one, "ann")
+    some = [[f"{name}{i}@example.test" for i in range(600)] for name in ("a", "b")]
+    answer = web.post("/api/send", letter(to=some[0], bcc=some[1]), 400)
+    assert answer["error"] == "A message may go to at most 1000 recipients."
+    assert web.post("/api/send", letter(to=["ann@example.test"] * 600, cc=["ann@example.test"] * 600))["id"]
+
+
+def test_uploads_under_way_count(make_instance):
+    one = make_instance(users=("ann",), config={"Maximum Content-Length": "600M"})
+    web = Web(one, "ann")
+    head = (f"POST /api/upload?name=a&type=text/plain HTTP/1.1\r\nHost: x\r\nCookie: {web.cookie}\r\nX-CSRF-Token: {web.csrf}\r\n"
+            "Expect: 100-continue\r\nContent-Length: 600000000\r\n\r\n").encode()
+    with socket.create_connection(("127.0.0.1", web.port), timeout=60) as first:
+        first.sendall(head)
+        assert first.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", web.port), timeout=60) as second:
+            second.sendall(head)
+            assert b"\r\nConnection: close\r\n" in second.recv(4096)
+        assert web.ask("POST", "/api/upload?name=a&type=text/plain", b"small")[0] == 200
 
 
 def test_drafts(instance):
@@ -407,7 +444,11 @@ def test_contacts(instance):
     web.post("/api/contacts/save", {"contact": {"id": 999, "name": "x"}}, 404)
     cards = web.get("/api/contacts/export")
     assert b"BEGIN:VCARD\r\n" in cards and "Zoë".encode() in cards
-    web.post("/api/contacts/remove", {"ids": [saved]})
+    other = web.post("/api/contacts/save", {"contact": {"id": None, "name": "stays"}})["id"]
+    web.post("/api/contacts/remove", {"ids": [saved + 100, saved, saved]})
+    assert [contact["name"] for contact in web.get("/api/contacts")["contacts"]] == ["stays"]
+    web.post("/api/contacts/remove", {"ids": list(range(10001))}, 400)
+    web.post("/api/contacts/remove", {"ids": [other]})
     assert web.get("/api/contacts")["contacts"] == []
     assert web.ask("POST", "/api/contacts/import", cards, {"Content-Type": "text/vcard"})[1] == {"n": 1}
     assert web.get("/api/contacts")["contacts"][0]["name"] == "Zoë"
