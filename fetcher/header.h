@@ -50,10 +50,4 @@ void header_finish(struct header *h, unsigned char digest[FETCH_DIGEST_BYTES]);
 /* "Delivered-To", ... */
 const char *fetch_source_name(enum fetch_source source);
 
-/*
- * The addresses of a field's value (RFC 5322 3.4), also of one that is none too well formed: each
- * is given as canonical text.
- */
-void header_addresses(struct span value, void (*each)(void *arg, const char *address), void *arg);
-
 #endif

@@ -4,6 +4,7 @@
  * the descriptor that queue has sent.
  */
 #include "router/attempt.h"
+#include "router/vacation.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -88,7 +89,9 @@ on_delivered(void *arg, bool durable, const struct store_result *results, size_t
 	for (size_t i = 0; i < n; i++) {
 		box[i].end = results[i].end;
 		span_copy(results[i].text, box[i].text, sizeof box[i].text);
+		box[i].away = results[i].away && results[i].end == END_DONE;
 		any |= box[i].end == END_DONE;
+		a->away |= box[i].away;
 	}
 	if (any)
 		a->durable &= durable;
@@ -105,6 +108,9 @@ deliver_next(struct attempt *a)
 	char line[RETURN_PATH_SIZE];
 
 	if (n == 0) {
+		/* Now, while the message is sure to be in its file. */
+		if (a->away)
+			vacations_consider(a);
 		if (!remote_send(a))
 			attempt_finish(a);
 		return;

@@ -30,6 +30,7 @@ struct part {
 /* What store said about one mailbox. */
 struct box {
 	enum delivery_end end;
+	bool away; /* its vacation reply is on */
 	char text[STORE_TEXT_MAX_BYTES + 1];
 };
 
@@ -50,7 +51,7 @@ struct attempt {
 	struct name_set names, remotes; /* of the mailboxes, and addresses */
 	struct box *boxes;		/* one a name */
 	size_t n_asked;			/* store was asked to deliver to those before */
-	bool durable;
+	bool durable, away;		/* away: of any mailbox */
 	unsigned rounds;
 	/* what goes to other hosts (remote.c) */
 	struct remote_end *remote_ends; /* one a recipient, once there is something to send */

@@ -7,8 +7,9 @@
 
 /* ---- a user's ---- */
 
+/* alone: it must be nobody else's. */
 static bool leads_to(struct tables *t, const struct place *p, const struct entry *from,
-    struct span user, unsigned depth);
+    struct span user, bool alone, unsigned depth);
 
 static bool
 names(const struct tables *t, const struct place *target, const struct entry *e)
@@ -28,43 +29,48 @@ names_itself(const struct tables *t, const struct entry *e)
 }
 
 static bool
-alias_leads_to(struct tables *t, struct entry *e, struct span user, unsigned depth)
+alias_leads_to(struct tables *t, struct entry *e, struct span user, bool alone, unsigned depth)
 {
-	bool found = false, itself = names_itself(t, e);
+	bool found = false, others = false, itself = names_itself(t, e);
 
 	if (e->forward || depth == t->max_depth || e->seen == t->resolutions)
 		return false;
 	e->seen = t->resolutions;
-	for (size_t i = 0; i < e->n && !found; i++)
-		if (!itself || names(t, &e->targets[i], e))
-			found = leads_to(t, &e->targets[i], e, user, depth + 1);
-	return found;
+	for (size_t i = 0; i < e->n && (alone ? !others : !found); i++) {
+		if (itself && !names(t, &e->targets[i], e))
+			continue;
+		if (leads_to(t, &e->targets[i], e, user, alone, depth + 1))
+			found = true;
+		else
+			others = true;
+	}
+	return found && !(alone && others);
 }
 
 static bool
-name_leads_to(
-    struct tables *t, struct span name, const struct entry *from, struct span user, unsigned depth)
+name_leads_to(struct tables *t, struct span name, const struct entry *from, struct span user,
+    bool alone, unsigned depth)
 {
 	struct entry *e = tables_find(t, name);
 
 	return span_equal(name, user) ||
-	       (e != NULL && e != from && alias_leads_to(t, e, user, depth));
+	       (e != NULL && e != from && alias_leads_to(t, e, user, alone, depth));
 }
 
 static bool
 leads_to(struct tables *t, const struct place *p, const struct entry *from, struct span user,
-    unsigned depth)
+    bool alone, unsigned depth)
 {
 	struct entry *e = p->domain.len ? tables_find(t, p->lower) : NULL;
 
 	if (e != NULL && e != from && !e->forward)
-		return alias_leads_to(t, e, user, depth);
+		return alias_leads_to(t, e, user, alone, depth);
 	if (p->kind != DOMAIN_LOCAL)
 		return false;
 	if (e != NULL && e == from)
 		from = tables_find(t, p->local); /* as in resolve(): the mailbox itself */
-	return name_leads_to(t, p->local, from, user, depth) ||
-	       name_leads_to(t, address_untagged(p->local), from, user, depth);
+	return name_leads_to(t, p->local, from, user, alone, depth) ||
+	       name_leads_to(t, address_untagged(p->local), from, user, alone, depth);
 }
 
 bool
@@ -73,7 +79,16 @@ sender_is_users(struct resolution *r, struct tables *t, struct span address, str
 	struct place p;
 
 	return user.len > 0 && resolution_place(r, t, address, &p) &&
-	       leads_to(t, &p, NULL, user, 0);
+	       leads_to(t, &p, NULL, user, false, 0);
+}
+
+bool
+sender_is_users_alone(struct resolution *r, struct tables *t, struct span address, struct span user)
+{
+	struct place p;
+
+	return user.len > 0 && resolution_place(r, t, address, &p) &&
+	       leads_to(t, &p, NULL, user, true, 0);
 }
 
 /* ---- anybody's ---- */

@@ -14,6 +14,10 @@
 /* address is canonical, user lower case. Needs no mailbox: the user is known to exist. */
 bool sender_is_users(struct resolution *r, struct tables *t, struct span address, struct span user);
 
+/* The same, and it is nobody else's: no alias that leads to others, too. */
+bool sender_is_users_alone(
+    struct resolution *r, struct tables *t, struct span address, struct span user);
+
 /*
  * An address of a local domain that is a mailbox, alias or forward. When the answer is
  * MAILBOX_NOT_YET, r->missing says what to ask for. The rest of *r is not set.

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "router/router.h"
+#include "router/vacation.h"
 
 /* ---- queue's side ---- */
 
@@ -50,7 +51,7 @@ static const struct queue_due_ops due_ops = {
 void
 router_attempt_ended(struct router *r)
 {
-	if (r->on_idle != NULL && r->n_attempts == 0)
+	if (r->on_idle != NULL && r->n_attempts == 0 && vacations_count(r->vacations) == 0)
 		r->on_idle(r->idle_arg);
 }
 
@@ -87,6 +88,7 @@ router_new(struct event_base *base, int listen_fd, const char *queue_path, const
 	r->window = settings_u64(settings, "limits", "Maximum Messages In Hand");
 	r->known = known_new(base, store_path);
 	r->feed = queue_feed_new(base, queue_path, r->window, &due_ops, r);
+	r->vacations = vacations_new(r, queue_path);
 	r->outgoing = outgoing_new(base, deliver_path, r->feed, settings);
 	r->server = ipc_server_new(base, listen_fd, &server_ops, r);
 	return r;
@@ -104,6 +106,7 @@ router_free(struct router **rp)
 	ipc_server_free(&r->server);
 	ask_forget(r, NULL);
 	attempt_forget_all(r);
+	vacations_free(&r->vacations);
 	outgoing_free(&r->outgoing);
 	queue_feed_free(&r->feed);
 	known_free(&r->known);
@@ -141,6 +144,7 @@ router_status(const struct router *r, json_t *counters)
 	    {"failed", r->count.failed},
 	    {"dropped", r->count.dropped},
 	    {"expanded", r->count.expanded},
+	    {"vacation_replies", r->count.vacation_replies},
 	    {"asks", r->count.asks},
 	    {"asks_waiting", r->n_asks},
 	    {"aliases", r->tables->n_entries},

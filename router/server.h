@@ -19,6 +19,7 @@
 
 struct ask;
 struct attempt;
+struct vacations;
 TAILQ_HEAD(ask_list, ask);
 TAILQ_HEAD(attempt_list, attempt);
 
@@ -28,6 +29,7 @@ struct router {
 	struct queue_feed *feed;
 	struct outgoing *outgoing;
 	struct known *known;
+	struct vacations *vacations;
 	struct tables *tables;
 	struct resolution resolution; /* between two events it holds nothing */
 	struct ask_list asks;	      /* those that wait for store */
@@ -39,6 +41,7 @@ struct router {
 	struct {
 		uint64_t asks, delivered, sent, deferred, failed, dropped,
 		    expanded; /* recipients */
+		uint64_t vacation_replies;
 		uint64_t messages;
 	} count;
 };
@@ -66,7 +69,7 @@ void attempt_start(struct router *r, uint64_t id, bool ordered, struct span dest
 void attempt_park_waiting(struct router *r);
 /* Forgets all: queue will give them again. */
 void attempt_forget_all(struct router *r);
-/* An attempt has ended. */
+/* An attempt, or a vacation reply, has ended. */
 void router_attempt_ended(struct router *r);
 
 #endif

@@ -19,6 +19,7 @@
 #include "common/worker.h"
 #include "store/folders.h"
 #include "store/index.h"
+#include "store/vacation.h"
 #include "store/watch.h"
 
 enum {
@@ -757,6 +758,8 @@ finish_current(struct box *b, struct index_request *q)
 		reply_clear(&q->reply);
 		return;
 	}
+	if (w->type == FOLDERS_KEEP)
+		vacation_forget(b->m);
 	if (q->malformed && v != NULL) {
 		log_warn("malformed request %u on a session: it is closed mailbox=%s", w->type,
 		    b->m->name);

@@ -21,6 +21,7 @@ struct store_client {
 struct store_request {
 	union {
 		store_delivered_cb delivered;
+		store_vacation_cb vacation;
 		store_found_cb found;
 		store_done_cb done;
 	} cb;
@@ -93,8 +94,9 @@ static size_t
 read_results(struct reader *r, struct store_result *results, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		uint64_t end = get_u64(r);
+		uint64_t end = get_u64(r), away = get_u64(r);
 
+		results[i].away = away != 0;
 		results[i].text = get_str(r, STORE_TEXT_MAX_BYTES);
 		results[i].end = end;
 		if (end > END_LAST)
@@ -135,6 +137,38 @@ store_deliver(struct store_client *s, uint64_t id, uint64_t arrival_us, int fd, 
 		put_str(&w, mailboxes[i]);
 	/* Without a descriptor left store refuses the message, and this connection comes anew. */
 	return ask(s, &w, fcntl(fd, F_DUPFD_CLOEXEC, 3), on_delivered, request);
+}
+
+/* ---- vacation ---- */
+
+static void
+on_away(void *arg, uint32_t type, struct reader *r)
+{
+	struct store_request *request = arg;
+	uint64_t may = get_u64(r);
+	struct store_vacation v;
+
+	v.subject = get_str(r, STORE_VACATION_SUBJECT_MAX_BYTES);
+	v.text = get_str(r, STORE_VACATION_TEXT_MAX_BYTES);
+	v.name = get_str(r, STORE_VACATION_NAME_MAX_BYTES);
+	if (get_end(r) == -1 || type != STORE_AWAY)
+		may = 0;
+	request->cb.vacation(request->arg, may != 0 ? &v : NULL);
+}
+
+struct ipc_call *
+store_vacation(struct store_client *s, struct span mailbox, struct span sender,
+    store_vacation_cb cb, void *arg)
+{
+	struct store_request *request = xcalloc(1, sizeof *request);
+	struct writer w;
+
+	request->cb.vacation = cb;
+	request->arg = arg;
+	ipc_write(&w, STORE_VACATION, 0);
+	put_str(&w, mailbox);
+	put_str(&w, sender);
+	return ask(s, &w, -1, on_away, request);
 }
 
 /* ---- look up ---- */

@@ -19,12 +19,14 @@
 #include "common/pread_all.h"
 #include "common/queue_id.h"
 #include "store/server.h"
+#include "store/vacation.h"
 
 enum { COPY_BYTES = 256 * 1024, RETURN_PATH_MAX_BYTES = 1024, DEVICES_MAX = 8, FILE_MODE = 0600 };
 
 struct target {
 	struct span mailbox;
 	enum delivery_end end;
+	bool away; /* a vacation reply is on */
 	char text[STORE_TEXT_MAX_BYTES + 1];
 };
 
@@ -95,6 +97,7 @@ set_done(struct delivery *d, struct target *t, struct maildir *m, bool repeated)
 {
 	t->end = END_DONE;
 	t->text[0] = '\0';
+	t->away = vacation_is_on(m);
 	note_device(d, m);
 	if (repeated)
 		return;
@@ -372,6 +375,7 @@ send_delivered(struct ipc_peer *p, uint64_t tag, const struct delivery *d, bool 
 	put_u64(&w, durable);
 	for (size_t i = 0; i < d->n; i++) {
 		put_u64(&w, d->targets[i].end);
+		put_u64(&w, d->targets[i].away);
 		put_text(&w, d->targets[i].text);
 	}
 	ipc_peer_send(p, &w, -1);
@@ -433,7 +437,7 @@ read_delivery(struct delivery *d, struct reader *r)
 	d->size = get_u64(r);
 	d->return_path = get_str(r, RETURN_PATH_MAX_BYTES);
 	while (get_more(r) && d->n < STORE_DELIVER_MAX_MAILBOXES)
-		d->targets[d->n++].mailbox = get_str(r, MAILBOX_NAME_MAX_BYTES);
+		d->targets[d->n++] = (struct target){.mailbox = get_str(r, MAILBOX_NAME_MAX_BYTES)};
 	if (d->offset > INT64_MAX / 4 || d->size > INT64_MAX / 4 || !is_line(d->return_path))
 		return -1;
 	d->bytes = d->return_path.len + d->size;

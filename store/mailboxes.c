@@ -11,6 +11,7 @@
 #include "common/address.h"
 #include "common/memory.h"
 #include "store/listing.h"
+#include "store/vacation.h"
 #include "store/watch.h"
 
 enum { KEPT_LISTINGS_MAX_BYTES = 64 * 1024 * 1024 };
@@ -172,6 +173,8 @@ on_entry(void *arg, int number, const char *name, bool away)
 	(void)away;
 	if (m != NULL && (name[0] == '.' || strcmp(name, "subscriptions") == 0))
 		say_changed(ms, m, false);
+	if (m != NULL && strcmp(name, "documents") == 0)
+		vacation_forget(m);
 	for (size_t i = 0; m != NULL && i < nitems(names); i++)
 		if (strcmp(names[i], name) == 0) {
 			mailboxes_reset(ms, m);

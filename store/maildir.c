@@ -46,7 +46,7 @@ maildir_close(struct maildir *m)
 	closefd(&m->dir);
 	for (size_t i = 0; i < MAILDIR_FOLDERS; i++)
 		closefd(&m->folders[i]);
-	m->usage_known = m->usage_by_box = false;
+	m->usage_known = m->usage_by_box = m->vacation_known = false;
 	maildir_forget_parts(m);
 }
 

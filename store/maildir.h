@@ -52,6 +52,10 @@ struct maildir {
 	uint64_t parts_ms, parts_usage;
 	struct stamp usage_stamps[2];
 
+	/* vacation.c: what the document said; known false: it is to be read */
+	bool vacation_known, vacation_on;
+	uint64_t vacation_from_s, vacation_until_s;
+
 	bool told; /* router remembers what LOOKUP said: */
 	uint64_t told_room;
 
@@ -69,7 +73,7 @@ const char *maildir_folder_name(enum maildir_folder folder);
 int maildir_open(struct maildir *m, int mail);
 /* 0 when inbox.fld is there. */
 int maildir_check(const struct maildir *m);
-/* Closes all directories and forgets the usage; the rest stays. */
+/* Closes all directories and forgets the usage and the vacation reply; the rest stays. */
 void maildir_close(struct maildir *m);
 
 /* An O_PATH descriptor of a folder, which is made when missing; it stays m's. -1 with errno. */

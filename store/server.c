@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/wall_clock.h"
+#include "store/vacation.h"
 
 /* ---- answers that wait ---- */
 
@@ -192,6 +193,44 @@ on_lookup(struct ipc_peer *p, uint64_t tag, struct reader *r)
 		send_forget(s, text);
 }
 
+/* ---- VACATION ---- */
+
+static void
+send_away(struct ipc_peer *p, uint64_t tag, void *arg, int error)
+{
+	const struct vacation_reply *v = error == 0 ? arg : NULL;
+	struct writer w;
+
+	ipc_write(&w, STORE_AWAY, tag);
+	put_u64(&w, v != NULL);
+	put_text(&w, v != NULL ? v->subject : "");
+	put_text(&w, v != NULL ? v->text : "");
+	put_text(&w, v != NULL ? v->name : "");
+	ipc_peer_send(p, &w, -1);
+}
+
+static void
+on_vacation(struct ipc_peer *p, uint64_t tag, struct reader *r)
+{
+	struct store *s = p->arg;
+	struct span name = get_str(r, MAILBOX_NAME_MAX_BYTES);
+	struct span sender = get_str(r, ADDRESS_TEXT_SIZE);
+	struct vacation_reply *v = NULL;
+	struct maildir *m;
+	int fd = -1;
+
+	if (get_end(r) == -1 || sender.len == 0) {
+		ipc_peer_refuse(p, "VACATION");
+		return;
+	}
+	if ((m = mailboxes_get(s->mailboxes, name)) != NULL)
+		v = vacation_claim(m, sender, &fd);
+	if (v == NULL)
+		send_away(p, tag, NULL, 0);
+	else
+		answer_when_durable(p, tag, &fd, 1, send_away, v);
+}
+
 /* ---- OPEN ---- */
 
 static void
@@ -302,6 +341,7 @@ on_set_quota(struct ipc_peer *p, uint64_t tag, struct reader *r)
 
 static const struct ipc_handler handlers[] = {
     {STORE_DELIVER, ROLE_ROUTER, deliver_message},
+    {STORE_VACATION, ROLE_ROUTER, on_vacation},
     {STORE_LOOKUP, ROLE_ROUTER | ROLE_AUTH, on_lookup},
     {STORE_OPEN, ROLE_AUTH, on_open},
     {STORE_CREATE, ROLE_AUTH, on_create},

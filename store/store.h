@@ -6,7 +6,12 @@
  * On store.sock: message, fields, who may send it
  * DELIVER     id, arrival (microseconds since 1970), message offset, message size, return-path (the
  *             whole line with CRLF), mailbox*; descriptor of the spool file (router). Answer:
- *             DELIVERED durable, { end, text }* in the order asked
+ *             DELIVERED durable, { end, away, text }* in the order asked;
+ *             away 1: a vacation reply is on
+ * VACATION    mailbox, sender (router): his message may be answered. Answer: AWAY may (0/1),
+ *             subject (empty: as router has it), text, display name. may 1: noted, durably, that
+ *             he gets this reply now; 0, the rest empty: it is off, or he had one within a week. A
+ *             repeat hears 0: rather none than two
  * LOOKUP      mailbox (router, auth). Answer: FOUND state, room, limit (bytes; 2^64-1: no limit)
  * FORGET      mailbox ("": all). A notice to router: what LOOKUP said no longer holds
  * OPEN        mailbox, kind (enum store_kind), program, client (for the log) (auth). Answer:
@@ -45,12 +50,14 @@ enum store_message {
 	STORE_CREATE,
 	STORE_REMOVE,
 	STORE_SET_QUOTA,
+	STORE_VACATION,
 	STORE_DELIVERED = 100,
 	STORE_FOUND,
 	STORE_SESSION,
 	STORE_DONE,
 	STORE_REFUSED,
 	STORE_FORGET,
+	STORE_AWAY,
 };
 
 enum mailbox_message {
@@ -79,6 +86,9 @@ enum {
 	STORE_TEXT_MAX_BYTES = 100, /* of a result: all of a DELIVER fit in one message */
 	STORE_PROGRAM_MAX_BYTES = 32,
 	STORE_CLIENT_MAX_BYTES = 256,
+	STORE_VACATION_SUBJECT_MAX_BYTES = 400,
+	STORE_VACATION_TEXT_MAX_BYTES = 20 * 1024,
+	STORE_VACATION_NAME_MAX_BYTES = 200,
 	MAILBOX_NAME_MAX_BYTES = 64,
 	MAILBOX_UIDL_MAX_BYTES = 70, /* RFC 1939 7 */
 	MAILBOX_GET_MAX = 32,
@@ -99,6 +109,7 @@ void store_client_free(struct store_client **s);
 
 struct store_result {
 	enum delivery_end end;
+	bool away; /* a vacation reply is on */
 	struct span text;
 };
 /* durable false: see QUEUE_RESULTS. results has one entry a mailbox, borrowed. n 0: the answer was
@@ -109,6 +120,14 @@ typedef void (*store_delivered_cb)(
 struct ipc_call *store_deliver(struct store_client *s, uint64_t id, uint64_t arrival_us, int fd,
     uint64_t offset, uint64_t size, struct span return_path, const struct span *mailboxes, size_t n,
     store_delivered_cb cb, void *arg);
+
+struct store_vacation {
+	struct span subject, text, name;
+};
+/* v NULL: none is to be sent. Borrowed. */
+typedef void (*store_vacation_cb)(void *arg, const struct store_vacation *v);
+struct ipc_call *store_vacation(struct store_client *s, struct span mailbox, struct span sender,
+    store_vacation_cb cb, void *arg);
 
 /* room: bytes free now. limit: the largest size the mailbox may have. */
 typedef void (*store_found_cb)(void *arg, enum store_state state, uint64_t room, uint64_t limit);

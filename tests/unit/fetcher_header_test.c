@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "common/address_list.h"
 #include "common/memory.h"
 #include "fetcher/header.h"
 
@@ -57,7 +58,7 @@ test_addresses(void **state)
 		/* of its own, so that a read beyond it is seen */
 		struct span value = span_dup(span_of(rows[i].value));
 
-		header_addresses(value, collect, found);
+		address_list_read(value, collect, found);
 		if (strcmp(found, rows[i].addresses) != 0)
 			fail_msg("%s: \"%s\"", rows[i].value, found);
 		free((char *)(uintptr_t)value.at);

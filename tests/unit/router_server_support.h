@@ -250,6 +250,7 @@ on_deliver(struct ipc_peer *p, uint64_t tag, struct reader *r)
 		put_u64(&w, starts(name, "full")   ? END_DEFERRED
 			    : starts(name, "gone") ? END_FAILED
 						   : END_DONE);
+		put_u64(&w, starts(name, "away"));
 		put_text(&w, starts(name, "full")   ? "452 4.2.2 mailbox full"
 			     : starts(name, "gone") ? "550 5.1.1 gone"
 						    : "");

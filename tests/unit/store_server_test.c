@@ -28,6 +28,7 @@
 #include "common/queue_id.h"
 #include "store/server.h"
 #include "store/store.h"
+#include "store/vacation.h"
 
 enum { PATIENCE_S = 20, MAX_MAILBOXES = 8 };
 static const uint64_t first_id = 1700000000000001;
@@ -242,6 +243,7 @@ spool_file(const char *where, const char *text, size_t len)
 
 static struct {
 	enum delivery_end ends[STORE_DELIVER_MAX_MAILBOXES];
+	bool away[STORE_DELIVER_MAX_MAILBOXES];
 	char text[STORE_DELIVER_MAX_MAILBOXES][STORE_TEXT_MAX_BYTES + 1];
 	size_t n;
 	bool durable;
@@ -255,6 +257,7 @@ on_delivered(void *arg, bool durable, const struct store_result *results, size_t
 	delivered.n = n;
 	for (size_t i = 0; i < n; i++) {
 		delivered.ends[i] = results[i].end;
+		delivered.away[i] = results[i].away;
 		assert_true(
 		    span_copy(results[i].text, delivered.text[i], sizeof delivered.text[i]));
 	}
@@ -1260,6 +1263,127 @@ roles_are_kept_apart(void **state)
 	assert_int_equal(access(path_of("ann/inbox.fld"), F_OK), 0);
 }
 
+/* ---- vacation ---- */
+
+static char said[30000];
+
+static void
+on_vacation(void *arg, const struct store_vacation *v)
+{
+	(void)arg;
+	strlcpy(said, "none", sizeof said);
+	if (v != NULL)
+		snprintf(said, sizeof said, "%.*s|%.*s|%.*s", (int)v->subject.len, v->subject.at,
+		    (int)v->text.len, v->text.at, (int)v->name.len, v->name.at);
+	go_on();
+}
+
+static const char *
+claim(const char *mailbox, const char *sender)
+{
+	said[0] = '\0';
+	store_vacation(router, span_of(mailbox), span_of(sender), on_vacation, NULL);
+	while (said[0] == '\0')
+		wait_here();
+	return said;
+}
+
+static void
+set_vacation(const char *document)
+{
+	write_at("ann/documents/vacation", document);
+	store_free(&store);
+	start_store("", "1000");
+}
+
+static bool
+is_away(uint64_t id)
+{
+	deliver(id, "x", "bob ann");
+	assert_int_equal(delivered.ends[1], END_DONE);
+	assert_false(delivered.away[0]);
+	return delivered.away[1];
+}
+
+static void
+vacation(void **state)
+{
+	static const struct {
+		const char *document;
+		bool on;
+	} rows[] = {
+	    {"", false},
+	    {"{", false},
+	    {"[]", false},
+	    {"{\"on\": false, \"text\": \"x\"}", false},
+	    {"{\"on\": true}", false},
+	    {"{\"on\": true, \"text\": \"\"}", false},
+	    {"{\"on\": 1, \"text\": \"x\"}", false},
+	    {"{\"on\": true, \"text\": \"x\", \"until\": 1000}", false},
+	    {"{\"on\": true, \"text\": \"x\", \"from\": 99999999999}", false},
+	    {"{\"on\": true, \"text\": \"x\", \"from\": 1000, \"until\": 99999999999}", true},
+	    {"{\"on\": true, \"text\": \"x\", \"from\": null, \"until\": null}", true},
+	};
+	uint64_t id = first_id;
+
+	(void)state;
+	make_mailbox("ann");
+	make_mailbox("bob");
+	assert_false(is_away(id++));
+	assert_string_equal(claim("ann", "s@far.example"), "none");
+	assert_int_equal(mkdir(path_of("ann/documents"), 0700), 0);
+	for (size_t i = 0; i < nitems(rows); i++) {
+		set_vacation(rows[i].document);
+		if (is_away(id++) != rows[i].on)
+			fail_msg("%s", rows[i].document);
+		if (!rows[i].on)
+			assert_string_equal(claim("ann", "s@far.example"), "none");
+	}
+	write_at("ann/documents/settings", "{\"display_name\": \"Ann\"}");
+	set_vacation("{\"on\": true, \"subject\": \"S\", \"text\": \"T\\n\"}");
+	assert_string_equal(claim("ann", "s@far.example"), "S|T\n|Ann");
+	assert_string_equal(claim("ann", "S@far.example"), "none");
+	assert_string_equal(claim("nobody", "s@far.example"), "none");
+	assert_string_equal(claim("bob", "s@far.example"), "none");
+	assert_string_equal(claim("ann", "t@far.example"), "S|T\n|Ann");
+}
+
+/* As many as there is room for; then nobody else, until one is a week old. */
+static void
+vacation_is_bounded(void **state)
+{
+	char record[VACATION_RECORD_BYTES] = {0};
+	uint64_t now = time(NULL), old = now - VACATION_PAUSE_S - 5;
+	struct stat st;
+	FILE *f;
+
+	(void)state;
+	make_mailbox("ann");
+	assert_int_equal(mkdir(path_of("ann/documents"), 0700), 0);
+	set_vacation("{\"on\": true, \"text\": \"T\"}");
+	assert_non_null(f = fopen(path_of("ann/vacation.told"), "w"));
+	for (int i = 0; i < VACATION_TOLD_MAX; i++) {
+		memcpy(record, &now, sizeof now);
+		memcpy(record + sizeof now, &i, sizeof i);
+		assert_int_equal(fwrite(record, sizeof record, 1, f), 1);
+	}
+	fclose(f);
+	assert_string_equal(claim("ann", "s@far.example"), "none");
+	assert_non_null(f = fopen(path_of("ann/vacation.told"), "r+"));
+	memcpy(record, &old, sizeof old);
+	fseek(f, 77 * VACATION_RECORD_BYTES, SEEK_SET);
+	assert_int_equal(fwrite(record, sizeof record, 1, f), 1);
+	fclose(f);
+	assert_string_equal(claim("ann", "s@far.example"), "|T|");
+	assert_string_equal(claim("ann", "s@far.example"), "none");
+	assert_int_equal(stat(path_of("ann/vacation.told"), &st), 0);
+	assert_int_equal(st.st_size, VACATION_TOLD_MAX * VACATION_RECORD_BYTES);
+	/* A name that leads elsewhere is not followed. */
+	assert_int_equal(unlink(path_of("ann/vacation.told")), 0);
+	assert_int_equal(symlink("documents/vacation", path_of("ann/vacation.told")), 0);
+	assert_string_equal(claim("ann", "t@far.example"), "none");
+}
+
 int
 main(void)
 {
@@ -1291,6 +1415,8 @@ main(void)
 	    WITH(malformed_deliveries),
 	    WITH(writes_that_fail),
 	    WITH(roles_are_kept_apart),
+	    WITH(vacation),
+	    WITH(vacation_is_bounded),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
