@@ -164,5 +164,6 @@ router_drain(struct router *r, void (*on_idle)(void *arg), void *arg)
 	queue_feed_window(r->feed, 0);
 	outgoing_drain(r->outgoing);
 	attempt_park_waiting(r);
+	vacations_drain(r->vacations);
 	router_attempt_ended(r);
 }

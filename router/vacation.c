@@ -18,7 +18,7 @@
 #include "router/sender.h"
 #include "router/vacation_letter.h"
 
-enum { IN_HAND_MAX = 1000, FETCHED_AGE_MAX_S = 7 * 24 * 3600 };
+enum { IN_HAND_MAX = 1000, DRAIN_LIMIT_S = 2, FETCHED_AGE_MAX_S = 7 * 24 * 3600 };
 
 /* One reply; it waits for store, then for a spool file, then for its commit. */
 struct vacation {
@@ -39,6 +39,7 @@ struct vacations {
 	struct queue_client *queue; /* NULL: there was no reply yet */
 	TAILQ_HEAD(, vacation) list;
 	size_t n;
+	struct event *limit; /* of the drain, or NULL */
 };
 
 /* ---- life ---- */
@@ -91,8 +92,35 @@ vacations_free(struct vacations **vsp)
 	while (!TAILQ_EMPTY(&vs->list))
 		vacation_free(TAILQ_FIRST(&vs->list));
 	*vsp = NULL;
+	if (vs->limit != NULL)
+		event_free(vs->limit);
 	queue_client_free(&vs->queue);
 	free(vs);
+}
+
+static void
+on_limit(evutil_socket_t fd, short what, void *arg)
+{
+	struct vacations *vs = arg;
+
+	(void)fd, (void)what;
+	if (vs->n == 0)
+		return;
+	while (!TAILQ_EMPTY(&vs->list))
+		vacation_free(TAILQ_FIRST(&vs->list));
+	router_attempt_ended(vs->router);
+}
+
+/* Queue may be draining, too: then its successor gives spool files, but not to us. */
+void
+vacations_drain(struct vacations *vs)
+{
+	const struct timeval limit = {DRAIN_LIMIT_S, 0};
+
+	if (vs->limit == NULL)
+		vs->limit = event_new(vs->router->base, -1, EV_PERSIST, on_limit, vs);
+	if (vs->limit == NULL || event_add(vs->limit, &limit) == -1)
+		on_limit(-1, 0, vs);
 }
 
 size_t

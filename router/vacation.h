@@ -24,6 +24,9 @@ void vacations_free(struct vacations **v);
 /* In hand now. */
 size_t vacations_count(const struct vacations *v);
 
+/* Those in hand have a short time to end. router_attempt_ended() is called when that is over. */
+void vacations_drain(struct vacations *v);
+
 /* Before the attempt reports: for each of its mailboxes that is away. */
 void vacations_consider(const struct attempt *a);
 
