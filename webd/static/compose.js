@@ -342,7 +342,7 @@ class Composer {
 			await busy(this.send, (async () => {
 				await this.attaching.finished();
 				await this.saving.catch(() => {});
-				const answer = await api.post('send', { ...this.current(), at });
+				const answer = await api.post('send', { ...this.current(), at, undo: prefs().undo });
 				this.leave();
 				tellSent(answer, at);
 			})());
