@@ -68,7 +68,7 @@ struct request {
 	void (*letter_then)(struct outgoing *o); /* letters.c */
 	bool letter_is_draft;
 	struct document_call *document; /* documents.c: under way */
-	/* private to http.c */
+	/* private to http.c and http_reply.c */
 	char *extra; /* header fields */
 	bool (*more)(struct request *q);
 	void (*gone)(struct request *q);
