@@ -159,13 +159,16 @@ document_get(struct index *x, struct index_request *q)
 		return;
 	}
 	q->refusal = FOLDERS_NO_MESSAGE;
-	if (!is_name(text) || !span_copy(text, name, sizeof name) ||
-	    (at = open_directory(x, false)) == -1)
+	if (!is_name(text) || !span_copy(text, name, sizeof name))
 		return;
-	fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	at = open_directory(x, false);
+	fd = at != -1 ? openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
 	closefd(&at);
-	if (fd == -1)
+	if (fd == -1) {
+		/* What is only out of reach now must not be taken for missing, and replaced. */
+		q->refusal = errno == ENOENT ? FOLDERS_NO_MESSAGE : FOLDERS_TROUBLE;
 		return;
+	}
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
 		closefd(&fd);
 		return;
