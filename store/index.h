@@ -84,6 +84,7 @@ struct index {
 	size_t n_gone;
 	uint64_t last_validity, texts_dead, texts_alive;
 	int64_t last_message;
+	uint64_t made;	  /* chance: another one whenever the database was opened */
 	bool has_removed; /* tmp/removing-* */
 	bool prepared;
 };
@@ -100,8 +101,9 @@ struct index_event {
 /* A message that is to be looked into, and what was found. */
 struct index_fill {
 	int64_t message;
-	int fd;	     /* -1: it cannot be opened; the answer is then a problem */
-	bool refill; /* only its words are wanted */
+	uint64_t made; /* of the index: in another database the same number is another message */
+	int fd;	       /* -1: it cannot be opened; the answer is then a problem */
+	bool refill;   /* only its words are wanted */
 	struct indexer_result result;
 	void *memory; /* of the result's texts; NULL: no answer */
 };
@@ -268,11 +270,11 @@ void index_subscribe(struct index *x, struct index_request *q);
 void document_keep(struct index *x, struct index_request *q);
 void document_get(struct index *x, struct index_request *q);
 
-/* keywords.c: of a folder, read from its file when that has changed. */
-void keywords_load(struct index *x, struct folder *f);
-/* The letter's number, made when it is not there. -1: all are in use, or the file cannot be
- * written.
+/* keywords.c: of a folder, read from its file when that has changed. False: it cannot be read now.
  */
+bool keywords_load(struct index *x, struct folder *f);
+/* The letter's number, made when it is not there. -1: all are in use, or the file cannot be read or
+ * written. */
 int keywords_number(struct index *x, struct folder *f, struct span name, bool make);
 bool keyword_is_valid(struct span name);
 

@@ -282,9 +282,8 @@ translate_keywords(struct index *x, struct folder *from, struct folder *to, uint
 {
 	uint32_t out = 0;
 
-	if (bits == 0)
+	if (bits == 0 || !keywords_load(x, from))
 		return 0;
-	keywords_load(x, from);
 	for (int i = 0; i < FOLDERS_KEYWORDS_MAX; i++) {
 		int number;
 

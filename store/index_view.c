@@ -55,8 +55,8 @@ put_keywords(struct index *x, struct writer *w, uint64_t folder, uint32_t bits)
 	struct folder *f = index_folder(x, folder);
 	char text[FOLDERS_KEYWORDS_MAX * (FOLDERS_KEYWORD_MAX_BYTES + 1) + 1] = "";
 
-	if (f != NULL && bits != 0)
-		keywords_load(x, f);
+	if (f == NULL || bits == 0 || !keywords_load(x, f))
+		f = NULL;
 	for (int i = 0; f != NULL && i < FOLDERS_KEYWORDS_MAX; i++)
 		if ((bits & 1u << i) && f->keywords.names[i][0] != '\0') {
 			if (text[0] != '\0')

@@ -56,29 +56,53 @@ read_file(struct keywords *k, int fd)
 	}
 }
 
-void
+/* What is there now; all zero: no file. False: nobody can say. */
+static bool
+look(int at, struct stamp *now)
+{
+	struct stat st;
+
+	*now = (struct stamp){0};
+	if (at == -1)
+		return false;
+	if (fstatat(at, file_name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return errno == ENOENT;
+	if (S_ISREG(st.st_mode))
+		*now = (struct stamp){st.st_ino, st.st_ctim, st.st_mtim};
+	return true;
+}
+
+static bool
+read_again(struct keywords *k, int at)
+{
+	int fd;
+
+	memset(k->names, 0, sizeof k->names);
+	if (k->stamp.ino == 0)
+		return true;
+	fd = openat(at, file_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd == -1)
+		return false;
+	read_file(k, fd);
+	closefd(&fd);
+	return true;
+}
+
+bool
 keywords_load(struct index *x, struct folder *f)
 {
 	struct keywords *k = &f->keywords;
-	struct stamp now = {0};
-	struct stat st;
-	int at = index_open_folder(x, f, O_PATH), fd;
+	int at = index_open_folder(x, f, O_PATH);
+	struct stamp now;
 
-	if (at != -1 && fstatat(at, file_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISREG(st.st_mode))
-		now = (struct stamp){st.st_ino, st.st_ctim, st.st_mtim};
-	if (!k->known || memcmp(&now, &k->stamp, sizeof now) != 0) {
-		memset(k->names, 0, sizeof k->names);
-		fd = now.ino != 0
-			 ? openat(at, file_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-			 : -1;
-		if (fd != -1)
-			read_file(k, fd);
-		closefd(&fd);
+	if (!look(at, &now))
+		k->known = false;
+	else if (!k->known || memcmp(&now, &k->stamp, sizeof now) != 0) {
 		k->stamp = now;
-		k->known = true;
+		k->known = read_again(k, at);
 	}
 	closefd(&at);
+	return k->known;
 }
 
 static int
@@ -96,7 +120,7 @@ save(struct index *x, struct folder *f)
 		return -1;
 	(void)unlinkat(at, file_new, 0);
 	fd = openat(at, file_new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
-	if (fd != -1 && write(fd, text, len) == (ssize_t)len)
+	if (fd != -1 && write(fd, text, len) == (ssize_t)len && fdatasync(fd) == 0)
 		rv = renameat(at, file_new, at, file_name);
 	closefd(&fd);
 	closefd(&at);
@@ -111,8 +135,8 @@ keywords_number(struct index *x, struct folder *f, struct span name, bool make)
 	int free_one = -1;
 	char text[FOLDERS_KEYWORD_MAX_BYTES + 1];
 
-	keywords_load(x, f);
-	if (!span_copy(name, text, sizeof text))
+	/* Without the letters that are taken none may be given away. */
+	if (!keywords_load(x, f) || !span_copy(name, text, sizeof text))
 		return -1;
 	for (int i = FOLDERS_KEYWORDS_MAX - 1; i >= 0; i--) {
 		if (strcasecmp(k->names[i], text) == 0)
