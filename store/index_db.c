@@ -29,11 +29,23 @@ static const char *const all_names[] = {
 
 /* ---- statements ---- */
 
+/* A file that cannot be opened for want of descriptors or memory is as good as before. */
+static bool
+is_want(struct index *x)
+{
+	int error = x->db != NULL ? sqlite3_system_errno(x->db) : 0;
+
+	return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
 bool
 index_failed(struct index *x, int error)
 {
-	if (x->error == SQLITE_OK)
-		x->error = error & 0xff;
+	if (x->error != SQLITE_OK)
+		return false;
+	x->error = error & 0xff;
+	if ((x->error == SQLITE_CANTOPEN || x->error == SQLITE_IOERR) && is_want(x))
+		x->error = SQLITE_NOMEM;
 	return false;
 }
 
@@ -238,6 +250,7 @@ try_open(struct index *x)
 
 	x->error = SQLITE_OK;
 	x->prepared = false;
+	arc4random_buf(&x->made, sizeof x->made);
 	sqlite_files_path(x->directory, db_name, path);
 	rv = sqlite3_open_v2(path, &x->db, flags, "unix");
 	if (rv != SQLITE_OK)
