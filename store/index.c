@@ -149,7 +149,7 @@ void
 index_serve(struct index *x, struct index_request *q)
 {
 	if (index_open(x) == -1 || !index_begin(x)) {
-		index_rollback(x);
+		index_close(x); /* what q has of events is lost: all is read again */
 		refuse_all(q, FOLDERS_TROUBLE);
 		return;
 	}

@@ -267,6 +267,8 @@ drop_folder(struct index *x, size_t i)
 	    SQL_DROP_FOLDER_MESSAGES, SQL_DROP_FOLDER_VANISHED, SQL_DROP_FOLDER};
 
 	index_drop_scan(x);
+	/* Given up halfway it would be begun, and given up, at each request from now on. */
+	sqlite3_progress_handler(x->db, 0, NULL, NULL);
 	for (size_t n = 0; n < nitems(steps); n++) {
 		sqlite3_stmt *st = index_sql(x, steps[n]);
 
@@ -275,6 +277,7 @@ drop_folder(struct index *x, size_t i)
 		if (steps[n] == SQL_DROP_FOLDER_TEXTS)
 			texts_dropped(x, sqlite3_changes(x->db));
 	}
+	index_be_patient(x);
 	drop_from_memory(x, i);
 }
 
@@ -312,6 +315,7 @@ read_directories(struct index *x)
 	int fd = openat(x->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
 	const struct dirent *e;
+	int error;
 
 	if (d == NULL) {
 		closefd(&fd);
@@ -320,12 +324,16 @@ read_directories(struct index *x)
 	for (size_t i = 0; i < x->n_folders; i++)
 		x->folders[i]->found = false;
 	find_directory(x, "");
-	while ((e = readdir(d)) != NULL)
+	errno = 0;
+	while ((e = readdir(d)) != NULL) {
 		if (e->d_name[0] == '.' && e->d_name[1] != '.' && e->d_name[1] != '\0' &&
 		    is_directory(fd, e))
 			find_directory(x, e->d_name);
+		errno = 0;
+	}
+	error = errno;
 	closedir(d);
-	return true;
+	return error == 0;
 }
 
 /* ---- subscriptions ---- */

@@ -168,7 +168,7 @@ void
 index_filled(struct index *x, struct index_request *q)
 {
 	for (size_t i = 0; i < q->n_filled; i++)
-		if (q->filled[i].memory != NULL)
+		if (q->filled[i].memory != NULL && q->filled[i].made == x->made)
 			take_found(x, &q->filled[i], q->filled[i].refill);
 }
 
@@ -180,7 +180,7 @@ choose(struct index *x, struct index_request *q, struct message *m, bool refill)
 	struct folder *f = index_folder(x, m->folder);
 	struct index_fill *fill = &q->fill[q->n_fill];
 
-	*fill = (struct index_fill){.message = m->id, .fd = -1, .refill = refill};
+	*fill = (struct index_fill){.message = m->id, .made = x->made, .fd = -1, .refill = refill};
 	if (f != NULL)
 		fill->fd = index_open_message(x, f, m);
 	/* Out of descriptors: later. What is not there is soon seen not to be. */

@@ -386,10 +386,10 @@ store_free(struct store **sp)
 		return;
 	*sp = NULL;
 	ipc_server_free(&s->server);
+	worker_free(&s->syncer); /* boxes wait for it */
 	boxes_free(&s->boxes);
 	worker_free(&s->counter);
 	worker_free(&s->chores);
-	worker_free(&s->syncer);
 	sessions_free(&s->sessions);
 	mailboxes_free(&s->mailboxes);
 	remover_free(&s->remover);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -807,6 +808,57 @@ limits(void **state)
 	leave(v);
 }
 
+/* ---- without descriptors ---- */
+
+static struct rlimit descriptors;
+
+static void
+leave_descriptors(int n)
+{
+	struct rlimit limit;
+	int free_one = dup(0);
+
+	close(free_one);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &descriptors), 0);
+	limit = (struct rlimit){free_one + n, descriptors.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void
+give_descriptors(void)
+{
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &descriptors), 0);
+}
+
+/* A label that cannot be read for a moment keeps its letter. */
+static void
+labels_out_of_reach(void **state)
+{
+	const struct span labels[] = {span_of("one"), span_of("two")};
+	struct folders_flags change = {.add_keywords = labels, .n_add = 1};
+	struct visit *v;
+	uint64_t inbox, uid = 1;
+
+	(void)state;
+	make_file("ann/cur/1700000001.a,S=4:2,", "one\n");
+	v = visit("ann");
+	inbox = id_of(v, "INBOX");
+	folders_flag(v->folders, inbox, &change, &uid, 1, on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	assert_int_equal(view(v, inbox, ORDER_DATE, true), 0);
+	assert_string_equal(v->keywords[0], "one");
+	assert_int_equal(utimensat(AT_FDCWD, path_of("ann/dovecot-keywords"), NULL, 0), 0);
+	leave_descriptors(1);
+	(void)view(v, inbox, ORDER_DATE, true);
+	give_descriptors();
+	change.add_keywords = labels + 1;
+	folders_flag(v->folders, inbox, &change, &uid, 1, on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	assert_int_equal(view(v, inbox, ORDER_DATE, true), 0);
+	assert_string_equal(v->keywords[0], "one two");
+	leave(v);
+}
+
 static void
 documents(void **state)
 {
@@ -821,11 +873,33 @@ documents(void **state)
 	folders_document(v->folders, "settings", on_answer, v);
 	assert_int_equal(wait_for(v), 0);
 	assert_string_equal(v->text, "{\"theme\": \"dark\"}");
+	/* What cannot be opened now is not missing. */
+	leave_descriptors(0);
+	folders_document(v->folders, "settings", on_answer, v);
+	assert_int_equal(wait_for(v), FOLDERS_TROUBLE);
+	give_descriptors();
 	folders_keep(v->folders, "../x", fd, on_answer, v);
 	assert_int_equal(wait_for(v), FOLDERS_BAD_NAME);
 	folders_document(v->folders, "../inbox.fld", on_answer, v);
 	assert_int_equal(wait_for(v), FOLDERS_NO_MESSAGE);
 	close(fd);
+	leave(v);
+}
+
+/* The end of store, after which nobody waits for what becomes durable just then. */
+static void
+ends_while_the_disk_works(void **state)
+{
+	struct visit *v = visit("ann");
+	uint64_t inbox = id_of(v, "INBOX");
+	int fd = file_with("one\r\n");
+
+	(void)state;
+	folders_append(v->folders, inbox, 0, 0, NULL, 0, fd, on_answer, v);
+	while (durable_is_idle(store->durable))
+		assert_int_not_equal(event_base_loop(base, EVLOOP_ONCE), -1);
+	close(fd);
+	store_free(&store);
 	leave(v);
 }
 
@@ -955,7 +1029,9 @@ main(void)
 	    WITH(others_changes_are_noticed),
 	    WITH(lost_and_torn_databases),
 	    WITH(limits),
+	    WITH(labels_out_of_reach),
 	    WITH(documents),
+	    WITH(ends_while_the_disk_works),
 	    WITH(half_done_renames),
 	    WITH(sessions_that_race),
 	    WITH(large_mailboxes),

@@ -1,5 +1,6 @@
 /* Parts of a mailbox's index: names of folders, flags in names, subjects, and how pages are found.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,10 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "common/memory.h"
+#include "common/sqlite_files.h"
 #include "store/index.h"
 #include "store/message_flags.h"
 #include "store/subject.h"
@@ -203,6 +208,142 @@ statements_find_their_rows(void **state)
 	sqlite3_close(db);
 }
 
+/* ---- an index of a mailbox in /tmp ---- */
+
+static char root[64];
+
+static void
+make_file(const char *name, const char *text)
+{
+	char *path = xasprintf("%s/%s", root, name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	free(path);
+}
+
+static struct index *
+new_index(void)
+{
+	static const char *const places[] = {"new", "cur", "tmp"};
+	int fd;
+
+	sqlite_files_use();
+	strlcpy(root, "/tmp/store-index-XXXXXX", sizeof root);
+	assert_non_null(mkdtemp(root));
+	fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < nitems(places); i++)
+		assert_int_equal(mkdirat(fd, places[i], 0700), 0);
+	return index_new(fd, "example.org");
+}
+
+static void
+end_index(struct index **x)
+{
+	char command[100];
+
+	index_free(x);
+	snprintf(command, sizeof command, "rm -rf %s", root);
+	assert_int_equal(system(command), 0);
+}
+
+/* Looks what there is, and what is to be looked into. */
+static struct index_request *
+serve(struct index *x, const struct index_fill *filled)
+{
+	struct index_request *q = xcalloc(1, sizeof *q);
+
+	q->fd = -1;
+	q->choose_fill = true;
+	if (filled != NULL)
+		q->filled[q->n_filled++] = *filled;
+	index_serve(x, q);
+	return q;
+}
+
+static void
+served(struct index_request *q)
+{
+	for (size_t i = 0; i < q->n_fill; i++)
+		close(q->fill[i].fd);
+	reply_clear(&q->reply);
+	reply_clear(&q->notices);
+	reply_clear(&q->unwatched);
+	free(q);
+}
+
+/* An empty table of descriptors but for so many. */
+static void
+leave_descriptors(int n, struct rlimit *before)
+{
+	struct rlimit limit;
+	int free_one = dup(0);
+
+	assert_int_not_equal(free_one, -1);
+	close(free_one);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, before), 0);
+	limit = (struct rlimit){free_one + n, before->rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* Only what is broken is made anew, not what cannot be opened now. */
+static void
+keeps_a_database_that_is_out_of_reach(void **state)
+{
+	struct index *x = new_index();
+	struct rlimit before;
+	uint64_t id;
+
+	(void)state;
+	served(serve(x, NULL));
+	id = index_folder_named(x, "INBOX")->id;
+	index_close(x);
+	for (int n = 0; n < 4; n++) {
+		leave_descriptors(n, &before);
+		served(serve(x, NULL));
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		index_close(x);
+		served(serve(x, NULL));
+		assert_int_equal(index_folder_named(x, "INBOX")->id, id);
+		index_close(x);
+	}
+	end_index(&x);
+}
+
+/* What was found in a message is not another's, because the numbers of messages began anew. */
+static void
+forgets_what_an_earlier_database_asked(void **state)
+{
+	struct index *x = new_index();
+	struct index_request *q;
+	struct index_fill fill;
+
+	(void)state;
+	make_file("cur/1700000001.a,S=4:2,", "one\n");
+	q = serve(x, NULL);
+	assert_int_equal(q->n_fill, 1);
+	fill = q->fill[0];
+	fill.memory = x; /* there is an answer */
+	fill.fd = -1;
+	fill.result = (struct indexer_result){.subject = span_of("one")};
+	served(q);
+	index_close(x);
+	unlinkat(x->directory, "index.db", 0);
+	unlinkat(x->directory, "index.db-wal", 0);
+	q = serve(x, &fill);
+	assert_int_equal(q->refusal, FOLDERS_GRANTED);
+	assert_int_equal(q->n_fill, 1);
+	assert_int_equal(q->fill[0].message, fill.message);
+	fill.made = q->fill[0].made;
+	served(q);
+	q = serve(x, &fill);
+	assert_int_equal(q->n_fill, 0);
+	served(q);
+	end_index(&x);
+}
+
 int
 main(void)
 {
@@ -212,6 +353,8 @@ main(void)
 	    cmocka_unit_test(subjects),
 	    cmocka_unit_test(pages_come_from_an_index),
 	    cmocka_unit_test(statements_find_their_rows),
+	    cmocka_unit_test(keeps_a_database_that_is_out_of_reach),
+	    cmocka_unit_test(forgets_what_an_earlier_database_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
