@@ -28,9 +28,11 @@ enum {
 	WAITING_MAX = 2000,		      /* requests of one session */
 	WAITING_MAX_BYTES = 16 * 1024 * 1024, /* and their bytes */
 	EVENTS_MAX = 5000,
-	EVENTS_PAUSE_MS = 15, /* so that both halves of a rename are there */
-	IDLE_S = 60,	      /* then the database is closed */
-	HUNGRY_LOAD = 256     /* messages in indexer's hands; others wait */
+	EVENTS_PAUSE_MS = 15,		   /* so that both halves of a rename are there */
+	IDLE_S = 60,			   /* then the database is closed */
+	HUNGRY_LOAD = 256,		   /* messages in indexer's hands; others wait */
+	FOUND_MAX_BYTES = 8 * 1024 * 1024, /* texts that wait to be taken in */
+	PUT_OFF_MAX = 4 /* requests that come before what was found in messages */
 };
 
 /* An answer that waits for the disk, or for one that does. */
@@ -73,7 +75,9 @@ struct folder_watch {
 };
 
 struct filling {
+	TAILQ_ENTRY(filling) entry;
 	struct box *box;
+	size_t bytes; /* of what was found */
 	struct indexer_call *call;
 	struct index_fill found;
 };
@@ -109,8 +113,10 @@ struct box {
 	uint64_t *watched, *told_watched; /* to be told to the index; told with the request */
 	size_t n_watched;
 
-	struct filling filling[INDEX_FILL];
-	size_t n_filling, n_found;
+	TAILQ_HEAD(fillings, filling) asked, found; /* of indexer; to be taken in */
+	size_t n_asked, n_found, found_bytes;
+	int64_t *in_hand; /* the request's list of both */
+	unsigned put_off;
 	bool hungry; /* indexer has too much to do */
 	unsigned syncing;
 };
@@ -575,14 +581,15 @@ keep(char **at, struct span text)
 }
 
 static void
-keep_result(struct index_fill *found, const struct indexer_result *r)
+keep_result(struct filling *f, const struct indexer_result *r)
 {
-	struct indexer_result *k = &found->result;
-	char *at =
-	    xmalloc(r->from.len + r->to.len + r->recipients.len + r->subject.len +
-		    r->message_id.len + r->references.len + r->preview.len + r->text.len + 1);
+	struct indexer_result *k = &f->found.result;
+	size_t len = r->from.len + r->to.len + r->recipients.len + r->subject.len +
+		     r->message_id.len + r->references.len + r->preview.len + r->text.len + 1;
+	char *at = xmalloc(len);
 
-	found->memory = at;
+	f->found.memory = at;
+	f->bytes = len;
 	*k = *r;
 	k->from = keep(&at, r->from);
 	k->to = keep(&at, r->to);
@@ -593,6 +600,21 @@ keep_result(struct index_fill *found, const struct indexer_result *r)
 	k->preview = keep(&at, r->preview);
 	k->text = keep(&at, r->text);
 	k->problem = (struct span){"", 0};
+}
+
+/* It is no longer asked for. */
+static void
+take_answer(struct filling *f, const struct indexer_result *result)
+{
+	struct box *b = f->box;
+
+	f->call = NULL;
+	keep_result(f, result);
+	TAILQ_REMOVE(&b->asked, f, entry);
+	b->n_asked--;
+	TAILQ_INSERT_TAIL(&b->found, f, entry);
+	b->n_found++;
+	b->found_bytes += f->bytes;
 }
 
 static void
@@ -617,11 +639,8 @@ on_found(void *arg, const struct indexer_result *result)
 	struct filling *f = arg;
 	struct box *b = f->box;
 
-	f->call = NULL;
-	keep_result(&f->found, result);
+	take_answer(f, result);
 	b->all->n_indexed++;
-	if (++b->n_found == b->n_filling)
-		b->look = true;
 	feed_hungry(b->all);
 	box_run(b);
 }
@@ -639,55 +658,88 @@ fill(struct box *b, struct index_request *q)
 	    .text = {"", 0}};
 
 	for (size_t i = 0; i < q->n_fill; i++) {
-		struct filling *f = &b->filling[b->n_filling++];
+		struct filling *f = xcalloc(1, sizeof *f);
 
 		*f = (struct filling){.box = b, .found = q->fill[i]};
-		if (q->fill[i].fd != -1) {
-			f->call = indexer_ask(b->all->indexer, q->fill[i].fd, on_found, f);
-		} else {
-			keep_result(&f->found, &nothing);
-			b->n_found++;
-		}
 		f->found.fd = -1;
+		TAILQ_INSERT_TAIL(&b->asked, f, entry);
+		b->n_asked++;
+		if (q->fill[i].fd != -1)
+			f->call = indexer_ask(b->all->indexer, q->fill[i].fd, on_found, f);
+		else
+			take_answer(f, &nothing);
 	}
+	free(q->fill);
+	q->fill = NULL;
 	q->n_fill = 0;
-	if (b->n_filling > 0 && b->n_found == b->n_filling)
-		b->look = true;
+}
+
+/* Enough to be taken in, or all there is. */
+static bool
+has_found(const struct box *b)
+{
+	return b->n_found >= INDEX_FILL || b->found_bytes >= FOUND_MAX_BYTES ||
+	       (b->n_found > 0 && b->n_asked == 0);
 }
 
 static void
 take_found(struct box *b, struct index_request *q)
 {
-	if (b->n_filling == 0 || b->n_found < b->n_filling)
-		return;
-	for (size_t i = 0; i < b->n_filling; i++)
-		q->filled[q->n_filled++] = b->filling[i].found;
-	b->n_filling = b->n_found = 0;
+	q->filled = xcalloc(INDEX_FILL, sizeof *q->filled);
+	while (b->n_found > 0 && q->n_filled < INDEX_FILL) {
+		struct filling *f = TAILQ_FIRST(&b->found);
+
+		TAILQ_REMOVE(&b->found, f, entry);
+		b->n_found--;
+		b->found_bytes -= f->bytes;
+		q->filled[q->n_filled++] = f->found;
+		free(f);
+	}
 }
 
 static void
 free_filled(struct index_request *q)
 {
-	for (size_t i = 0; i < nitems(q->filled); i++) {
+	for (size_t i = 0; q->filled != NULL && i < INDEX_FILL; i++)
 		free(q->filled[i].memory);
-		q->filled[i].memory = NULL;
-	}
+	free(q->filled);
+	q->filled = NULL;
+	q->n_filled = 0;
 }
 
 static void
 stop_filling(struct box *b)
 {
-	for (size_t i = 0; i < b->n_filling; i++) {
-		indexer_cancel(&b->filling[i].call);
-		free(b->filling[i].found.memory);
+	struct filling *f;
+
+	TAILQ_CONCAT(&b->found, &b->asked, entry);
+	while ((f = TAILQ_FIRST(&b->found)) != NULL) {
+		TAILQ_REMOVE(&b->found, f, entry);
+		indexer_cancel(&f->call);
+		free(f->found.memory);
+		free(f);
 	}
-	b->n_filling = b->n_found = 0;
+	b->n_asked = b->n_found = b->found_bytes = 0;
 }
 
+static void
+note_in_hand(struct box *b, struct index_request *q)
+{
+	const struct filling *f;
+
+	q->in_hand = b->in_hand = xcalloc(b->n_asked + b->n_found + 1, sizeof *b->in_hand);
+	TAILQ_FOREACH (f, &b->asked, entry)
+		b->in_hand[q->n_in_hand++] = f->found.message;
+	TAILQ_FOREACH (f, &b->found, entry)
+		b->in_hand[q->n_in_hand++] = f->found.message;
+}
+
+/* The next ones are looked into while the last ones are taken in. */
 static bool
 may_fill(struct box *b)
 {
-	if (b->all->indexer == NULL || b->n_filling > 0 || TAILQ_EMPTY(&b->visitors))
+	if (b->all->indexer == NULL || b->n_asked + b->n_found > INDEX_FILL / 2 ||
+	    TAILQ_EMPTY(&b->visitors))
 		return false;
 	b->hungry = indexer_load(b->all->indexer) >= HUNGRY_LOAD;
 	return !b->hungry;
@@ -729,6 +781,7 @@ box_free(struct box *b)
 	closefd(&b->directory);
 	free(b->watched);
 	free(b->told_watched);
+	free(b->in_hand);
 	TAILQ_REMOVE(&bs->every, b, entry);
 	b->m->box = NULL;
 	maildir_usage_unset(b->m);
@@ -779,6 +832,9 @@ discard(struct box *b, struct index_request *q)
 {
 	for (size_t i = 0; i < q->n_fill; i++)
 		closefd(&q->fill[i].fd);
+	free(q->fill);
+	q->fill = NULL;
+	q->n_fill = 0;
 	free_filled(q);
 	reply_clear(&q->reply);
 	reply_clear(&q->notices);
@@ -850,8 +906,15 @@ make_request(struct box *b, struct waiting *w)
 	q->n_watched = b->n_watched;
 	b->watched = NULL;
 	b->n_watched = 0;
-	take_found(b, q);
-	q->choose_fill = may_fill(b);
+	/* Who waits comes first, but not for ever. */
+	if (has_found(b) && (w == NULL || ++b->put_off > PUT_OFF_MAX)) {
+		take_found(b, q);
+		b->put_off = 0;
+	}
+	free(b->in_hand);
+	b->in_hand = NULL;
+	if ((q->choose_fill = may_fill(b)))
+		note_in_hand(b, q);
 }
 
 static void
@@ -916,7 +979,7 @@ box_run(struct box *b)
 	if (b->busy || b->all->ending)
 		return;
 	b->closing = false;
-	if (w == NULL && !b->look && !TAILQ_EMPTY(&b->visitors))
+	if (w == NULL && !b->look && !has_found(b) && !TAILQ_EMPTY(&b->visitors))
 		return;
 	if (w == NULL && TAILQ_EMPTY(&b->visitors)) {
 		end_box(b);
@@ -948,7 +1011,8 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 	struct box *b = arg;
 
 	(void)fd, (void)what;
-	if (b->busy || b->n_filling > 0 || !STAILQ_EMPTY(&b->waiting) || b->index == NULL) {
+	if (b->busy || b->n_asked > 0 || b->n_found > 0 || !STAILQ_EMPTY(&b->waiting) ||
+	    b->index == NULL) {
 		set_idle(b);
 		return;
 	}
@@ -974,6 +1038,8 @@ box_new(struct boxes *bs, struct maildir *m)
 	b->events_end = &b->events;
 	TAILQ_INIT(&b->visitors);
 	TAILQ_INIT(&b->watches);
+	TAILQ_INIT(&b->asked);
+	TAILQ_INIT(&b->found);
 	STAILQ_INIT(&b->waiting);
 	evtimer_assign(&b->pause, bs->base, on_pause_end, b);
 	evtimer_assign(&b->idle, bs->base, on_idle, b);

@@ -28,12 +28,13 @@
 
 #include "store/folder_name.h"
 #include "store/folders.h"
+#include "store/id_set.h"
 #include "store/index_sql.h"
 #include "store/indexer.h"
 #include "store/maildir.h"
 #include "store/reply.h"
 
-enum { INDEX_HOST_SIZE = 21, INDEX_FILL = 64 };
+enum { INDEX_HOST_SIZE = 21, INDEX_FILL = 128 };
 
 struct keywords {
 	char names[FOLDERS_KEYWORDS_MAX]
@@ -68,6 +69,7 @@ struct folder {
 };
 
 struct scan_names;
+struct find_sql;
 
 struct index {
 	int directory; /* of the mailbox, O_PATH; -1: closed */
@@ -84,7 +86,9 @@ struct index {
 	size_t n_gone;
 	uint64_t last_validity, texts_dead, texts_alive;
 	int64_t last_message;
-	uint64_t made;	  /* chance: another one whenever the database was opened */
+	uint64_t made;		   /* chance: another one whenever the database was opened */
+	const struct id_set *sets; /* what in_set(number, id) asks, while a statement runs */
+	size_t n_sets;
 	bool has_removed; /* tmp/removing-* */
 	bool prepared;
 };
@@ -115,8 +119,10 @@ struct index_request {
 	int fd;		      /* the request's, or -1 */
 	uint64_t room, limit; /* bytes that the mailbox may still grow by; and that it may have */
 	struct index_event *events;
-	struct index_fill filled[INDEX_FILL]; /* what was found in messages */
+	struct index_fill *filled; /* what was found in messages */
 	size_t n_filled;
+	const int64_t *in_hand; /* messages that are being looked into */
+	size_t n_in_hand;
 	const uint64_t *watched; /* folders that are watched since the last request */
 	size_t n_watched;
 	bool overflow;	    /* events were lost */
@@ -133,10 +139,10 @@ struct index_request {
 	bool again;	/* a portion was done: the same request is to be served once more */
 	bool has_usage; /* all is taken in: */
 	uint64_t usage; /* bytes in all folders */
-	struct index_fill fill[INDEX_FILL]; /* messages that are to be looked into next */
-	size_t n_fill;
-	struct reply unwatched; /* folders that are not watched yet: id, directory */
-	bool more_to_remove;	/* files of removed folders: ask again */
+	struct index_fill *fill; /* messages that are to be looked into next: the asker's to free */
+	size_t n_fill;		 /* at most INDEX_FILL */
+	struct reply unwatched;	 /* folders that are not watched yet: id, directory */
+	bool more_to_remove;	 /* files of removed folders: ask again */
 };
 
 /* directory: of the mailbox, O_PATH; taken. host: for names of files. */
@@ -159,6 +165,8 @@ bool index_commit(struct index *x);
 void index_rollback(struct index *x);
 /* A statement to bind to; it was reset. */
 sqlite3_stmt *index_sql(struct index *x, enum index_sql which);
+/* Another one, to be finalized. NULL, and x->error set, when sql is NULL or cannot be prepared. */
+sqlite3_stmt *index_prepare(struct index *x, const char *sql);
 /* True: there is a row. False at the end or on an error. */
 bool index_step(struct index *x, sqlite3_stmt *st);
 /* A statement may take so long from now. */
@@ -278,17 +286,41 @@ bool keywords_load(struct index *x, struct folder *f);
 int keywords_number(struct index *x, struct folder *f, struct span name, bool make);
 bool keyword_is_valid(struct span name);
 
+/* index_matches.c: VIEW and FIND with an expression. */
+struct view {
+	struct folder *folder; /* NULL: all that are shown */
+	uint64_t order, descending, threads, offset, limit;
+};
+
+/* Says which rows are shown. May begin one statement of index_sql() within it. */
+typedef void (*match_cb)(void *arg, int64_t id);
+/* Calls cb for each match of the page, in its order. Returns how many matches there are in all. */
+uint64_t
+matches_view(struct index *x, const struct view *v, struct find_sql *find, match_cb cb, void *arg);
+/* All matches by folder and uid, which are the statement's columns. To be ended before
+ * find_free(). */
+sqlite3_stmt *matches_find(struct index *x, const struct folder *f, struct find_sql *find);
+void matches_end(struct index *x, sqlite3_stmt *st);
+/* The function in_set() of SQL. SQLITE_OK, or an error. */
+int matches_prepare(struct index *x);
+const char *index_order_column(enum folders_order order);
+
 /* index_words.c: an expression as SQL. */
 struct find_sql {
-	sqlite3_str *text;
+	sqlite3_str *text; /* with in_set(i, m.text) for matches[i] */
 	struct {
 		bool is_text;
 		int64_t number;
 		char *text;
 	} params[FOLDERS_EXPRESSION_MAX_NODES * 2 + 8];
 	size_t n_params;
-	bool is_all;   /* the empty expression */
-	bool by_words; /* what is looked for must be in the words: these are few */
+	char *matches[FOLDERS_EXPRESSION_MAX_NODES]; /* questions to the words */
+	struct id_set sets[FOLDERS_EXPRESSION_MAX_NODES + 1];
+	size_t n_matches;
+	bool is_all;  /* the empty expression */
+	bool by_last; /* each match is among those of the last question */
+	bool by_id;   /* a message id is asked for: few have it */
+	bool by_flag; /* as a partial index has it */
 };
 /* Reads the expression until the end. -1: malformed or too deep. */
 int find_compile(struct index *x, struct reader *r, struct find_sql *f);

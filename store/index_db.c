@@ -68,6 +68,17 @@ index_sql(struct index *x, enum index_sql which)
 	return *st;
 }
 
+sqlite3_stmt *
+index_prepare(struct index *x, const char *sql)
+{
+	sqlite3_stmt *st = NULL;
+	int rv = sql != NULL ? sqlite3_prepare_v2(x->db, sql, -1, &st, NULL) : SQLITE_NOMEM;
+
+	if (rv != SQLITE_OK)
+		(void)index_failed(x, rv);
+	return st;
+}
+
 bool
 index_step(struct index *x, sqlite3_stmt *st)
 {
@@ -257,6 +268,8 @@ try_open(struct index *x)
 		return index_failed(x, rv);
 	sqlite3_busy_timeout(x->db, BUSY_MS);
 	(void)sqlite3_db_config(x->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	if ((rv = matches_prepare(x)) != SQLITE_OK)
+		return index_failed(x, rv);
 	if (!execute(x, index_sql_settings))
 		return false;
 	version = stored_version(x);

@@ -44,6 +44,7 @@ enum index_sql {
 	SQL_TO_FILL,
 	SQL_TO_FILL_WORDS,
 	SQL_SET_IN_WORDS,
+	SQL_MATCH,
 	SQL_CLEAR_WORDS,
 	SQL_WANT_WORDS,
 	SQL_ADD_TEXT,
@@ -64,7 +65,7 @@ extern const char *const index_sql_texts[SQL_STATEMENTS];
 extern const char index_sql_settings[], index_sql_schema[];
 
 /* Of another number: made anew. */
-enum { INDEX_VERSION = 1 };
+enum { INDEX_VERSION = 2 };
 
 /* What row_read() and put_row() read, in this order. */
 #define SQL_MESSAGE_COLUMNS                                                                      \

@@ -178,8 +178,11 @@ static void
 choose(struct index *x, struct index_request *q, struct message *m, bool refill)
 {
 	struct folder *f = index_folder(x, m->folder);
-	struct index_fill *fill = &q->fill[q->n_fill];
+	struct index_fill *fill;
 
+	if (q->fill == NULL)
+		q->fill = xcalloc(INDEX_FILL, sizeof *q->fill);
+	fill = &q->fill[q->n_fill];
 	*fill = (struct index_fill){.message = m->id, .made = x->made, .fd = -1, .refill = refill};
 	if (f != NULL)
 		fill->fd = index_open_message(x, f, m);
@@ -190,29 +193,44 @@ choose(struct index *x, struct index_request *q, struct message *m, bool refill)
 		q->n_fill++;
 }
 
+static bool
+is_in_hand(const struct index_request *q, int64_t message)
+{
+	for (size_t i = 0; i < q->n_in_hand; i++)
+		if (q->in_hand[i] == message)
+			return true;
+	return false;
+}
+
+/* The ids that a statement gives, without those in hand. At most INDEX_FILL. */
+static size_t
+read_ids(struct index *x, struct index_request *q, enum index_sql which, int64_t *ids)
+{
+	sqlite3_stmt *st = index_sql(x, which);
+	size_t n = 0;
+
+	sqlite3_bind_int64(st, 1, INDEX_FILL + q->n_in_hand);
+	while (n < INDEX_FILL && index_step(x, st)) {
+		ids[n] = sqlite3_column_int64(st, 0);
+		if (!is_in_hand(q, ids[n]))
+			n++;
+	}
+	if (st != NULL)
+		(void)sqlite3_reset(st);
+	return n;
+}
+
 void
 index_choose_fill(struct index *x, struct index_request *q)
 {
-	struct message found[INDEX_FILL];
-	sqlite3_stmt *st = index_sql(x, SQL_TO_FILL);
-	size_t n = 0;
+	int64_t ids[INDEX_FILL];
+	struct message m;
+	size_t n = read_ids(x, q, SQL_TO_FILL, ids);
+	bool refill = n == 0 && q->n_in_hand == 0;
 
-	sqlite3_bind_int(st, 1, INDEX_FILL);
-	while (n < INDEX_FILL && index_step(x, st))
-		row_read(st, &found[n++]);
-	if (st != NULL)
-		(void)sqlite3_reset(st);
+	if (refill)
+		n = read_ids(x, q, SQL_TO_FILL_WORDS, ids);
 	for (size_t i = 0; i < n; i++)
-		choose(x, q, &found[i], false);
-	if (n > 0)
-		return;
-	st = index_sql(x, SQL_TO_FILL_WORDS);
-	sqlite3_bind_int(st, 1, INDEX_FILL);
-	while (n < INDEX_FILL && index_step(x, st))
-		found[n++].id = sqlite3_column_int64(st, 0);
-	if (st != NULL)
-		(void)sqlite3_reset(st);
-	for (size_t i = 0; i < n; i++)
-		if (row_by_id(x, found[i].id, &found[i]))
-			choose(x, q, &found[i], true);
+		if (row_by_id(x, ids[i], &m))
+			choose(x, q, &m, refill);
 }

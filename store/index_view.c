@@ -13,16 +13,22 @@ enum {
 	CHANGES_MAX = 1000,
 	GONE_MAX = 5000,
 	THREAD_MAX = 1000,
-	MATCHES_MAX = 1000000
+	FOUND_MAX = 1000000
 };
 
-static const char *const order_columns[] = {
-    [ORDER_ARRIVAL] = "arrival",
-    [ORDER_DATE] = "date",
-    [ORDER_FROM] = "from_key",
-    [ORDER_SUBJECT] = "subject_key",
-    [ORDER_SIZE] = "size",
-};
+const char *
+index_order_column(enum folders_order order)
+{
+	static const char *const columns[] = {
+	    [ORDER_ARRIVAL] = "arrival",
+	    [ORDER_DATE] = "date",
+	    [ORDER_FROM] = "from_key",
+	    [ORDER_SUBJECT] = "subject_key",
+	    [ORDER_SIZE] = "size",
+	};
+
+	return columns[order];
+}
 
 /* ---- rows ---- */
 
@@ -124,27 +130,11 @@ put_all_rows(struct index *x, struct index_request *q, sqlite3_stmt *st, bool th
 
 /* ---- VIEW without an expression ---- */
 
-struct view {
-	struct folder *folder; /* NULL: all that are shown */
-	uint64_t order, descending, threads, offset, limit;
-};
-
-static sqlite3_stmt *
-prepare(struct index *x, const char *sql)
-{
-	sqlite3_stmt *st = NULL;
-	int rv = sql != NULL ? sqlite3_prepare_v2(x->db, sql, -1, &st, NULL) : SQLITE_NOMEM;
-
-	if (rv != SQLITE_OK)
-		(void)index_failed(x, rv);
-	return st;
-}
-
 /* The ids of a page, from the index of the order alone, then their rows. */
 char *
 index_view_sql(bool all, bool threads, enum folders_order order, bool descending)
 {
-	const char *column = order_columns[order], *way = descending ? "DESC" : "ASC";
+	const char *column = index_order_column(order), *way = descending ? "DESC" : "ASC";
 	char *inner = all ? sqlite3_mprintf("SELECT id AS i FROM messages WHERE shown = 1"
 					    " ORDER BY %s %s, id %s LIMIT ?2 OFFSET ?3",
 				column, way, way)
@@ -190,7 +180,7 @@ static void
 view_all(struct index *x, struct index_request *q, const struct view *v)
 {
 	char *sql = index_view_sql(v->folder == NULL, v->threads, v->order, v->descending);
-	sqlite3_stmt *st = prepare(x, sql);
+	sqlite3_stmt *st = index_prepare(x, sql);
 
 	sqlite3_free(sql);
 	if (v->folder == NULL)
@@ -207,64 +197,34 @@ view_all(struct index *x, struct index_request *q, const struct view *v)
 	(void)sqlite3_finalize(st);
 }
 
-/* ---- VIEW and FIND with one ---- */
+/* ---- VIEW with one ---- */
 
-/* ?1: the folder. With words there are few: they lead, not the folder's index. */
-static sqlite3_stmt *
-prepare_matches(struct index *x, const char *columns, const struct folder *f,
-    const struct find_sql *find, const char *tail)
-{
-	sqlite3_str *sql = sqlite3_str_new(NULL);
-	sqlite3_stmt *st;
-	char *text;
-
-	sqlite3_str_appendf(sql, "SELECT %s FROM messages m WHERE ", columns);
-	if (f != NULL)
-		sqlite3_str_appendf(
-		    sql, "%sm.folder = %lld", find->by_words ? "+" : "", (long long)f->id);
-	else
-		sqlite3_str_appendf(sql, "%sm.shown = 1", find->by_words ? "+" : "");
-	sqlite3_str_appendf(sql, " AND %s %s", sqlite3_str_value(find->text), tail);
-	text = sqlite3_str_finish(sql);
-	st = prepare(x, text);
-	sqlite3_free(text);
-	if (st != NULL)
-		find_bind(find, st, 1);
-	return st;
-}
+struct page {
+	struct index *index;
+	struct rows rows;
+	bool threads;
+};
 
 static void
-put_row_of(struct index *x, struct rows *rows, int64_t id, bool threads)
+put_match(void *arg, int64_t id)
 {
-	sqlite3_stmt *st = index_sql(x, SQL_ROW_BY_ID);
+	struct page *p = arg;
+	sqlite3_stmt *st = index_sql(p->index, SQL_ROW_BY_ID);
 
 	sqlite3_bind_int64(st, 1, id);
-	if (!index_step(x, st))
+	if (!index_step(p->index, st))
 		return;
-	put_row(x, rows, st, threads);
+	put_row(p->index, &p->rows, st, p->threads);
 	(void)sqlite3_reset(st);
 }
 
-/* All matches are counted; the rows of the page are read. */
 static void
-view_matches(
-    struct index *x, struct index_request *q, const struct view *v, const struct find_sql *find)
+view_matches(struct index *x, struct index_request *q, const struct view *v, struct find_sql *find)
 {
-	const char *column = order_columns[v->order], *way = v->descending ? "DESC" : "ASC";
-	char *tail = sqlite3_mprintf("%s ORDER BY m.%s %s, m.uid %s",
-	    v->threads ? "GROUP BY m.thread" : "", column, way, way);
-	sqlite3_stmt *st = prepare_matches(
-	    x, v->threads ? "m.id, max(m.date)" : "m.id", v->folder, find, tail ? tail : "");
-	struct rows rows = {.reply = &q->reply};
-	uint64_t n = 0;
+	struct page page = {x, {.reply = &q->reply}, v->threads};
 
-	sqlite3_free(tail);
-	for (; n < MATCHES_MAX && index_step(x, st); n++)
-		if (n >= v->offset && n - v->offset < v->limit)
-			put_row_of(x, &rows, sqlite3_column_int64(st, 0), v->threads);
-	end_rows(&rows);
-	(void)sqlite3_finalize(st);
-	q->number = n;
+	q->number = matches_view(x, v, find, put_match, &page);
+	end_rows(&page.rows);
 }
 
 /* The folder of a request that may be about all: false when there is none with this id. */
@@ -296,8 +256,8 @@ index_view(struct index *x, struct index_request *q)
 	} else if (v.order > ORDER_SIZE || v.limit > FOLDERS_VIEW_MAX || v.offset > INT64_MAX) {
 		q->refusal = FOLDERS_BAD_REQUEST;
 	} else if (folder_or_all(x, q, id, &v.folder)) {
-		/* By threads over all folders each match is grouped. */
-		if (find.is_all && (v.folder != NULL || (!v.threads && v.order <= ORDER_DATE)))
+		/* No index has the newest ones of threads in all folders. */
+		if (find.is_all && (v.folder != NULL || !v.threads))
 			view_all(x, q, &v);
 		else
 			view_matches(x, q, &v, &find);
@@ -314,7 +274,7 @@ put_found(struct index *x, struct index_request *q, sqlite3_stmt *st)
 	uint64_t folder = 0;
 	struct writer w;
 
-	while (q->number < MATCHES_MAX && index_step(x, st)) {
+	while (q->number < FOUND_MAX && index_step(x, st)) {
 		uint64_t now = sqlite3_column_int64(st, 0);
 
 		if (folder != 0 && (now != folder || put_room(&w) < sizeof(uint64_t)))
@@ -341,11 +301,10 @@ index_find(struct index *x, struct index_request *q)
 		q->malformed = q->fields.bad;
 		q->refusal = FOLDERS_BAD_REQUEST;
 	} else if (folder_or_all(x, q, id, &f)) {
-		sqlite3_stmt *st =
-		    prepare_matches(x, "m.folder, m.uid", f, &find, "ORDER BY m.folder, m.uid");
+		sqlite3_stmt *st = matches_find(x, f, &find);
 
 		put_found(x, q, st);
-		(void)sqlite3_finalize(st);
+		matches_end(x, st);
 		q->modseq = f != NULL ? f->modseq : 0;
 	}
 	find_free(&find);

@@ -151,10 +151,10 @@ print_match(const struct compiler *c, sqlite3_str *out, size_t at)
 static void
 put_match(struct compiler *c, char *match)
 {
-	sqlite3_str_appendall(
-	    c->out->text, "m.text IN (SELECT rowid FROM words WHERE words MATCH ");
-	add_text(c, match != NULL ? match : sqlite3_mprintf("\"\""));
-	sqlite3_str_appendchar(c->out->text, 1, ')');
+	struct find_sql *f = c->out;
+
+	sqlite3_str_appendf(f->text, "in_set(%d, m.text)", (int)f->n_matches);
+	f->matches[f->n_matches++] = match;
 }
 
 static void
@@ -322,21 +322,32 @@ put_expression(struct compiler *c)
 	sqlite3_str_appendchar(out, 1, ')');
 }
 
-static bool
-needs_words(const struct compiler *c)
+/* One condition that each match must meet. */
+static void
+note_condition(struct compiler *c, size_t at)
+{
+	const struct folders_find *f = &c->nodes[at];
+
+	c->out->by_last |= is_all_words(c, at);
+	c->out->by_id |= f->op == FIND_MESSAGE_ID;
+	c->out->by_flag |= f->op == FIND_FLAG && f->number == FLAG_FLAGGED;
+	c->out->by_flag |= f->op == FIND_NOT && c->nodes[at + 1].op == FIND_FLAG &&
+			   c->nodes[at + 1].number == FLAG_SEEN;
+}
+
+static void
+note_conditions(struct compiler *c)
 {
 	size_t at = 1;
 
-	if (is_all_words(c, 0) || c->nodes[0].op == FIND_MESSAGE_ID)
-		return true;
+	note_condition(c, 0);
 	if (c->nodes[0].op != FIND_AND)
-		return false;
+		return;
+	/* Their words are the last question: see put_and(). */
 	for (unsigned i = 0; i < c->nodes[0].children; i++) {
-		if (is_all_words(c, at) || c->nodes[at].op == FIND_MESSAGE_ID)
-			return true;
+		note_condition(c, at);
 		at = end_of(c, at, 1);
 	}
-	return false;
 }
 
 int
@@ -355,7 +366,7 @@ find_compile(struct index *x, struct reader *r, struct find_sql *f)
 		f->is_all = true;
 		return 0;
 	}
-	f->by_words = needs_words(&c);
+	note_conditions(&c);
 	put_expression(&c);
 	return 0;
 }
@@ -376,5 +387,10 @@ find_free(struct find_sql *f)
 	for (size_t i = 0; i < f->n_params; i++)
 		if (f->params[i].is_text)
 			sqlite3_free(f->params[i].text);
+	for (size_t i = 0; i < f->n_matches; i++) {
+		sqlite3_free(f->matches[i]);
+		id_set_clear(&f->sets[i]);
+	}
+	id_set_clear(&f->sets[f->n_matches]);
 	sqlite3_free(sqlite3_str_finish(f->text));
 }

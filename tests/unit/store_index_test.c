@@ -189,6 +189,59 @@ pages_come_from_an_index(void **state)
 	sqlite3_close(db);
 }
 
+/* What an expression asks of messages is in the index that is walked, in the order of the walk. */
+static void
+searches_walk_one_index(void **state)
+{
+	static const char *const walks[] = {
+	    "by_date WHERE m.folder = 1", "shown_date WHERE m.shown = 1"};
+	static const char *const expected[] = {"SEARCH m USING COVERING INDEX by_date (folder=?)\n",
+	    "SCAN m USING COVERING INDEX shown_date\n"};
+	sqlite3 *db = make_tables();
+
+	(void)state;
+	for (size_t i = 0; i < nitems(walks); i++) {
+		char *sql = xasprintf("SELECT m.id, m.thread FROM messages m INDEXED BY %s AND"
+				      " (m.flags & 3) = 1 AND m.text > 1 AND m.keywords = 1 AND"
+				      " m.size > 1 AND m.arrival > 1 AND m.attachments = 1 AND"
+				      " m.uid > 1 AND m.folder > 0 ORDER BY m.date DESC, m.%s DESC",
+		    walks[i], i == 0 ? "uid" : "id");
+		char *plan = plan_of(db, sql);
+
+		assert_string_equal(plan, expected[i]);
+		free(plan);
+		free(sql);
+	}
+	sqlite3_close(db);
+}
+
+static void
+sets_of_ids(void **state)
+{
+	static const int64_t good[] = {1, 63, 64, 32767, 32768, 5000000, INT64_C(1) << 33},
+			     bad[] = {0, -1, INT64_MIN, (INT64_C(1) << 33) + 1, INT64_MAX};
+	struct id_set s = {0};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(good); i++) {
+		assert_false(id_set_has(&s, good[i]));
+		assert_true(id_set_add(&s, good[i]));
+		assert_false(id_set_add(&s, good[i]));
+		assert_true(id_set_has(&s, good[i]));
+		assert_int_equal(s.n, i + 1);
+	}
+	for (size_t i = 0; i < nitems(bad); i++) {
+		assert_false(id_set_add(&s, bad[i]));
+		assert_false(id_set_has(&s, bad[i]));
+	}
+	assert_false(id_set_has(&s, 2));
+	assert_false(id_set_has(&s, 65));
+	assert_false(id_set_has(&s, 100000));
+	id_set_clear(&s);
+	assert_int_equal(s.n, 0);
+	assert_false(id_set_has(&s, 1));
+}
+
 /* Every statement that is kept is sound, and none walks through all messages. */
 static void
 statements_find_their_rows(void **state)
@@ -352,6 +405,8 @@ main(void)
 	    cmocka_unit_test(flags_in_names),
 	    cmocka_unit_test(subjects),
 	    cmocka_unit_test(pages_come_from_an_index),
+	    cmocka_unit_test(searches_walk_one_index),
+	    cmocka_unit_test(sets_of_ids),
 	    cmocka_unit_test(statements_find_their_rows),
 	    cmocka_unit_test(keeps_a_database_that_is_out_of_reach),
 	    cmocka_unit_test(forgets_what_an_earlier_database_asked),
