@@ -67,11 +67,11 @@ def send(port, processes, sessions, messages, size, recipients, keep, domain="ex
 class Measured(sambar.Instance):
     """An instance on the build folder's file system: a memory file system would promise too much."""
 
-    def __init__(self, **options):
+    def __init__(self, users=USERS, **options):
         import tempfile
         os.makedirs(BENCH, mode=0o755, exist_ok=True)
         tempfile.tempdir = BENCH
-        super().__init__(users=USERS, **options)
+        super().__init__(users=users, **options)
 
     def delivered(self):
         return sum(len(self.mailbox(user)) for user in USERS)
@@ -385,8 +385,13 @@ def peers():
     table(f"Beside other servers, medians of {RUNS}", ("load", "server", "accepted/s", "delivered/s", "ours/its acc.", "ours/its dlv."), rows)
 
 
+def web():
+    import webmail
+    webmail.measure()
+
+
 PARTS = {"throughput": throughput, "latency": latency, "steady": steady, "idle": idle, "pop3": pop3, "relay": relay,
-         "fetch": fetch, "fetchmem": fetchmem, "deferred": deferred, "peers": peers}
+         "fetch": fetch, "fetchmem": fetchmem, "deferred": deferred, "web": web, "peers": peers}
 
 
 def main(words):
@@ -402,4 +407,5 @@ def main(words):
 
 
 if __name__ == "__main__":
+    sys.modules["bench"] = sys.modules["__main__"]      # as webmail.py imports it
     main(os.environ.get("PARTS", "").split() + sys.argv[1:])
