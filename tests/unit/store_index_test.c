@@ -310,8 +310,10 @@ serve(struct index *x, const struct index_fill *filled)
 
 	q->fd = -1;
 	q->choose_fill = true;
-	if (filled != NULL)
+	if (filled != NULL) {
+		q->filled = xcalloc(1, sizeof *q->filled);
 		q->filled[q->n_filled++] = *filled;
+	}
 	index_serve(x, q);
 	return q;
 }
@@ -321,6 +323,8 @@ served(struct index_request *q)
 {
 	for (size_t i = 0; i < q->n_fill; i++)
 		close(q->fill[i].fd);
+	free(q->fill);
+	free(q->filled);
 	reply_clear(&q->reply);
 	reply_clear(&q->notices);
 	reply_clear(&q->unwatched);
