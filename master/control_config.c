@@ -161,12 +161,38 @@ bring_into_effect(struct request *q, struct config_changed *changed, uint64_t un
 	request_answer_settled(q, doc);
 }
 
+/* A command runs as a program of this machine: who has only a password of ours may take one away,
+ * and no more. NULL: none is set. */
+static const char *
+sets_command(const struct change_set *set)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		const struct config_change *item = &set->items[i];
+		const struct config_key *key = NULL;
+		char *why = NULL;
+
+		if (item->name != NULL && item->value != NULL && item->value[0] != '\0')
+			key = config_find(item->section, item->name, &why);
+		free(why);
+		if (key != NULL && key->type == CONFIG_COMMAND)
+			return key->key;
+	}
+	return NULL;
+}
+
 /* undo: the change that is taken back, or 0. notices: what is known already, borrowed. */
 static void
 make(struct request *q, const struct change_set *set, uint64_t undo, json_t *notices)
 {
 	struct config_changed changed;
+	const char *command = q->client->scope != SCOPE_OWNER ? sets_command(set) : NULL;
 
+	if (command != NULL) {
+		request_fail(q, EX_NOPERM,
+		    "%s runs a program: it can be set on the machine only, by sambarctl config set",
+		    command);
+		return;
+	}
 	if (change_files(root_of(q), set->items, set->n, &changed) == -1)
 		fail_change(q, &changed);
 	else if (json_array_size(changed.what) == 0)

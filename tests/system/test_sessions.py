@@ -314,6 +314,12 @@ def test_sections_of_the_fetcher(instance, admin, kept):
         values = {k["key"]: k["value"] for k in section["keys"]}
         assert section["name"] == "work" and values["Server"] == "pop.example.test" and values["Password"] == "********"
         s.get("config", "set", changes(("fetch work", "User", "you")))
+        for command in (changes(("fetch work", "OAuth Token Command", "/bin/true")), changes(("fetch work", "oauth token command", "/bin/true"))):
+            assert s.refused("config", "set", command)[0] == EX_NOPERM
+        assert s.refused("fetch", "add", "more", json.dumps([*json.loads(doc), {"key": "OAuth Token Command", "value": "/bin/true"}]))[0] == EX_NOPERM
+        instance.ctl("config", "set", "[fetch work] OAuth Token Command", "/bin/true")
+        s.get("config", "set", changes(("fetch work", "OAuth Token Command", None)))
+        assert s.refused("config", "undo", str(s.get("config", "history")["changes"][0]["id"]))[0] == EX_NOPERM
         s.get("fetch", "del", "work")
         assert s.get("fetch", "sections")["sections"] == []
         assert open(instance.path("config", "mail.ini")).read() == kept["mail.ini"]
