@@ -205,7 +205,7 @@ test_too_many_listeners(void **state)
 		fprintf(f, " 127.0.0.1:%d", 2000 + i);
 	fclose(f);
 	c = build(text, "", &problems);
-	assert_int_equal(problems.n_errors, 5); /* and the defaults of the other keys */
+	assert_int_equal(problems.n_errors, 6); /* and the defaults of the other keys */
 	assert_string_equal(problems.items[0].where, "config/config.ini:2");
 	assert_string_equal(
 	    problems.items[0].text, "SMTP: all keys together may have 1024 listeners");
