@@ -25,11 +25,14 @@ make_room(struct id_set *s, size_t page)
 bool
 id_set_add(struct id_set *s, int64_t id)
 {
-	size_t page = id / PAGE_IDS, word = id % PAGE_IDS / WORD_BITS;
-	uint64_t bit = UINT64_C(1) << id % WORD_BITS;
+	size_t page, word;
+	uint64_t bit;
 
 	if (id <= 0 || id > id_max)
 		return false;
+	page = id / PAGE_IDS;
+	word = id % PAGE_IDS / WORD_BITS;
+	bit = UINT64_C(1) << id % WORD_BITS;
 	if (page >= s->n_pages)
 		make_room(s, page);
 	if (s->pages[page] == NULL)

@@ -171,12 +171,12 @@ on_login(evutil_socket_t fd, short what, void *arg)
 
 struct ipc_call *
 auth_login(struct auth_client *a, const char *service, struct span name, struct span password,
-    const char *client_address, bool want_session, auth_answer_cb cb, void *arg)
+    const char *client_address, enum auth_want want, auth_answer_cb cb, void *arg)
 {
 	struct ipc_call *c = xcalloc(1, sizeof *c);
 
 	(void)a, (void)service, (void)name, (void)password, (void)client_address;
-	(void)want_session;
+	(void)want;
 	c->cb = cb;
 	c->arg = arg;
 	event_base_once(pop3d.base, -1, EV_TIMEOUT, on_login, c, &(struct timeval){0, 0});

@@ -126,10 +126,10 @@ router_sender(struct router_client *r, struct span address, struct span user, ro
 
 struct ipc_call *
 auth_login(struct auth_client *a, const char *service, struct span name, struct span password,
-    const char *client_address, bool want_session, auth_answer_cb cb, void *arg)
+    const char *client_address, enum auth_want want, auth_answer_cb cb, void *arg)
 {
 	(void)a, (void)service, (void)name, (void)password, (void)client_address;
-	(void)want_session;
+	(void)want;
 	return call_later((struct ipc_call){.on_login = cb, .arg = arg});
 }
 
