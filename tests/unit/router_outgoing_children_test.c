@@ -361,13 +361,12 @@ crash_before_done(void **state)
 	all_is_quiet();
 }
 
-/* What a child had ahead waits for nobody when its destination has died meanwhile. */
-static void
-crash_of_a_dead_destination(void **state)
+/* A child that has a job ahead, whose destination another child has found dead since. */
+static struct fake_child *
+with_a_job_ahead_when_dead(void)
 {
 	struct fake_child *first, *second;
 
-	(void)state;
 	set("2", "20", "ondemand");
 	fake.on_job = hold_it;
 	come_many("mx:a", 8);
@@ -380,6 +379,16 @@ crash_of_a_dead_destination(void **state)
 	assert_non_null(first->next);
 	fake_is_dead(second);
 	settle();
+	return first;
+}
+
+/* What a child had ahead waits for nobody when its destination has died meanwhile. */
+static void
+crash_of_a_dead_destination(void **state)
+{
+	struct fake_child *first = with_a_job_ahead_when_dead();
+
+	(void)state;
 	fake_child_end(first);
 	settle();
 	assert_int_equal(n_sent, 1);
@@ -393,21 +402,9 @@ crash_of_a_dead_destination(void **state)
 static void
 end_of_a_session_with_a_dead_destination(void **state)
 {
-	struct fake_child *first, *second;
+	struct fake_child *first = with_a_job_ahead_when_dead();
 
 	(void)state;
-	set("2", "20", "ondemand");
-	fake.on_job = hold_it;
-	come_many("mx:a", 8);
-	settle();
-	first = TAILQ_FIRST(&fake.children);
-	second = TAILQ_NEXT(first, entry);
-	assert_true(first->busy && second->busy);
-	fake_finish(first, END_DONE, "250 ok");
-	settle();
-	assert_non_null(first->next);
-	fake_is_dead(second);
-	settle();
 	fake_result(first, 0, END_FAILED, 0, "550 5.1.2 no such host");
 	fake_done(first, false, DELIVER_NEVER, "550 5.1.2 no such host");
 	settle();
