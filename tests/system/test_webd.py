@@ -426,6 +426,19 @@ def test_undo(instance):
     assert "taken back" not in [r["subject"] for r in ann.rows("Sent")]
 
 
+def test_a_message_without_a_copy_is_not_taken_back_unless_it_may_be_lost(make_instance):
+    one = make_instance()
+    one.ctl("user", "quota", "ann", "1K")
+    ann = Web(one, "ann")
+    sent = ann.post("/api/send", letter(subject="the only copy", text="x" * 2000, undo=120))
+    assert sent["sent"] is None
+    assert ann.post("/api/outbox/cancel", {"id": sent["id"]}, 409)["code"] == "no-copy"
+    assert [m["id"] for m in ann.get("/api/outbox")["messages"]] == [sent["id"]] and len(one.spool()) == 1
+    Web(one, "bob").post("/api/outbox/cancel", {"id": sent["id"], "discard": True}, 409)
+    assert ann.post("/api/outbox/cancel", {"id": sent["id"], "discard": True}) == {"draft": None}
+    assert ann.get("/api/outbox")["messages"] == []
+
+
 def test_what_waits_survives_a_restart_of_queue(instance):
     ann = Web(instance, "ann")
     sent = ann.post("/api/send", letter(subject="patient", undo=120))

@@ -360,19 +360,33 @@ class Composer {
 
 /* --- after sending --- */
 
-async function takeBack(id) {
+/** Without a copy that could be a draft again the text would be lost: only if the user says so. */
+async function throwAway(id) {
+	if (!await confirm({ title: T.outbox.noCopyTitle, text: T.outbox.noCopyText, action: T.outbox.noCopyAction }))
+		return;
+	await api.post('outbox/cancel', { id, discard: true });
+	toast(T.outbox.thrownAway);
+}
+
+/** Takes a message of the outbox back, to be written on. */
+export async function takeBack(id) {
 	try {
 		const { draft: place } = await api.post('outbox/cancel', { id });
+
+		toast(place ? T.outbox.cancelled : T.outbox.partly);
 		if (place)
 			await draft(place);
-		else
-			toast(T.outbox.cancelled);
 	} catch (error) {
-		complain(error);
+		if (error.code === 'no-copy')
+			await throwAway(id).catch(complain);
+		else
+			complain(error);
 	}
 }
 
-function tellSent({ id, release }, at) {
+function tellSent({ id, release, sent }, at) {
+	if (!sent)
+		toast(T.compose.noCopy, { error: true });
 	if (at) {
 		toast(T.compose.willSend(shortDate(at), timeOfDay(at)), { undo: () => takeBack(id) });
 		return;

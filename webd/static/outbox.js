@@ -8,7 +8,7 @@ import { go, here, href } from './router.js';
 import * as shell from './shell.js';
 import { setKeys } from './shortcuts.js';
 import { T } from './texts.js';
-import { button, busy, complain, el, emptyState, errorState, fill, icon, iconButton, skeleton, toast } from './ui.js';
+import { button, busy, el, emptyState, errorState, fill, icon, iconButton, skeleton } from './ui.js';
 
 const REFRESH_MS = 15000;
 
@@ -41,13 +41,8 @@ function recipient({ to, status, reply }) {
 function card(message) {
 	const cancel = button({ label: T.outbox.cancel, icon: 'undo', onclick: async () => {
 		try {
-			const { draft } = await busy(cancel, api.post('outbox/cancel', { id: message.id }));
-			toast(T.outbox.cancelled);
-			await draw();
-			if (draft)
-				await compose.draft(draft);
-		} catch (error) {
-			complain(error);
+			await busy(cancel, compose.takeBack(message.id));
+		} finally {
 			draw();
 		}
 	} });
