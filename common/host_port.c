@@ -142,3 +142,21 @@ host_port_meet(const struct host_port *a, const struct host_port *b)
 	return a->port == b->port && is_ipv6(a) == is_ipv6(b) &&
 	       (is_any(a) || is_any(b) || strcmp(a->host, b->host) == 0);
 }
+
+bool
+host_port_of_listener(struct span addresses, struct host_port *out)
+{
+	struct host_port one;
+	struct span word;
+	bool found = false;
+
+	while ((word = span_take_word(&addresses)).len > 0) {
+		if (!host_port_parse(word, &one) || (found && host_port_is_loopback(&one)))
+			continue;
+		*out = one;
+		if (!host_port_is_loopback(&one))
+			return true;
+		found = true;
+	}
+	return found;
+}

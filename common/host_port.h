@@ -29,6 +29,10 @@ void host_port_print(const char *host, unsigned port, char out[HOST_PORT_SIZE]);
 /* An address of this machine's loopback interface. */
 bool host_port_is_loopback(const struct host_port *at);
 
+/* Of a listener's addresses (blanks between them) the one that its clients are told: the first that
+ * is not a loopback one, else the first. False when there is none. */
+bool host_port_of_listener(struct span addresses, struct host_port *out);
+
 /* Whether two listeners at these addresses are in each other's way. An IPv6 socket takes no IPv4
  * connections: the families do not meet. */
 bool host_port_meet(const struct host_port *a, const struct host_port *b);

@@ -17,7 +17,7 @@
 #include "master/accounts.h"
 #include "master/control.h"
 #include "master/ctl.h"
-#include "master/ctl_setup.h"
+#include "master/ctl_link.h"
 #include "master/describe.h"
 
 enum { SENTENCE_MAX_BYTES = 2000 };
@@ -203,7 +203,7 @@ run_in_background(const struct ctl *ctl, const char *master)
 	closefd(&ends[0]);
 	if (strcmp(sentence, "ready") == 0) {
 		ctl_done(ctl, "%s runs: pid %d", ctl->root, pid);
-		ctl_setup_tell(ctl);
+		ctl_link_tell(ctl);
 		return 0;
 	}
 	/* until what had been started has ended */

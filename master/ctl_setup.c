@@ -1,130 +1,355 @@
 /*
- * The one-time link of the first administrator. auth makes its token; the supervisor knows where
- * webd listens.
+ * sambarctl setup: an instance that serves a domain. Each step is made only where it is not made
+ * yet. Changes the configuration as sambarctl config does, users as sambarctl user does, and makes
+ * a certificate where there is none.
  */
-#include "master/ctl_setup.h"
-
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sysexits.h>
+#include <unistd.h>
 
-#include "common/config.h"
+#include "common/log.h"
 #include "common/memory.h"
+#include "common/span.h"
+#include "master/ctl_change.h"
+#include "master/ctl_publish.h"
+#include "master/init_certificate.h"
+#include "master/machine.h"
+#include "master/publish.h"
+#include "master/setup_wishes.h"
 
-/* ---- where ---- */
+struct setup {
+	struct ctl *ctl;
+	struct setup_wishes wishes;
+	struct config *config; /* as it was before the step */
+	json_t *users;
+	json_t *steps; /* [{"what": sentence, "changed": bool}] */
+};
 
-static bool
-is_served(const json_t *listener, const char *name)
+/* ---- what was done ---- */
+
+static void __attribute__((format(printf, 3, 4)))
+tell(struct setup *s, bool changed, const char *format, ...)
 {
-	return strcmp(ctl_text(listener, "name"), name) == 0 &&
-	       json_is_true(json_object_get(listener, "served"));
+	char text[600];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	json_array_append_new(
+	    s->steps, json_pack("{s:s, s:b}", "what", text, "changed", changed ? 1 : 0));
+	if (!s->ctl->json)
+		printf("%s %s\n", changed ? "changed:  " : "as it was:", text);
 }
 
-static bool
-starts_with(const char *text, const char *start)
-{
-	return strncmp(text, start, strlen(start)) == 0;
-}
-
-/* "127.0.0.1:8080" to "http://127.0.0.1:8080"; an address that is every one of the host has its
- * name. To be freed. */
-static char *
-origin_of(const char *scheme, const char *address, const char *server)
-{
-	const char *port = strrchr(address, ':');
-	bool any = starts_with(address, "0.0.0.0:") || starts_with(address, "[::]:");
-	bool usual = port != NULL && strcmp(scheme, "https") == 0 && strcmp(port, ":443") == 0;
-	int host = port != NULL ? port - address : (int)strlen(address);
-
-	if (any && server[0] != '\0')
-		return xasprintf("%s://%s%s", scheme, server, usual || port == NULL ? "" : port);
-	return xasprintf("%s://%.*s%s", scheme, host, address, usual || port == NULL ? "" : port);
-}
-
-/* In clear first: where it is served at all, it is on this host. */
-static char *
-find_origin(const struct ctl *ctl, const json_t *listeners)
-{
-	static const struct {
-		const char *name, *scheme;
-	} kinds[] = {{"HTTP", "http"}, {"HTTPS", "https"}};
-	struct config_problems problems = {0};
-	struct config *c = config_load(ctl->root, &problems);
-	char server[CONFIG_SERVER_NAME_SIZE], *origin = NULL;
-	const json_t *listener;
-	size_t i;
-
-	config_server_name(c, server);
-	for (size_t k = 0; k < nitems(kinds) && origin == NULL; k++)
-		json_array_foreach(listeners, i,
-		    listener) if (origin == NULL && is_served(listener, kinds[k].name)) origin =
-		    origin_of(kinds[k].scheme, ctl_text(listener, "address"), server);
-	config_problems_free(&problems);
-	config_free(&c);
-	return origin;
-}
-
-/* NULL: nobody serves HTTP, or does not answer. */
-static char *
-ask_origin(const struct ctl *ctl)
-{
-	static const char *const words[] = {"status"};
-	json_t *doc;
-	char *origin = NULL;
-
-	if (ctl_try(ctl, false, words, nitems(words), &doc) == 0)
-		origin = find_origin(ctl, json_object_get(doc, "listeners"));
-	json_decref(doc);
-	return origin;
-}
-
-/* ---- the link ---- */
-
-static const char *const ask_link[] = {"user", "setup-link"};
-
+/* 0, or the exit code of an error that was told. */
 static int
-print_link(const struct ctl *ctl, const char *origin, const json_t *doc)
+load(struct setup *s)
 {
-	if (ctl->json)
-		return ctl_print_json(json_pack("{s:s+++, s:I}", "link", origin, "/setup#",
-		    ctl_text(doc, "token"), "", "until", (json_int_t)ctl_number(doc, "until")));
-	printf("%s/setup#%s\n", origin, ctl_text(doc, "token"));
-	return 0;
-}
+	struct config_problems problems = {0};
+	int code = 0;
 
-int
-ctl_setup_link(struct ctl *ctl, char **args, size_t n)
-{
-	char *origin = ask_origin(ctl);
-	json_t *doc;
-	int code;
-
-	(void)args, (void)n;
-	if (origin == NULL)
-		return ctl_fail(EX_UNAVAILABLE, "System Administration is not served: start it, "
-						"and see [listen] HTTP and HTTPS "
-						"of config/config.ini");
-	if ((code = ctl_ask(ctl, false, ask_link, nitems(ask_link), &doc)) == 0) {
-		code = print_link(ctl, origin, doc);
-		json_decref(doc);
-	}
-	free(origin);
+	config_free(&s->config);
+	s->config = config_load(s->ctl->root, &problems);
+	if (problems.n_errors > 0)
+		code = ctl_fail(EX_CONFIG,
+		    "the configuration has %zu error(s): see sambarctl check", problems.n_errors);
+	config_problems_free(&problems);
 	return code;
 }
 
-void
-ctl_setup_tell(const struct ctl *ctl)
-{
-	char *origin;
-	json_t *doc = NULL;
+/* ---- the configuration ---- */
 
-	if (ctl->json || (origin = ask_origin(ctl)) == NULL)
+enum { CHANGES_MAX = 16 };
+
+struct plan {
+	struct config_change changes[CHANGES_MAX];
+	size_t n;
+};
+
+static void
+add(struct plan *p, const char *section, const char *name, const char *value)
+{
+	if (p->n < nitems(p->changes))
+		p->changes[p->n++] = (struct config_change){section, name, value};
+}
+
+static void
+plan_names(struct setup *s, struct plan *p, char **domains)
+{
+	const struct setup_wishes *w = &s->wishes;
+	struct span local = span_of(config_text(s->config, "smtpd", "Local Domains"));
+	char now[CONFIG_SERVER_NAME_SIZE];
+
+	config_server_name(s->config, now);
+	if (strcasecmp(now, w->host) != 0 ||
+	    config_text(s->config, "mail", "Mail Server")[0] == '\0')
+		add(p, "mail", "Mail Server", w->host);
+	if (strcasecmp(w->domain, w->host) == 0 || address_match_list(local, span_of(w->domain)))
 		return;
-	if (ctl_try(ctl, false, ask_link, nitems(ask_link), &doc) == 0)
-		printf("There is no administrator yet. Make one in a browser, within a day:\n"
-		       "%s/setup#%s\n",
-		    origin, ctl_text(doc, "token"));
+	*domains = local.len > 0 ? xasprintf("%.*s %s", (int)local.len, local.at, w->domain)
+				 : xstrdup(w->domain);
+	add(p, "smtpd", "Local Domains", *domains);
+}
+
+static void
+plan_rest(struct setup *s, struct plan *p)
+{
+	const struct setup_wishes *w = &s->wishes;
+
+	if (!config_bool(s->config, "common", "Act As Mail Server"))
+		add(p, "common", "Act As Mail Server", "true");
+	if (w->webmail != NULL &&
+	    strcmp(config_text(s->config, "mail", "Enable WebMail"), w->webmail) != 0)
+		add(p, "mail", "Enable WebMail", w->webmail);
+	if (w->everywhere && !setup_listens_everywhere(s->config))
+		for (size_t i = 0; i < n_setup_listeners; i++)
+			add(p, "listen", setup_listeners[i], NULL);
+}
+
+static void
+tell_change(struct setup *s, const struct config_change *change)
+{
+	char *why;
+
+	if (change->value != NULL)
+		tell(s, true, "[%s] %s = %s", change->section, change->name, change->value);
+	else
+		tell(s, true, "[%s] %s = %s, which is its default", change->section, change->name,
+		    config_find(change->section, change->name, &why)->preset);
+}
+
+static void
+tell_plan(struct setup *s, const struct plan *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		tell_change(s, &p->changes[i]);
+	if (p->n == 0)
+		tell(s, false, "the configuration: mail for %s is local, and this host is %s",
+		    s->wishes.domain, s->wishes.host);
+}
+
+static int
+change_configuration(struct setup *s)
+{
+	struct plan plan = {.n = 0};
+	char *domains = NULL;
+	bool running;
+	int code = 0;
+
+	plan_names(s, &plan, &domains);
+	plan_rest(s, &plan);
+	if (plan.n > 0)
+		code = ctl_change_all(s->ctl, plan.changes, plan.n, 0, &running);
+	if (code == 0)
+		tell_plan(s, &plan);
+	free(domains);
+	return code == 0 ? load(s) : code;
+}
+
+/* ---- the certificate ---- */
+
+static int
+make_certificate(struct setup *s)
+{
+	const char *certificate = config_text(s->config, "tls", "Certificate");
+	const char *key = config_text(s->config, "tls", "Private Key");
+	char *why = NULL;
+	int code;
+
+	if (access(certificate, F_OK) == 0 || errno != ENOENT || access(key, F_OK) == 0 ||
+	    errno != ENOENT) {
+		tell(s, false, "the certificate: %s", certificate);
+		return 0;
+	}
+	if (init_certificate(s->wishes.host, certificate, key, &why) == -1) {
+		code = ctl_fail(EX_CANTCREAT, "%s", why);
+		free(why);
+		return code;
+	}
+	tell(s, true, "a certificate for %s that no client trusts: put a real one at %s",
+	    s->wishes.host, certificate);
+	return 0;
+}
+
+/* ---- the user ---- */
+
+static const json_t *
+find_user(const struct setup *s, const char *name)
+{
+	const json_t *user;
+	size_t i;
+
+	json_array_foreach(
+	    s->users, i, user) if (strcmp(ctl_text(user, "name"), name) == 0) return user;
+	return NULL;
+}
+
+static int
+load_users(struct setup *s)
+{
+	static const char *const words[] = {"user", "list"};
+	json_t *doc;
+	int code = ctl_ask(s->ctl, true, words, nitems(words), &doc);
+
+	if (code == 0)
+		s->users = json_incref(json_object_get(doc, "users"));
 	json_decref(doc);
-	free(origin);
+	return code;
+}
+
+static int
+add_user(struct setup *s)
+{
+	char password[SASL_PASSWORD_SIZE] = "";
+	const char *const words[] = {"user", "add", s->wishes.user, password, "mailbox"};
+	int code;
+
+	if (!s->wishes.password_on_stdin && !isatty(STDIN_FILENO))
+		return ctl_fail(EX_USAGE,
+		    "there is no user %s yet, and no terminal to ask for the password: with "
+		    "--password-stdin it is the first line of standard input",
+		    s->wishes.user);
+	if ((code = ctl_password(password)) == 0)
+		code = ctl_tell(s->ctl, true, words, nitems(words));
+	explicit_bzero(password, sizeof password);
+	if (code == 0)
+		tell(s, true, "user %s has an account and a mailbox", s->wishes.user);
+	return code;
+}
+
+static int
+make_administrator(struct setup *s, const json_t *user)
+{
+	const char *const words[] = {"user", "admin", s->wishes.user, "on"};
+	bool is_one = json_is_true(json_object_get(user, "admin"));
+	int code = is_one ? 0 : ctl_tell(s->ctl, true, words, nitems(words));
+
+	if (code == 0)
+		tell(s, !is_one, "user %s is an administrator", s->wishes.user);
+	return code;
+}
+
+static int
+make_user(struct setup *s)
+{
+	const json_t *user = find_user(s, s->wishes.user);
+	int code = 0;
+
+	if (s->wishes.user[0] == '\0')
+		return 0;
+	if (user == NULL)
+		code = add_user(s);
+	else
+		tell(s, false, "user %s has an account", s->wishes.user);
+	if (code == 0 && s->wishes.admin)
+		code = make_administrator(s, user);
+	return code;
+}
+
+/* ---- postmaster ---- */
+
+static const char *
+targets_of(const struct setup *s, const char *section, const char *name)
+{
+	const char *written, *normalized;
+
+	return config_entry_value(s->config, section, name, &written, &normalized) ? written : NULL;
+}
+
+static const char *
+leads_to(const struct setup *s, const char *name)
+{
+	const char *targets = targets_of(s, "aliases", name);
+
+	return targets != NULL ? targets : targets_of(s, "forward", name);
+}
+
+static int
+set_alias(struct setup *s, const char *name)
+{
+	bool running;
+	int code = ctl_change(s->ctl, "aliases", name, s->wishes.user, &running);
+
+	if (code == 0)
+		tell(s, true, "mail for %s goes to %s", name, s->wishes.user);
+	return code == 0 ? load(s) : code;
+}
+
+/* Somebody must read it: RFC 5321 4.5.1. A package leads it to root, who has no account. */
+static int
+make_postmaster(struct setup *s)
+{
+	const char *targets = leads_to(s, "postmaster");
+
+	if (targets != NULL && strcmp(targets, "root") == 0 && leads_to(s, "root") == NULL &&
+	    find_user(s, "root") == NULL && s->wishes.user[0] != '\0' &&
+	    strcmp(s->wishes.user, "root") != 0)
+		return set_alias(s, "root");
+	if (targets != NULL)
+		tell(s, false, "mail for postmaster goes to %s", log_printable(span_of(targets)));
+	else if (find_user(s, "postmaster") != NULL)
+		tell(s, false, "postmaster is a user");
+	else if (s->wishes.user[0] != '\0')
+		return set_alias(s, "postmaster");
+	else
+		fprintf(stderr, "sambarctl: nobody reads what comes for postmaster (RFC 5321 "
+				"4.5.1): sambarctl alias set postmaster NAME\n");
+	return 0;
+}
+
+/* ---- all ---- */
+
+static int
+print_end(struct setup *s)
+{
+	json_t *addresses = machine_public_addresses(s->config);
+	json_t *records = publish_records(s->config, s->wishes.domain, addresses);
+	int code = 0;
+
+	json_decref(addresses);
+	if (s->ctl->json)
+		code =
+		    ctl_print_json(json_pack("{s:O, s:O}", "steps", s->steps, "records", records));
+	else {
+		printf("\nTo be published in the DNS:\n\n");
+		ctl_publish_print(records);
+		printf("\nThe address must lead back to %s, too (PTR): who gives you the address "
+		       "sets that.\nThen: sambarctl start, and sambarctl doctor\n",
+		    s->wishes.host);
+	}
+	json_decref(records);
+	return code;
+}
+
+static int
+run(struct setup *s)
+{
+	int code;
+
+	if ((code = load(s)) != 0 || (code = load_users(s)) != 0 ||
+	    (code = setup_wishes_complete(&s->wishes, s->config, s->users)) != 0 ||
+	    (code = change_configuration(s)) != 0 || (code = make_certificate(s)) != 0 ||
+	    (code = make_user(s)) != 0 || (code = make_postmaster(s)) != 0)
+		return code;
+	return print_end(s);
+}
+
+int
+ctl_setup(struct ctl *ctl, char **args, size_t n)
+{
+	struct setup s = {.ctl = ctl, .steps = json_array()};
+	int code = setup_wishes_read(ctl, &s.wishes, args, n);
+
+	if (code == 0)
+		code = run(&s);
+	config_free(&s.config);
+	json_decref(s.users);
+	json_decref(s.steps);
+	return code;
 }

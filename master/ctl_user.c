@@ -19,7 +19,7 @@
 #include "common/sasl.h"
 #include "master/contents.h"
 #include "master/ctl.h"
-#include "master/ctl_setup.h"
+#include "master/ctl_link.h"
 #include "master/ctl_table.h"
 
 /* ---- passwords ---- */
@@ -395,7 +395,7 @@ ctl_user(struct ctl *ctl, char **args, size_t n)
 	    {"mailbox", 2, 2, mailbox},
 	    {"admin", 2, 2, admin},
 	    {"quota", 2, 2, quota},
-	    {"setup-link", 0, 0, ctl_setup_link},
+	    {"setup-link", 0, 0, ctl_link},
 	};
 
 	return ctl_verb(ctl, verbs, nitems(verbs), args, n);

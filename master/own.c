@@ -12,27 +12,9 @@
 #include "common/json_text.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "master/local_domains.h"
 
 enum { DEPTH_MAX = 10 };
-
-/* ---- domains ---- */
-
-typedef void (*domain_cb)(void *arg, const char *domain);
-
-static void
-each_domain(const struct config *c, domain_cb each, void *arg)
-{
-	struct span rest = span_of(config_text(c, "smtpd", "Local Domains")), word;
-	char server[CONFIG_SERVER_NAME_SIZE], domain[CONFIG_SERVER_NAME_SIZE];
-
-	config_server_name(c, server);
-	if (server[0] != '\0')
-		each(arg, server);
-	while ((word = span_take_word(&rest)).len > 0)
-		if (memchr(word.at, '*', word.len) == NULL &&
-		    span_copy(word, domain, sizeof domain) && strcasecmp(domain, server) != 0)
-			each(arg, domain);
-}
 
 /* ---- addresses ---- */
 
@@ -112,7 +94,7 @@ add_alias(void *arg, const char *name, const char *value)
 	if (strchr(name, '@') != NULL)
 		add(to, name);
 	else
-		each_domain(to->c, add_at, to);
+		local_domains_each(to->c, add_at, to);
 }
 
 json_t *
@@ -120,7 +102,7 @@ own_addresses(const struct config *c, const char *user)
 {
 	struct collection all = {c, user, user, json_array()};
 
-	each_domain(c, add_at, &all);
+	local_domains_each(c, add_at, &all);
 	config_entries(c, "aliases", add_alias, &all);
 	return all.list;
 }

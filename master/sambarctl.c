@@ -27,6 +27,24 @@ static const struct ctl_command commands[] = {
 	"--uid-base N     the programs' accounts are the numbers N, N+1 ... when root starts them\n"
 	"                 and there are no accounts sambar-<program>\n",
 	true, ctl_init},
+    {"setup",
+	"DOMAIN [--host NAME] [--public] [--user NAME] [--admin] [--password-stdin]\n"
+	"      [--webmail on|off] [--json]",
+	"have an instance serve a domain",
+	"Makes mail for DOMAIN local, a certificate where there is none, and a user; then prints "
+	"what\nis to be published in the DNS. What is so already stays. On a terminal it asks for "
+	"what is\nnot said.\n"
+	"--host NAME       what other hosts call this one, as mail.example.org\n"
+	"--public          listen on the usual ports of all addresses\n"
+	"--user NAME       an account with a mailbox, which gets the mail for postmaster, too\n"
+	"--admin           this user is an administrator\n"
+	"--password-stdin  its password is the first line of standard input; nothing is asked\n"
+	"--webmail on|off  whether there is WebMail\n",
+	false, ctl_setup},
+    {"dns", "[DOMAIN] [--json]", "what is to be published in the DNS",
+	"For DOMAIN, or for all local domains, and for the host. Asks no DNS server: doctor "
+	"does.\n",
+	false, ctl_dns},
     {"start", "[--foreground]", "start the instance",
 	"Returns when every port answers, or says why not.\n"
 	"--foreground  stay, and print log lines, too\n",

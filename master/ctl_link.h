@@ -1,13 +1,13 @@
 /*
  * sambarctl user setup-link: the address with which a browser makes the first administrator.
  */
-#ifndef MASTER_CTL_SETUP_H
-#define MASTER_CTL_SETUP_H
+#ifndef MASTER_CTL_LINK_H
+#define MASTER_CTL_LINK_H
 
 #include "master/ctl.h"
 
-int ctl_setup_link(struct ctl *ctl, char **args, size_t n);
+int ctl_link(struct ctl *ctl, char **args, size_t n);
 /* The same after a start: says nothing where there is an administrator, or nobody serves HTTP. */
-void ctl_setup_tell(const struct ctl *ctl);
+void ctl_link_tell(const struct ctl *ctl);
 
 #endif
