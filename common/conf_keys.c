@@ -47,10 +47,10 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "common", "Maximum Content-Length", CONFIG_SIZE, "10M", NULL, 1 * K, 2 * G, W, NULL, "The largest upload that WebMail accepts, such as one attached file." },
 
 	{ "config.ini", "listen", "SMTP", CONFIG_LISTEN, "0.0.0.0:25 [::]:25", NULL, 0, 0, D | SUP, NULL, "Where smtpd takes mail from other servers." },
-	{ "config.ini", "listen", "Submission", CONFIG_LISTEN, "0.0.0.0:587 [::]:587", NULL, 0, 0, D | SUP, NULL, "Where smtpd takes mail from users, with STARTTLS and AUTH." },
-	{ "config.ini", "listen", "SMTPS", CONFIG_LISTEN, "0.0.0.0:465 [::]:465", NULL, 0, 0, D | SUP, NULL, "The same with TLS from the start." },
-	{ "config.ini", "listen", "POP3", CONFIG_LISTEN, "0.0.0.0:110 [::]:110", NULL, 0, 0, SUP, NULL, "Where pop3d serves mailboxes, with STLS." },
-	{ "config.ini", "listen", "POP3S", CONFIG_LISTEN, "0.0.0.0:995 [::]:995", NULL, 0, 0, SUP, NULL, "The same with TLS from the start." },
+	{ "config.ini", "listen", "Submission", CONFIG_LISTEN, "0.0.0.0:587 [::]:587", NULL, 0, 0, D | W | SUP, NULL, "Where smtpd takes mail from users, with STARTTLS and AUTH." },
+	{ "config.ini", "listen", "SMTPS", CONFIG_LISTEN, "0.0.0.0:465 [::]:465", NULL, 0, 0, D | W | SUP, NULL, "The same with TLS from the start." },
+	{ "config.ini", "listen", "POP3", CONFIG_LISTEN, "0.0.0.0:110 [::]:110", NULL, 0, 0, W | SUP, NULL, "Where pop3d serves mailboxes, with STLS." },
+	{ "config.ini", "listen", "POP3S", CONFIG_LISTEN, "0.0.0.0:995 [::]:995", NULL, 0, 0, W | SUP, NULL, "The same with TLS from the start." },
 
 	{ "config.ini", "listen", "HTTP", CONFIG_LISTEN, NULL, NULL, 0, 0, SUP, NULL, "Where webd serves WebMail and System Administration in clear: for browsers on this host, and for a reverse proxy of Trusted Proxies." },
 	{ "config.ini", "listen", "HTTPS", CONFIG_LISTEN, "0.0.0.0:443 [::]:443", NULL, 0, 0, W | SUP, NULL, "The same with TLS." },
@@ -58,6 +58,7 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "web", "Trusted Proxies", CONFIG_ADDRESSES, NULL, NULL, 0, 0, W, NULL, "Reverse proxies, whose X-Forwarded-For and X-Forwarded-Proto are believed." },
 	{ "config.ini", "web", "Session Timeout", CONFIG_DURATION, "1h", NULL, 60, 7 * DAY, W, NULL, "How long a browser stays logged in without a request." },
 	{ "config.ini", "web", "Metrics Key", CONFIG_SECRET, NULL, NULL, 16, 255, W, NULL, "The key with which Prometheus reads /metrics; without one nobody does." },
+	{ "config.ini", "web", "Client Autoconfiguration", CONFIG_BOOL, "true", NULL, 0, 0, W | SUP, NULL, "Tell mail clients the settings of the servers, for addresses at local domains." },
 
 	{ "config.ini", "tls", "Certificate", CONFIG_PATH, "config/tls.crt", NULL, 0, 0, SUP, NULL, "The certificate chain in PEM." },
 	{ "config.ini", "tls", "Private Key", CONFIG_PATH, "config/tls.key", NULL, 0, 0, SUP, NULL, "Its private key in PEM." },
@@ -117,7 +118,7 @@ const struct config_key config_keys[] = {
 	{ "mail.ini", "mail", "Maximum Users", CONFIG_NUMBER, "1000", NULL, 1, 1000000, T, NULL, "Users who read their mail at one time." },
 	{ "mail.ini", "mail", "Maximum MTA Routers", CONFIG_NUMBER, "1", NULL, 1, 1000, R | SUP, NULL, "Processes that deliver to other hosts at one time." },
 	{ "mail.ini", "mail", "Maximum Mailbox Size", CONFIG_SIZE, NULL, NULL, 1, 0, T, NULL, "The largest size of any mailbox; without it there is no limit." },
-	{ "mail.ini", "mail", "Run SMTPD", CONFIG_BOOL, "true", NULL, 0, 0, SUP, NULL, "Run the SMTP server." },
+	{ "mail.ini", "mail", "Run SMTPD", CONFIG_BOOL, "true", NULL, 0, 0, W | SUP, NULL, "Run the SMTP server." },
 	{ "mail.ini", "mail", "Enable WebMail", CONFIG_BOOL, "true", NULL, 0, 0, W, NULL, "Offer WebMail; System Administration is there without it." },
 	{ "mail.ini", "mail", "Trace SMTP", CONFIG_BOOL, "false", NULL, 0, 0, S, NULL, "Write SMTP dialogues to log/smtpd.trace." },
 	{ "mail.ini", "mail", "Trace POP3", CONFIG_BOOL, "false", NULL, 0, 0, P, NULL, "Write POP3 dialogues to log/pop3d.trace." },
@@ -127,7 +128,7 @@ const struct config_key config_keys[] = {
 
 	{ "mail.ini", "smtpd", "Relay Delivery", CONFIG_CHOICE, "ondemand", "ondemand never hourly daily", 0, 0, S | R, NULL, "When mail for other hosts is passed on to the SMTP Server; never: only local mail is accepted." },
 	{ "mail.ini", "smtpd", "Relay FROM User", CONFIG_MAIL_ADDRESS, NULL, NULL, 0, 0, R, NULL, "The reverse-path of all mail relayed to the SMTP Server." },
-	{ "mail.ini", "smtpd", "Local Domains", CONFIG_DOMAINS, NULL, NULL, 0, 0, R | A | F, NULL, "Further domains whose mail is local." },
+	{ "mail.ini", "smtpd", "Local Domains", CONFIG_DOMAINS, NULL, NULL, 0, 0, R | A | F | W, NULL, "Further domains whose mail is local." },
 	{ "mail.ini", "smtpd", "Relay Domains", CONFIG_DOMAINS, NULL, NULL, 0, 0, R, NULL, "Domains of peers: their mail is accepted and passed on." },
 	{ "mail.ini", "smtpd", "Maximum Message Size", CONFIG_SIZE, "25M", NULL, 64 * K, 2 * G, S | W | F, NULL, "The largest message that is accepted." },
 	{ "mail.ini", "smtpd", "Spool Directory", CONFIG_PATH, "spool", NULL, 0, 0, SUP, NULL, "Where mail waits for its delivery." },

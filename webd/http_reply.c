@@ -21,7 +21,7 @@ enum {
 static const struct {
 	int status;
 	const char *text;
-} reasons[] = {{200, "OK"}, {304, "Not Modified"}, {308, "Permanent Redirect"},
+} reasons[] = {{200, "OK"}, {302, "Found"}, {304, "Not Modified"}, {308, "Permanent Redirect"},
     {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
     {405, "Method Not Allowed"}, {408, "Request Timeout"}, {409, "Conflict"},
     {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},

@@ -8,6 +8,7 @@
 #include "common/memory.h"
 #include "common/socket_address.h"
 #include "webd/api.h"
+#include "webd/autoconfig.h"
 #include "webd/pages.h"
 #include "webd/sessions.h"
 #include "webd/uploads.h"
@@ -70,6 +71,13 @@ static const struct route routes[] = { /* path, flags, handler */
 	{ "/api/contacts/import", ROUTE_MAIL | ROUTE_POST | ROUTE_BYTES | ROUTE_BOOK, api_contacts_import },
 	{ "/api/contacts/export", ROUTE_MAIL, api_contacts_export },
 	{ "/api/complete", ROUTE_MAIL, api_complete },
+
+	{ "/mail/config-v1.1.xml", ROUTE_OPEN | ROUTE_PUBLIC, autoconfig_serve },
+	{ "/.well-known/autoconfig/mail/config-v1.1.xml", ROUTE_OPEN | ROUTE_PUBLIC, autoconfig_serve },
+	{ "/autodiscover/autodiscover.xml", ROUTE_OPEN | ROUTE_PUBLIC, autodiscover_lead },
+	{ "/autodiscover/autodiscover.xml", ROUTE_OPEN | ROUTE_PUBLIC | ROUTE_POST | ROUTE_BYTES, autodiscover_serve },
+	{ "/Autodiscover/Autodiscover.xml", ROUTE_OPEN | ROUTE_PUBLIC, autodiscover_lead },
+	{ "/Autodiscover/Autodiscover.xml", ROUTE_OPEN | ROUTE_PUBLIC | ROUTE_POST | ROUTE_BYTES, autodiscover_serve },
 
 	{ "/metrics", ROUTE_OPEN | ROUTE_KEY, api_metrics },
 	{ "/api/events", 0, api_events },
@@ -136,7 +144,7 @@ check_secrecy(struct request *q)
 	const struct webd_settings *s = &q->web->settings;
 	char port[16] = "";
 
-	if (q->secure || is_loopback(q->client) ||
+	if (q->secure || is_loopback(q->client) || q->route->flags & ROUTE_PUBLIC ||
 	    (q->route->flags & ROUTE_KEY && q->route != &page))
 		return true;
 	if (s->https_port == 0 || q->route != &page) {
@@ -203,7 +211,7 @@ check_session(struct request *q)
 	struct span id = http_cookie(&q->head, q->secure ? "__Host-session" : "session");
 	struct web_session *s;
 
-	if (r->flags & ROUTE_KEY)
+	if (r->flags & (ROUTE_KEY | ROUTE_PUBLIC))
 		return true;
 	s = sessions_find(q->web->sessions, id);
 	if (s == NULL)

@@ -24,6 +24,7 @@ enum route_flag {
 	ROUTE_CONTROL = 1 << 7, /* q->session->control is there, be it a user's */
 	ROUTE_KEY = 1 << 8,	/* has a check of its own: no cookie */
 	ROUTE_BOOK = 1 << 9,	/* the body may be as large as an address book */
+	ROUTE_PUBLIC = 1 << 10, /* nothing secret: in clear, too, and no cookie is looked at */
 };
 
 enum { ROUTE_LETTER_MAX_BYTES = 4 * 1024 * 1024 };

@@ -10,6 +10,7 @@ webd_settings_clear(struct webd_settings *s)
 {
 	ip_list_free(&s->unlimited);
 	ip_list_free(&s->proxies);
+	mail_servers_clear(&s->mail);
 	explicit_bzero(s->metrics_key, sizeof s->metrics_key);
 }
 
@@ -42,4 +43,5 @@ webd_settings_read(struct webd_settings *out, const struct settings *s)
 	out->unlimited = ip_list_new(span_of(settings_text(s, "limits", "Unlimited Addresses")));
 	out->proxies = ip_list_new(span_of(settings_text(s, "web", "Trusted Proxies")));
 	strlcpy(out->metrics_key, settings_text(s, "web", "Metrics Key"), sizeof out->metrics_key);
+	mail_servers_read(&out->mail, s);
 }

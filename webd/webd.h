@@ -12,6 +12,7 @@
 
 #include "common/admission.h"
 #include "common/settings.h"
+#include "webd/mail_servers.h"
 
 /* Read once at the start and at each reload. Bytes and seconds. */
 struct webd_settings {
@@ -24,6 +25,7 @@ struct webd_settings {
 	unsigned https_port; /* to which others than browsers of this host are sent; 0: none */
 	struct ip_list *unlimited, *proxies;
 	char metrics_key[256];
+	struct mail_servers mail; /* what mail clients are told */
 };
 
 struct webd_counters {
