@@ -1,6 +1,7 @@
 /*
  * Documents of a user: settings, contacts and the like, whatever the holder of a session makes of
- * them. Files in documents/ of the mailbox, replaced as a whole.
+ * them. Files in documents/ of the mailbox, replaced as a whole. A document's version is the time
+ * of its file's last change in ns, which a replacement always moves on.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +22,7 @@ enum {
 	FILE_MODE = 0600,
 	COPY_BYTES = 65536
 };
+#define NS_PER_S 1000000000ULL
 
 static const char directory_name[] = "documents";
 
@@ -88,8 +90,43 @@ copy(int from, uint64_t size, int to)
 	return 0;
 }
 
+static uint64_t
+version_of(const struct stat *st)
+{
+	return (uint64_t)st->st_mtim.tv_sec * NS_PER_S + st->st_mtim.tv_nsec;
+}
+
+/* Sets the new file's version: later than that of the one it replaces, whatever the clock says. */
 static int
-replace(int at, const char *name, int from, uint64_t size)
+set_version(int fd, uint64_t old, uint64_t *version)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return -1;
+	*version = version_of(&st) > old ? version_of(&st) : old + 1;
+	times[1] = (struct timespec){*version / NS_PER_S, *version % NS_PER_S};
+	return futimens(fd, times);
+}
+
+/* 0: there is none. -1 with errno when that cannot be said. */
+static int
+present_version(int at, const char *name, uint64_t *version)
+{
+	struct stat st;
+
+	*version = 0;
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		*version = version_of(&st);
+	else if (errno != ENOENT)
+		return -1;
+	return 0;
+}
+
+/* version is that of the old one, and then of the new one. */
+static int
+replace(int at, const char *name, int from, uint64_t size, uint64_t *version)
 {
 	char new_name[NAME_MAX_BYTES + 5];
 	int fd, rv = -1;
@@ -100,7 +137,7 @@ replace(int at, const char *name, int from, uint64_t size)
 	if (fd == -1)
 		return -1;
 	/* Its bytes before its name: a power cut leaves the old one or the new one. */
-	if (copy(from, size, fd) == 0 && fdatasync(fd) == 0)
+	if (copy(from, size, fd) == 0 && set_version(fd, *version, version) == 0 && fsync(fd) == 0)
 		rv = renameat(at, new_name, at, name);
 	if (rv == -1) {
 		int error = errno;
@@ -112,10 +149,36 @@ replace(int at, const char *name, int from, uint64_t size)
 	return rv;
 }
 
+static enum folders_refusal
+refusal_of(int error)
+{
+	return error == ENOSPC || error == EDQUOT ? FOLDERS_FULL : FOLDERS_TROUBLE;
+}
+
+/* Requests of a mailbox are served one at a time: nobody replaces it in between. */
+static void
+keep_at(int at, const char *name, uint64_t size, uint64_t expected, struct index_request *q)
+{
+	uint64_t version;
+
+	if (present_version(at, name, &version) == -1)
+		q->refusal = refusal_of(errno);
+	else if (version != expected)
+		q->refusal = FOLDERS_OTHER;
+	else if (!has_room(at, name))
+		q->refusal = FOLDERS_FULL;
+	else if (replace(at, name, q->fd, size, &version) == -1)
+		q->refusal = refusal_of(errno);
+	else
+		q->sync = true;
+	q->number = version;
+}
+
 void
 document_keep(struct index *x, struct index_request *q)
 {
 	struct span text = get_str(&q->fields, IPC_MESSAGE_MAX_BYTES);
+	uint64_t expected = get_u64(&q->fields);
 	char name[NAME_MAX_BYTES + 1];
 	struct stat st;
 	int at;
@@ -135,13 +198,9 @@ document_keep(struct index *x, struct index_request *q)
 	}
 	at = open_directory(x, true);
 	if (at == -1)
-		q->refusal = errno == ENOSPC || errno == EDQUOT ? FOLDERS_FULL : FOLDERS_TROUBLE;
-	else if (!has_room(at, name))
-		q->refusal = FOLDERS_FULL;
-	else if (replace(at, name, q->fd, st.st_size) == -1)
-		q->refusal = errno == ENOSPC || errno == EDQUOT ? FOLDERS_FULL : FOLDERS_TROUBLE;
+		q->refusal = refusal_of(errno);
 	else
-		q->sync = true;
+		keep_at(at, name, st.st_size, expected, q);
 	closefd(&at);
 }
 
@@ -174,6 +233,7 @@ document_get(struct index *x, struct index_request *q)
 		return;
 	}
 	q->refusal = FOLDERS_GRANTED;
+	q->number = version_of(&st);
 	reply_begin(&w, FOLDERS_MESSAGE);
 	(void)reply_add(&q->reply, &w, fd);
 }

@@ -27,8 +27,10 @@
  * EXPUNGE   folder, uid*. Answer: DONE number. Removed for good
  * APPEND    folder, flags, arrival (seconds), number of keywords, keyword*; descriptor of a file
  *           with the message. Answer: DONE uid. Durable then, and within the mailbox's limit
- * KEEP      name, descriptor: a document of the user's (settings, contacts), durable
- * DOCUMENT  name. Answer: MESSAGE descriptor | REFUSED
+ * KEEP      name, version, descriptor: a document of the user's (settings, contacts), durable. It
+ *           replaces the one of this version (0: there is none); REFUSED when there is another.
+ *           Answer: DONE version, the new one
+ * DOCUMENT  name. Answer: MESSAGE descriptor, DONE version | REFUSED
  * WATCH     on. From then on CHANGED notices (tag 0): folder's state, as in FOLDER
  * Lists of uids are split over several requests by the client's side of this door.
  */
@@ -101,6 +103,7 @@ enum folders_refusal {
 	FOLDERS_BAD_NAME,
 	FOLDERS_BAD_REQUEST, /* an expression that is too deep, a role that cannot be removed... */
 	FOLDERS_FORGOTTEN,   /* CHANGES since a modseq that is too old, or unknown: view anew */
+	FOLDERS_OTHER,	     /* KEEP: another has replaced this version of the document */
 	FOLDERS_FULL,	     /* the mailbox's limit, or the disk's */
 	FOLDERS_TROUBLE,     /* try later; also: the session is lost */
 	FOLDERS_REFUSAL_LAST = FOLDERS_TROUBLE
@@ -210,7 +213,7 @@ struct folders_answer {
 	const uint64_t *uid_folders; /* FIND: of each one */
 	size_t n_uids;
 	uint64_t number; /* LIST: bytes of all messages; CREATE: folder; VIEW, FIND: total; EXPUNGE:
-			    number; APPEND: uid */
+			    number; APPEND: uid; KEEP, DOCUMENT: version */
 	uint64_t modseq; /* LIST: the largest size in bytes, UINT64_MAX: any */
 	int fd;		 /* GET, DOCUMENT: read only, the callee's; else -1 */
 };
@@ -269,8 +272,8 @@ struct folders_call *
 folders_append(struct folders *f, uint64_t folder, unsigned flags, uint64_t arrival,
     const struct span *keywords, size_t n_keywords, int fd, folders_answer_cb cb, void *arg);
 /* name: letters, digits and '-', up to 40. fd is borrowed. */
-struct folders_call *
-folders_keep(struct folders *f, const char *name, int fd, folders_answer_cb cb, void *arg);
+struct folders_call *folders_keep(
+    struct folders *f, const char *name, uint64_t version, int fd, folders_answer_cb cb, void *arg);
 struct folders_call *
 folders_document(struct folders *f, const char *name, folders_answer_cb cb, void *arg);
 /* Forgets a call: what it changes is changed all the same. Clears the pointer. */

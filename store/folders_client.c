@@ -774,13 +774,15 @@ folders_append(struct folders *f, uint64_t folder, unsigned flags, uint64_t arri
 }
 
 struct folders_call *
-folders_keep(struct folders *f, const char *name, int fd, folders_answer_cb cb, void *arg)
+folders_keep(
+    struct folders *f, const char *name, uint64_t version, int fd, folders_answer_cb cb, void *arg)
 {
 	struct folders_call *c = call_new(f, cb, arg);
 	struct writer w;
 
 	begin(c, &w, FOLDERS_KEEP);
 	put_text(&w, name);
+	put_u64(&w, version);
 	ask_with_file(c, &w, fd);
 	return c;
 }

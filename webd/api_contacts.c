@@ -63,11 +63,11 @@ texts_of(const json_t *contact, const char *key)
 
 /* Only what is known of it, within its bounds. */
 static json_t *
-contact_new(const json_t *contact, json_int_t id)
+contact_new(const json_t *contact, json_int_t id, json_int_t version)
 {
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "id", id, "name",
-	    text_of(contact, "name", NAME_MAX_BYTES, false), "emails", texts_of(contact, "emails"),
-	    "phones", texts_of(contact, "phones"), "organization",
+	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "id", id, "version", version,
+	    "name", text_of(contact, "name", NAME_MAX_BYTES, false), "emails",
+	    texts_of(contact, "emails"), "phones", texts_of(contact, "phones"), "organization",
 	    text_of(contact, "organization", NAME_MAX_BYTES, false), "note",
 	    text_of(contact, "note", NOTE_MAX_BYTES, true));
 }
@@ -127,13 +127,14 @@ matches(const json_t *contact, const char *what)
 }
 
 static void
-on_contacts(struct request *q, json_t *doc, enum folders_refusal refusal)
+on_contacts(struct request *q, json_t *doc, uint64_t version, enum folders_refusal refusal)
 {
 	char what[SEARCH_SIZE];
 	const json_t *contact;
 	json_t *found;
 	size_t i;
 
+	(void)version;
 	if (doc == NULL) {
 		reply_refusal(q, refusal);
 		return;
@@ -158,47 +159,68 @@ api_contacts(struct request *q)
 /* ---- changing ---- */
 
 static void
-on_saved(struct request *q, enum folders_refusal refusal)
+on_saved(struct request *q, enum folders_refusal refusal, uint64_t version)
 {
+	(void)version;
 	if (refusal != FOLDERS_GRANTED)
 		reply_refusal(q, refusal);
 	else
 		reply_json(q, json_pack("{s:O}", "id", json_object_get(q->json, "saved")));
 }
 
+static bool
+refuse_more(struct request *q)
+{
+	reply_error(q, 507, "full", "An address book has at most %d contacts.", CONTACTS_MAX);
+	return false;
+}
+
 static void
-on_contacts_to_save(struct request *q, json_t *doc, enum folders_refusal refusal)
+reply_newer(struct request *q, json_t *newer)
+{
+	reply_json_status(q, 409,
+	    json_pack("{s:s, s:s, s:O}", "error", "This contact was changed elsewhere meanwhile.",
+		"code", "conflict", "contact", newer));
+}
+
+/* False: answered. */
+static bool
+replace_contact(struct request *q, json_t *list, const json_t *contact)
+{
+	json_int_t id = json_integer_value(json_object_get(contact, "id"));
+	const json_t *seen = json_object_get(contact, "version");
+	json_t *old = json_array_get(list, find_id(list, id));
+	json_int_t version = json_integer_value(json_object_get(old, "version"));
+
+	if (old == NULL) {
+		reply_error(q, 404, "gone", "This contact is not there any more.");
+		return false;
+	}
+	if (json_is_integer(seen) && json_integer_value(seen) != version) {
+		reply_newer(q, old);
+		return false;
+	}
+	json_object_set_new(q->json, "saved", json_integer(id));
+	json_array_set_new(list, find_id(list, id), contact_new(contact, id, version + 1));
+	return true;
+}
+
+static bool
+save_contact(struct request *q, json_t *doc, uint64_t version)
 {
 	const json_t *contact = json_object_get(q->json, "contact");
-	const json_t *id = json_object_get(contact, "id");
-	json_t *list;
-	size_t at;
+	json_t *list = list_of(doc);
+	json_int_t id;
 
-	if (doc == NULL) {
-		reply_refusal(q, refusal);
-		return;
-	}
-	list = list_of(doc);
-	at = json_is_integer(id) ? find_id(list, json_integer_value(id)) : json_array_size(list);
-	if (at == json_array_size(list) && (json_is_integer(id) || at >= CONTACTS_MAX)) {
-		json_decref(doc);
-		if (json_is_integer(id))
-			reply_error(q, 404, "gone", "This contact is not there any more.");
-		else
-			reply_error(q, 507, "full", "An address book has at most %d contacts.",
-			    CONTACTS_MAX);
-		return;
-	}
-	if (at < json_array_size(list)) {
-		json_object_set_new(q->json, "saved", json_integer(json_integer_value(id)));
-		json_array_set_new(list, at, contact_new(contact, json_integer_value(id)));
-	} else {
-		json_int_t new_id = next_id(doc);
-
-		json_object_set_new(q->json, "saved", json_integer(new_id));
-		json_array_append_new(list, contact_new(contact, new_id));
-	}
-	document_keep(q, "contacts", doc, on_saved);
+	(void)version;
+	if (json_is_integer(json_object_get(contact, "id")))
+		return replace_contact(q, list, contact);
+	if (json_array_size(list) >= CONTACTS_MAX)
+		return refuse_more(q);
+	id = next_id(doc);
+	json_object_set_new(q->json, "saved", json_integer(id));
+	json_array_append_new(list, contact_new(contact, id, 1));
+	return true;
 }
 
 void
@@ -209,7 +231,7 @@ api_contacts_save(struct request *q)
 	if (!json_is_object(contact))
 		reply_error(q, 400, "bad", "contact must be an object.");
 	else
-		document_load(q, "contacts", on_contacts_to_save);
+		document_change(q, "contacts", save_contact, on_saved);
 }
 
 static int
@@ -232,21 +254,18 @@ remove_ids(json_t *list, const json_int_t *gone, size_t n)
 	}
 }
 
-static void
-on_contacts_to_remove(struct request *q, json_t *doc, enum folders_refusal refusal)
+static bool
+remove_contacts(struct request *q, json_t *doc, uint64_t version)
 {
 	const json_t *ids = json_object_get(q->json, "ids"), *id;
 	json_int_t gone[CONTACTS_MAX];
 	size_t i;
 
-	if (doc == NULL) {
-		reply_refusal(q, refusal);
-		return;
-	}
+	(void)version;
 	json_array_foreach(ids, i, id) gone[i] = json_integer_value(id);
 	qsort(gone, json_array_size(ids), sizeof *gone, compare_ids);
 	remove_ids(list_of(doc), gone, json_array_size(ids));
-	document_keep(q, "contacts", doc, document_reply_kept);
+	return true;
 }
 
 void
@@ -258,40 +277,33 @@ api_contacts_remove(struct request *q)
 		reply_error(
 		    q, 400, "bad", "ids must be a list of at most %d numbers.", CONTACTS_MAX);
 	else
-		document_load(q, "contacts", on_contacts_to_remove);
+		document_change(q, "contacts", remove_contacts, document_reply_kept);
 }
 
 /* ---- vCards ---- */
 
 static void
-on_imported(struct request *q, enum folders_refusal refusal)
+on_imported(struct request *q, enum folders_refusal refusal, uint64_t version)
 {
+	(void)version;
 	if (refusal != FOLDERS_GRANTED)
 		reply_refusal(q, refusal);
 	else
 		reply_json(q, json_pack("{s:O}", "n", json_object_get(q->json, "n")));
 }
 
-static void
-on_contacts_to_import(struct request *q, json_t *doc, enum folders_refusal refusal)
+static bool
+import_contacts(struct request *q, json_t *doc, uint64_t version)
 {
-	const json_t *cards, *card;
+	const json_t *cards = json_object_get(q->json, "cards"), *card;
 	size_t i;
 
-	if (doc == NULL) {
-		reply_refusal(q, refusal);
-		return;
-	}
-	cards = json_object_get(q->json, "cards");
-	if (json_array_size(list_of(doc)) + json_array_size(cards) > CONTACTS_MAX) {
-		json_decref(doc);
-		reply_error(
-		    q, 507, "full", "An address book has at most %d contacts.", CONTACTS_MAX);
-		return;
-	}
+	(void)version;
+	if (json_array_size(list_of(doc)) + json_array_size(cards) > CONTACTS_MAX)
+		return refuse_more(q);
 	json_array_foreach(cards, i, card)
-	    json_array_append_new(list_of(doc), contact_new(card, next_id(doc)));
-	document_keep(q, "contacts", doc, on_imported);
+	    json_array_append_new(list_of(doc), contact_new(card, next_id(doc), 1));
+	return true;
 }
 
 void
@@ -304,15 +316,17 @@ api_contacts_import(struct request *q)
 		return;
 	}
 	q->json = json_pack("{s:I, s:o}", "n", (json_int_t)json_array_size(cards), "cards", cards);
-	document_load(q, "contacts", on_contacts_to_import);
+	document_change(q, "contacts", import_contacts, on_imported);
 }
 
 static void
-on_contacts_to_export(struct request *q, json_t *doc, enum folders_refusal refusal)
+on_contacts_to_export(
+    struct request *q, json_t *doc, uint64_t version, enum folders_refusal refusal)
 {
 	size_t len = 0;
 	char *text;
 
+	(void)version;
 	if (doc == NULL) {
 		reply_refusal(q, refusal);
 		return;
@@ -416,13 +430,14 @@ offer(json_t *list, const char *what, const char *name, const char *address)
 }
 
 static void
-on_written(struct request *q, json_t *doc, enum folders_refusal refusal)
+on_written(struct request *q, json_t *doc, uint64_t version, enum folders_refusal refusal)
 {
 	const json_t *contact, *written, *email;
 	json_t *found, *contacts = q->work;
 	char what[SEARCH_SIZE];
 	size_t i, k;
 
+	(void)version;
 	q->work = NULL;
 	q->abort = NULL;
 	if (doc == NULL || !query_text(q, "q", what, sizeof what)) {
@@ -445,8 +460,10 @@ on_written(struct request *q, json_t *doc, enum folders_refusal refusal)
 }
 
 static void
-on_contacts_to_complete(struct request *q, json_t *doc, enum folders_refusal refusal)
+on_contacts_to_complete(
+    struct request *q, json_t *doc, uint64_t version, enum folders_refusal refusal)
 {
+	(void)version;
 	if (doc == NULL) {
 		reply_refusal(q, refusal);
 		return;

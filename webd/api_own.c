@@ -114,27 +114,56 @@ check(struct request *q, const struct known *known, size_t n)
 	return true;
 }
 
-/* What was said now, over what was there. */
 static void
-keep_over(struct request *q, json_t *doc, const char *name, const struct known *known, size_t n)
+add_version(json_t *all, uint64_t version)
 {
-	json_t *all;
-
-	json_object_update(doc, q->json);
-	all = complete(doc, known, n);
-	json_decref(doc);
-	document_keep(q, name, all, document_reply_kept);
+	/* As text: it is larger than the numbers of a browser. */
+	json_object_set_new(all, "version", json_sprintf("%llu", (unsigned long long)version));
 }
 
 static void
-on_settings(struct request *q, json_t *doc, enum folders_refusal refusal)
+tell(struct request *q, json_t *doc, uint64_t version, enum folders_refusal refusal,
+    const struct known *known, size_t n)
 {
+	json_t *all;
+
 	if (doc == NULL) {
 		reply_refusal(q, refusal);
 		return;
 	}
-	reply_json(q, complete(doc, settings, nitems(settings)));
+	all = complete(doc, known, n);
 	json_decref(doc);
+	add_version(all, version);
+	reply_json(q, all);
+}
+
+/* What was said now, over what is there, when that is what the page has seen. False: answered. */
+static bool
+put_over(struct request *q, json_t *doc, uint64_t version, const struct known *known, size_t n)
+{
+	const char *text = json_string_value(json_object_get(q->json, "version"));
+	json_t *all = complete(doc, known, n);
+	uint64_t seen;
+
+	if (text != NULL && (!span_u64(span_of(text), UINT64_MAX, &seen) || seen != version)) {
+		add_version(all, version);
+		reply_json_status(q, 409,
+		    json_pack("{s:s, s:s, s:o}", "error", "This was changed elsewhere meanwhile.",
+			"code", "conflict", "newer", all));
+		return false;
+	}
+	json_object_update(all, q->json);
+	json_object_clear(doc);
+	for (size_t i = 0; i < n; i++)
+		json_object_set(doc, known[i].key, json_object_get(all, known[i].key));
+	json_decref(all);
+	return true;
+}
+
+static void
+on_settings(struct request *q, json_t *doc, uint64_t version, enum folders_refusal refusal)
+{
+	tell(q, doc, version, refusal, settings, nitems(settings));
 }
 
 void
@@ -143,31 +172,38 @@ api_settings(struct request *q)
 	document_load(q, "settings", on_settings);
 }
 
-static void
-on_settings_to_change(struct request *q, json_t *doc, enum folders_refusal refusal)
+static bool
+change_settings(struct request *q, json_t *doc, uint64_t version)
 {
-	if (doc == NULL)
+	return put_over(q, doc, version, settings, nitems(settings));
+}
+
+/* The version for the next change. */
+static void
+on_kept(struct request *q, enum folders_refusal refusal, uint64_t version)
+{
+	json_t *doc = json_object();
+
+	if (refusal != FOLDERS_GRANTED) {
+		json_decref(doc);
 		reply_refusal(q, refusal);
-	else
-		keep_over(q, doc, "settings", settings, nitems(settings));
+		return;
+	}
+	add_version(doc, version);
+	reply_json(q, doc);
 }
 
 void
 api_settings_keep(struct request *q)
 {
 	if (check(q, settings, nitems(settings)))
-		document_load(q, "settings", on_settings_to_change);
+		document_change(q, "settings", change_settings, on_kept);
 }
 
 static void
-on_vacation(struct request *q, json_t *doc, enum folders_refusal refusal)
+on_vacation(struct request *q, json_t *doc, uint64_t version, enum folders_refusal refusal)
 {
-	if (doc == NULL) {
-		reply_refusal(q, refusal);
-		return;
-	}
-	reply_json(q, complete(doc, vacation, nitems(vacation)));
-	json_decref(doc);
+	tell(q, doc, version, refusal, vacation, nitems(vacation));
 }
 
 void
@@ -176,20 +212,17 @@ api_vacation(struct request *q)
 	document_load(q, "vacation", on_vacation);
 }
 
-static void
-on_vacation_to_change(struct request *q, json_t *doc, enum folders_refusal refusal)
+static bool
+change_vacation(struct request *q, json_t *doc, uint64_t version)
 {
-	if (doc == NULL)
-		reply_refusal(q, refusal);
-	else
-		keep_over(q, doc, "vacation", vacation, nitems(vacation));
+	return put_over(q, doc, version, vacation, nitems(vacation));
 }
 
 void
 api_vacation_keep(struct request *q)
 {
 	if (check(q, vacation, nitems(vacation)))
-		document_load(q, "vacation", on_vacation_to_change);
+		document_change(q, "vacation", change_vacation, on_kept);
 }
 
 /* ---- what master tells ---- */

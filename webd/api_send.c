@@ -97,25 +97,41 @@ tidy(struct outgoing *o)
 	remove_uploads(o);
 }
 
-/* The last step: whom one has written to is offered when addresses are completed. */
 static void
-on_written(struct request *q, json_t *doc, enum folders_refusal refusal)
+tell_sent(struct request *q)
 {
 	struct outgoing *o = q->work;
-	json_t *all = doc != NULL ? message_addresses(&o->all) : NULL, *sent = json_null();
+	json_t *sent = json_null();
 
-	(void)refusal;
-	if (doc != NULL) {
-		contacts_note_written(doc, all);
-		json_decref(all);
-		document_keep_quietly(q->session->folders, "written", doc);
-	}
 	if (o->sent_uid != 0)
 		sent = json_pack(
 		    "{s:I, s:I}", "folder", (json_int_t)o->sent, "uid", (json_int_t)o->sent_uid);
 	events_outbox(q->session);
 	reply_json(q, json_pack("{s:s, s:I, s:o}", "id", queue_id_text(o->envelope.id), "release",
 			  (json_int_t)o->release_s, "sent", sent));
+}
+
+/* ---- the last step: whom one has written to is offered when addresses are completed ---- */
+
+static bool
+note_written(struct request *q, json_t *doc, uint64_t version)
+{
+	struct outgoing *o = q->work;
+	json_t *all = message_addresses(&o->all);
+
+	(void)version;
+	contacts_note_written(doc, all);
+	json_decref(all);
+	return true;
+}
+
+static void
+on_noted(struct request *q, enum folders_refusal refusal, uint64_t version)
+{
+	(void)version;
+	if (refusal != FOLDERS_GRANTED)
+		log_warn("recipients are not noted user=%s reason=%d", q->session->user, refusal);
+	tell_sent(q);
 }
 
 static void
@@ -130,7 +146,7 @@ on_copied(void *arg, const struct folders_answer *a)
 		log_warn("%s no-copy user=%s reason=%d", queue_id_text(o->envelope.id),
 		    q->session->user, a->refusal);
 	tidy(o);
-	document_load(q, "written", on_written);
+	document_change(q, "written", note_written, on_noted);
 }
 
 /* As smtpd says it: users' stories are told from it (master/story.h). */
@@ -168,7 +184,7 @@ on_durable(void *arg, uint64_t id, int error)
 	if (fd == -1 || compose_write(&o->letter, true, fd, 0, &len) == -1) {
 		closefd(&fd);
 		tidy(o);
-		document_load(q, "written", on_written);
+		document_change(q, "written", note_written, on_noted);
 		return;
 	}
 	folders_append(

@@ -4,31 +4,36 @@
 #include "webd/documents.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/log.h"
 #include "common/memory.h"
 #include "common/pread_all.h"
 #include "webd/params.h"
 #include "webd/sessions.h"
 
+enum { TRIES_MAX = 10 };
+
 struct document_call {
 	struct request *q;
-	document_cb loaded;
+	const char *name;
+	document_cb loaded; /* NULL: it is to be changed */
+	document_change_cb change;
 	document_kept_cb kept;
+	unsigned tries;
+	uint64_t version;
 };
 
 /* The session forgets its calls, but not what was allocated for them: they are few, and gathered
  * here until they are answered or their request is. */
 static struct document_call *
-call_new(struct request *q)
+call_new(struct request *q, const char *name)
 {
 	struct document_call *call = xcalloc(1, sizeof *call);
 
 	call->q = q;
+	call->name = name;
 	q->document = call;
 	return call;
 }
@@ -65,32 +70,41 @@ read_document(int fd)
 	return json_object();
 }
 
+/* NULL, and refusal set, when it cannot be had now: taken for empty it would be written over. */
+static json_t *
+take_document(const struct folders_answer *a, enum folders_refusal *refusal)
+{
+	int fd = a->fd;
+	json_t *doc = NULL;
+
+	*refusal = a->refusal;
+	if (*refusal == FOLDERS_NO_MESSAGE) {
+		*refusal = FOLDERS_GRANTED;
+		doc = json_object();
+	} else if (*refusal == FOLDERS_GRANTED && (doc = read_document(fd)) == NULL) {
+		*refusal = FOLDERS_TROUBLE;
+	}
+	closefd(&fd);
+	return doc;
+}
+
 static void
 on_document(void *arg, const struct folders_answer *a)
 {
 	struct request *q = arg;
-	struct document_call *call = q->document;
-	document_cb cb = call->loaded;
-	enum folders_refusal refusal = a->refusal;
-	int fd = a->fd;
-	json_t *doc = NULL;
+	document_cb cb = q->document->loaded;
+	enum folders_refusal refusal;
+	json_t *doc = take_document(a, &refusal);
+	uint64_t version = a->refusal == FOLDERS_GRANTED ? a->number : 0;
 
 	document_forget(q);
-	if (refusal == FOLDERS_NO_MESSAGE) {
-		refusal = FOLDERS_GRANTED;
-		doc = json_object();
-	} else if (refusal == FOLDERS_GRANTED && (doc = read_document(fd)) == NULL) {
-		/* Taken for empty it would be written over. */
-		refusal = FOLDERS_TROUBLE;
-	}
-	closefd(&fd);
-	cb(q, doc, refusal);
+	cb(q, doc, version, refusal);
 }
 
 void
 document_load(struct request *q, const char *name, document_cb cb)
 {
-	call_new(q)->loaded = cb;
+	call_new(q, name)->loaded = cb;
 	folders_document(q->session->folders, name, on_document, q);
 }
 
@@ -109,6 +123,8 @@ write_document(json_t *doc)
 	return fd;
 }
 
+static void on_document_to_change(void *arg, const struct folders_answer *a);
+
 static void
 on_kept(void *arg, const struct folders_answer *a)
 {
@@ -116,48 +132,61 @@ on_kept(void *arg, const struct folders_answer *a)
 	struct document_call *call = q->document;
 	document_kept_cb cb = call->kept;
 
-	document_forget(q);
-	cb(q, a->refusal);
-}
-
-void
-document_keep(struct request *q, const char *name, json_t *doc, document_kept_cb cb)
-{
-	int fd = write_document(doc);
-
-	if (fd == -1) {
-		cb(q, FOLDERS_FULL);
+	/* Another session was first: the same change is made to what it has kept. */
+	if (a->refusal == FOLDERS_OTHER && ++call->tries < TRIES_MAX) {
+		folders_document(q->session->folders, call->name, on_document_to_change, q);
 		return;
 	}
-	call_new(q)->kept = cb;
-	folders_keep(q->session->folders, name, fd, on_kept, q);
+	document_forget(q);
+	cb(q, a->refusal, a->number);
+}
+
+static void
+on_document_to_change(void *arg, const struct folders_answer *a)
+{
+	struct request *q = arg;
+	struct document_call *call = q->document;
+	document_kept_cb cb = call->kept;
+	enum folders_refusal refusal;
+	json_t *doc = take_document(a, &refusal);
+	int fd;
+
+	call->version = a->refusal == FOLDERS_GRANTED ? a->number : 0;
+	if (doc == NULL) {
+		document_forget(q);
+		cb(q, refusal, 0);
+		return;
+	}
+	if (!call->change(q, doc, call->version)) {
+		json_decref(doc);
+		return; /* answered, and freed */
+	}
+	if ((fd = write_document(doc)) == -1) {
+		document_forget(q);
+		cb(q, FOLDERS_FULL, 0);
+		return;
+	}
+	folders_keep(q->session->folders, call->name, call->version, fd, on_kept, q);
 	closefd(&fd);
 }
 
 void
-document_reply_kept(struct request *q, enum folders_refusal refusal)
+document_change(
+    struct request *q, const char *name, document_change_cb change, document_kept_cb kept)
 {
+	struct document_call *call = call_new(q, name);
+
+	call->change = change;
+	call->kept = kept;
+	folders_document(q->session->folders, name, on_document_to_change, q);
+}
+
+void
+document_reply_kept(struct request *q, enum folders_refusal refusal, uint64_t version)
+{
+	(void)version;
 	if (refusal != FOLDERS_GRANTED)
 		reply_refusal(q, refusal);
 	else
 		reply_json(q, NULL);
-}
-
-static void
-on_kept_quietly(void *arg, const struct folders_answer *a)
-{
-	(void)arg;
-	if (a->refusal != FOLDERS_GRANTED)
-		log_warn("- a document could not be kept reason=%d", a->refusal);
-}
-
-void
-document_keep_quietly(struct folders *f, const char *name, json_t *doc)
-{
-	int fd = write_document(doc);
-
-	if (fd == -1)
-		return;
-	folders_keep(f, name, fd, on_kept_quietly, NULL);
-	closefd(&fd);
 }

@@ -168,6 +168,8 @@ static const struct {
     [FOLDERS_EXISTS] = {409, "conflict", "There is a folder of this name already."},
     [FOLDERS_BAD_NAME] = {400, "bad", "A folder cannot have this name."},
     [FOLDERS_BAD_REQUEST] = {400, "bad", "This is not possible."},
+    [FOLDERS_FORGOTTEN] = {409, "conflict", "Too much has changed; look again."},
+    [FOLDERS_OTHER] = {409, "conflict", "This was changed elsewhere just now; try again."},
     [FOLDERS_FULL] = {507, "full", "The mailbox is full: there is no room for this."},
     [FOLDERS_TROUBLE] = {503, "later", "The mailbox cannot be reached now; try again later."},
 };

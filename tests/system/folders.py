@@ -10,7 +10,7 @@ FOLDER, ROW, UIDS, GONE, MESSAGE, DONE, REFUSED, CHANGED = range(100, 108)
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT, FORWARDED = (1 << i for i in range(6))
 ARRIVAL, DATE, FROM, SUBJECT, SIZE = range(5)
 (AND, OR, NOT, HAS_FLAG, KEYWORD, IN_FROM, IN_TO, IN_SUBJECT, IN_BODY, IN_TEXT) = range(10)
-REFUSALS = ("granted", "no folder", "no message", "exists", "bad name", "bad request", "forgotten", "full", "trouble")
+REFUSALS = ("granted", "no folder", "no message", "exists", "bad name", "bad request", "forgotten", "other", "full", "trouble")
 
 
 class Refused(Exception):
@@ -117,3 +117,13 @@ class Folders:
 
     def move(self, folder, to, uids):
         return self.ask(MOVE, folder, to, *uids)["uids"]
+
+    def put_document(self, name, fd):
+        """Replaces whatever is there."""
+        try:
+            answer = self.ask(DOCUMENT, name)
+            os.close(answer["fd"])
+            version = answer["number"]
+        except Refused:
+            version = 0
+        return self.ask(KEEP, name, version, fds=[fd])["number"]

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import finish
 from events import wait_until
-from folders import KEEP, Folders
+from folders import Folders
 from popserver import PopServer
 from sambar import Instance
 from sink import Sink
@@ -37,7 +37,7 @@ class House:
         with Folders(self.one, user) as f:
             fd = os.memfd_create("document")
             os.write(fd, json.dumps(document).encode())
-            f.ask(KEEP, name, fds=[fd])
+            f.put_document(name, fd)
             os.close(fd)
 
     def away(self, user, on=True, text="Away.\n", **more):

@@ -1,4 +1,5 @@
 """webd through its API: who is let in, what a request may look like, reading, sending, taking back."""
+import concurrent.futures
 import io
 import json
 import re
@@ -466,6 +467,33 @@ def test_contacts(instance):
     assert web.ask("POST", "/api/contacts/import", cards, {"Content-Type": "text/vcard"})[1] == {"n": 1}
     assert web.get("/api/contacts")["contacts"][0]["name"] == "Zoë"
     assert web.ask("POST", "/api/contacts/import", b"nothing", {"Content-Type": "text/vcard"})[0] == 400
+
+
+def test_no_change_of_two_sessions_at_one_moment_is_lost(instance):
+    sessions = [Web(instance, "bob") for _ in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(len(sessions)) as pool:
+        saved = list(pool.map(lambda i: sessions[i % 4].post("/api/contacts/save", {"contact": {"id": None, "name": f"at once {i}"}})["id"], range(24)))
+    there = {contact["id"] for contact in sessions[0].get("/api/contacts?q=at%20once")["contacts"]}
+    assert len(set(saved)) == 24 and there == set(saved)
+
+
+def test_the_later_of_two_changes_hears_of_the_first(instance):
+    one, other = Web(instance, "bob"), Web(instance, "bob")
+    saved = one.post("/api/contacts/save", {"contact": {"id": None, "name": "Cid"}})["id"]
+    seen = [contact for contact in one.get("/api/contacts")["contacts"] if contact["id"] == saved][0]
+    other.post("/api/contacts/save", {"contact": {**seen, "note": "theirs"}})
+    newer = one.post("/api/contacts/save", {"contact": {**seen, "note": "mine"}}, 409)
+    assert newer["code"] == "conflict" and newer["contact"]["note"] == "theirs"
+    one.post("/api/contacts/save", {"contact": {**newer["contact"], "note": "mine"}})
+    for path, change in (("settings", {"signature": "mine"}), ("vacation", {"subject": "mine"})):
+        version = one.get(f"/api/{path}")["version"]
+        theirs = {key: "theirs" for key in change}
+        assert other.post(f"/api/{path}", {**theirs, "version": version})["version"] == other.get(f"/api/{path}")["version"] != version
+        newer = one.post(f"/api/{path}", {**change, "version": version}, 409)["newer"]
+        assert theirs.items() <= newer.items() and one.get(f"/api/{path}") == newer
+        one.post(f"/api/{path}", {**change, "version": newer["version"]})
+        assert change.items() <= other.get(f"/api/{path}").items()
+        other.post(f"/api/{path}", {"version": "x"}, 409)
 
 
 # ---- settings ----

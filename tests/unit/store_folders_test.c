@@ -862,23 +862,42 @@ labels_out_of_reach(void **state)
 static void
 documents(void **state)
 {
+	const struct timespec future[2] = {{.tv_sec = 4000000000}, {.tv_sec = 4000000000}};
 	struct visit *v = visit("ann");
 	int fd = file_with("{\"theme\": \"dark\"}");
+	uint64_t first, second;
 
 	(void)state;
 	folders_document(v->folders, "settings", on_answer, v);
 	assert_int_equal(wait_for(v), FOLDERS_NO_MESSAGE);
-	folders_keep(v->folders, "settings", fd, on_answer, v);
+	folders_keep(v->folders, "settings", 1, fd, on_answer, v);
+	assert_int_equal(wait_for(v), FOLDERS_OTHER);
+	folders_keep(v->folders, "settings", 0, fd, on_answer, v);
 	assert_int_equal(wait_for(v), 0);
+	first = v->number;
+	folders_keep(v->folders, "settings", 0, fd, on_answer, v);
+	assert_int_equal(wait_for(v), FOLDERS_OTHER);
+	folders_keep(v->folders, "settings", first, fd, on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	second = v->number;
+	assert_true(second > first);
+	folders_keep(v->folders, "settings", first, fd, on_answer, v);
+	assert_int_equal(wait_for(v), FOLDERS_OTHER);
+	/* A clock that went back makes no version a second time. */
+	assert_int_equal(utimensat(AT_FDCWD, path_of("ann/documents/settings"), future, 0), 0);
+	folders_keep(v->folders, "settings", 4000000000000000000, fd, on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	assert_true(v->number == 4000000000000000001);
 	folders_document(v->folders, "settings", on_answer, v);
 	assert_int_equal(wait_for(v), 0);
+	assert_true(v->number == 4000000000000000001);
 	assert_string_equal(v->text, "{\"theme\": \"dark\"}");
 	/* What cannot be opened now is not missing. */
 	leave_descriptors(0);
 	folders_document(v->folders, "settings", on_answer, v);
 	assert_int_equal(wait_for(v), FOLDERS_TROUBLE);
 	give_descriptors();
-	folders_keep(v->folders, "../x", fd, on_answer, v);
+	folders_keep(v->folders, "../x", 0, fd, on_answer, v);
 	assert_int_equal(wait_for(v), FOLDERS_BAD_NAME);
 	folders_document(v->folders, "../inbox.fld", on_answer, v);
 	assert_int_equal(wait_for(v), FOLDERS_NO_MESSAGE);

@@ -82,6 +82,19 @@ function backButton() {
 
 const listed = (text) => text.split(/[\n,;]+/).map((part) => part.trim()).filter(Boolean);
 
+/** The id; null: another session has changed the contact meanwhile, and that shall stay. */
+async function save(contact) {
+	try {
+		return (await api.post('contacts/save', { contact })).id;
+	} catch (error) {
+		const newer = error.details?.contact;
+		if (!newer)
+			throw error;
+		const mine = await confirm({ title: T.contacts.clashTitle, text: T.contacts.clashText(nameOf(newer)), action: T.contacts.clashAction, danger: false });
+		return mine ? save({ ...contact, version: newer.version }) : null;
+	}
+}
+
 function drawForm(contact) {
 	const name = input({ value: contact?.name ?? '', maxlength: 200, dir: 'auto' });
 	const emails = textarea({ value: contact?.emails.join('\n') ?? '', rows: 2, spellcheck: 'false' });
@@ -95,15 +108,16 @@ function drawForm(contact) {
 		form({
 			buttons: [button({ label: T.save, kind: 'primary' }), button({ label: T.cancel, onclick: leave })],
 			submit: async () => {
-				const next = { id: contact?.id ?? null, name: name.value.trim(), emails: listed(emails.value), phones: listed(phones.value), organization: organization.value.trim(), note: note.value.trim() };
+				const next = { id: contact?.id ?? null, version: contact?.version, name: name.value.trim(), emails: listed(emails.value), phones: listed(phones.value), organization: organization.value.trim(), note: note.value.trim() };
 				const wrong = next.emails.find((address) => !/^[^\s@<>]+@[^\s@<>]+$/.test(address));
 				emailField.setError(wrong ? T.compose.wrong(wrong) : next.name || next.emails.length || next.organization ? null : T.contacts.needSomething);
 				if (wrong || !(next.name || next.emails.length || next.organization))
 					return;
-				const { id } = await api.post('contacts/save', { contact: next });
+				const id = await save(next);
 				await load();
-				toast(T.saved);
-				go(`contacts/${id}`, {}, { replace: true });
+				if (id)
+					toast(T.saved);
+				go(`contacts/${id ?? next.id}`, {}, { replace: true });
 			},
 		}, field({ label: T.contacts.name, control: name }), emailField, field({ label: T.contacts.phones, help: T.contacts.perLine, control: phones }),
 		field({ label: T.contacts.organization, control: organization }), field({ label: T.contacts.note, control: note }))));

@@ -7,6 +7,8 @@ const DEFAULTS = {
 };
 
 let settings = { ...DEFAULTS };
+let version = null;
+let saving = Promise.resolve();
 let reading = null;
 const listeners = new Set();
 
@@ -15,29 +17,51 @@ export function prefs() {
 	return settings;
 }
 
+function take({ version: now, ...answer }) {
+	settings = { ...DEFAULTS, ...answer };
+	version = now;
+}
+
 export function load() {
-	reading ??= api.get('settings').then((answer) => {
-		settings = { ...DEFAULTS, ...answer };
-	}).catch((error) => {
+	reading ??= api.get('settings').then((answer) => take(answer)).catch((error) => {
 		reading = null;
 		throw error;
 	});
 	return reading;
 }
 
-/** Changes some of them, here at once and then on the server. */
-export async function save(changes) {
+/** Keeps changes over what the server has. What another session has changed meanwhile is taken in; nothing is kept when it is the same setting. */
+async function keep(changes, before) {
+	try {
+		({ version } = await api.post('settings', { ...changes, version }));
+	} catch (error) {
+		const newer = error.details?.newer;
+		if (!newer)
+			throw error;
+		const clash = Object.keys(changes).some((name) => newer[name] !== before[name] && newer[name] !== changes[name]);
+		take(clash ? newer : { ...newer, ...changes });
+		if (clash)
+			throw error;
+		listeners.forEach((listener) => listener(settings, newer));
+		await keep(changes, newer);
+	}
+}
+
+/** Changes some of them, here at once and then on the server, one change after the other. */
+export function save(wanted) {
 	const before = settings;
+	const changes = Object.fromEntries(Object.entries(wanted).filter(([name, value]) => before[name] !== value));
 
 	settings = { ...settings, ...changes };
 	listeners.forEach((listener) => listener(settings, changes));
-	try {
-		await api.post('settings', changes);
-	} catch (error) {
-		settings = before;
+	const done = saving.then(() => keep(changes, before)).catch((error) => {
+		if (!error.details?.newer)
+			settings = { ...settings, ...Object.fromEntries(Object.keys(changes).map((name) => [name, before[name]])) };
 		listeners.forEach((listener) => listener(settings, changes));
 		throw error;
-	}
+	});
+	saving = done.catch(() => {});
+	return done;
 }
 
 /** Returns a function that ends it. */
@@ -48,5 +72,6 @@ export function onChange(listener) {
 
 addEventListener('logged-out', () => {
 	reading = null;
+	version = null;
 	settings = { ...DEFAULTS };
 });

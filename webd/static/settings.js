@@ -122,6 +122,7 @@ function daySeconds(text, end) {
 
 async function vacation() {
 	const now = await api.get('vacation');
+	let { version } = now;
 	const on = toggle({ label: S.vacationOn, checked: now.on });
 	const from = input({ type: 'date', value: dayText(now.from) });
 	const until = input({ type: 'date', value: dayText(now.until) });
@@ -135,7 +136,7 @@ async function vacation() {
 		untilField.setError(wrong);
 		if (wrong)
 			return;
-		await api.post('vacation', { on: on.input.checked, ...times, subject: subject.value.trim(), text: text.value });
+		({ version } = await api.post('vacation', { on: on.input.checked, ...times, subject: subject.value.trim(), text: text.value, version }));
 		toast(on.input.checked ? S.vacationIsOn : S.vacationIsOff);
 	} }, el('p', { class: 'muted' }, S.vacationLead), on, el('div', { class: 'pair' }, field({ label: S.vacationFrom, help: S.vacationOptional, control: from }), untilField),
 	field({ label: S.vacationSubjectLabel, control: subject }), field({ label: S.vacationTextLabel, control: text }));
