@@ -12,8 +12,6 @@
 #define HOUR 3600
 #define DAY  (24 * HOUR)
 
-static const char backups[] = "backups";
-
 enum {
 	S = ROLE_SMTPD,
 	P = ROLE_POP3D,
@@ -124,7 +122,7 @@ const struct config_key config_keys[] = {
 	{ "mail.ini", "mail", "Trace POP3", CONFIG_BOOL, "false", NULL, 0, 0, P, NULL, "Write POP3 dialogues to log/pop3d.trace." },
 	{ "mail.ini", "mail", "Trace Router", CONFIG_BOOL, "false", NULL, 0, 0, R | D, NULL, "Write each decision of the router to log/router.trace, and the dialogues with other hosts to log/deliver.trace." },
 	{ "mail.ini", "mail", "Trace Fetcher", CONFIG_BOOL, "false", NULL, 0, 0, F | C, NULL, "Write POP3 and IMAP4 dialogues of the Mail Fetcher to log/fetch.trace." },
-	{ "mail.ini", "mail", "Backup Mailboxes", CONFIG_BOOL, "false", NULL, 0, 0, 0, backups, "Back up all mailboxes daily, for a week." },
+	{ "mail.ini", "mail", "Backup Mailboxes", CONFIG_BOOL, "false", NULL, 0, 0, T, NULL, "Back up all mailboxes daily, and keep the backups of a week." },
 
 	{ "mail.ini", "smtpd", "Relay Delivery", CONFIG_CHOICE, "ondemand", "ondemand never hourly daily", 0, 0, S | R, NULL, "When mail for other hosts is passed on to the SMTP Server; never: only local mail is accepted." },
 	{ "mail.ini", "smtpd", "Relay FROM User", CONFIG_MAIL_ADDRESS, NULL, NULL, 0, 0, R, NULL, "The reverse-path of all mail relayed to the SMTP Server." },

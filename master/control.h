@@ -34,6 +34,9 @@
  *   queue hold|release|retry|flush|remove|bounce|reroute why=TEXT to=HOST WHICH
  *                              {"done", "waiting", "skipped", "failed", "unknown", "next"}: messages
  *
+ *   backup now                     makes a backup of all mailboxes; the answer, when it is whole, is
+ *                                  what store/backups.h has in its summary, and "day"
+ *
  *   user setup-link                {"token", "until"}: of the one-time link /setup#token that makes the
  *                                  first administrator; 65 when there is one
  *

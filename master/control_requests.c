@@ -208,6 +208,12 @@ run_usage(struct request *q, const char *const *words, size_t n)
 }
 
 static void
+run_backup(struct request *q, const char *const *words, size_t n)
+{
+	pass_on(q, "store", words, n);
+}
+
+static void
 on_stats(void *arg, json_t *doc)
 {
 	request_answer(arg, 0, doc);
@@ -248,6 +254,7 @@ static const struct request_kind {
     {"explain", ADMINS, true, run_explain},
     {"own", SCOPE_ADMIN | SCOPE_USER, false, control_own},
     {"usage", ADMINS, true, run_usage},
+    {"backup", ADMINS, false, run_backup},
     {"stats", ADMINS, true, run_stats},
     {"logs", ADMINS, true, control_logs},
     {"config", ADMINS, false, control_config},

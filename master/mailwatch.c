@@ -20,7 +20,7 @@ static int
 mail_directory(const struct supervisor *s)
 {
 	for (size_t i = 0; i < n_program_directories; i++)
-		if (program_directories[i].owner == ROLE_STORE)
+		if (program_directories[i].mailboxes)
 			return s->directories[i];
 	return -1;
 }

@@ -11,7 +11,7 @@
 const struct program programs[] = {
 	/* name, role, profile, stage, socket, workers, overlaps, on demand, run key, directories */
 	{ "auth", ROLE_AUTH, CONFINE_FILES, 5, "auth.sock", NULL, NULL, false, false, NULL, {"users"} },
-	{ "store", ROLE_STORE, CONFINE_FILES, 4, "store.sock", NULL, NULL, false, false, NULL, {"mail"} },
+	{ "store", ROLE_STORE, CONFINE_FILES, 4, "store.sock", NULL, NULL, false, false, NULL, {"mail", "backup"} },
 	{ "queue", ROLE_QUEUE, CONFINE_FILES, 3, "queue.sock", NULL, NULL, false, false, NULL, {"spool", "failures"} },
 	{ "router", ROLE_ROUTER, CONFINE_ROUTER, 1, "router.sock", NULL, NULL, false, false, NULL, {NULL} },
 	{ "smtpd", ROLE_SMTPD, CONFINE_NETWORK, 0, NULL, "limits", "SMTP Workers", true, false, "Run SMTPD", {NULL} },
@@ -27,10 +27,11 @@ _Static_assert(nitems(programs) <= PROGRAMS_MAX, "supervisor.h has room for them
 const size_t n_programs = nitems(programs);
 
 const struct program_directory program_directories[] = {
-    {"users", ROLE_AUTH, NULL, NULL, "config/users"},
-    {"mail", ROLE_STORE, "mail", "Mail Directory", NULL},
-    {"spool", ROLE_QUEUE, "smtpd", "Spool Directory", NULL},
-    {"failures", ROLE_QUEUE, "smtpd", "Failures Directory", NULL},
-    {"fetcher", ROLE_FETCHER, NULL, NULL, "fetcher"},
+    {"users", ROLE_AUTH, NULL, NULL, "config/users", false},
+    {"mail", ROLE_STORE, "mail", "Mail Directory", NULL, true},
+    {"backup", ROLE_STORE, NULL, NULL, "backup", false},
+    {"spool", ROLE_QUEUE, "smtpd", "Spool Directory", NULL, false},
+    {"failures", ROLE_QUEUE, "smtpd", "Failures Directory", NULL, false},
+    {"fetcher", ROLE_FETCHER, NULL, NULL, "fetcher", false},
 };
 const size_t n_program_directories = nitems(program_directories);

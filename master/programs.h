@@ -31,6 +31,7 @@ struct program_directory {
 	unsigned owner;
 	const char *section, *key; /* NULL: fixed */
 	const char *fixed;
+	bool mailboxes; /* those made in it by hand are given to the owner */
 };
 
 extern const struct program_directory program_directories[];

@@ -122,6 +122,11 @@ static const struct ctl_command commands[] = {
 	"With an ADDRESS: to all messages from it or to it.\n", false, ctl_trace},
     {"stats", "[--json]", "traffic of the last day, disks and certificates", "", false, ctl_stats},
     {"usage", "[--json]", "how full the mailboxes are", "", false, ctl_usage_of_mailboxes},
+    {"backup", "now [--json]\nlist [--json]", "backups of the mailboxes",
+	"now   backs all mailboxes up, also without Backup Mailboxes, and returns when that is\n"
+	"      done; a backup of the same day is replaced\n"
+	"list  the days of which there is a backup\n",
+	false, ctl_backup},
     {"config",
 	"get KEY [--json]\nset KEY [VALUE]\nunset KEY\nlist [--json]\nhistory [ID] [--json]\nundo "
 	"ID",

@@ -538,7 +538,7 @@ open_directory(struct supervisor *s, size_t which, char **why)
 	s->directories[which] = fd;
 	free(s->directory_paths[which]);
 	s->directory_paths[which] = xstrdup(path);
-	if (program_directories[which].owner == ROLE_STORE)
+	if (program_directories[which].mailboxes)
 		instance_adopt_mailboxes(s->instance, fd, NULL);
 	return 0;
 }
@@ -764,7 +764,7 @@ renew_directories(struct supervisor *s, json_t *notices)
 			continue;
 		if (strcmp(s->directory_paths[i], path) != 0)
 			move_directory(s, i, notices);
-		else if (program_directories[i].owner == ROLE_STORE)
+		else if (program_directories[i].mailboxes)
 			instance_adopt_mailboxes(s->instance, s->directories[i], NULL);
 	}
 }

@@ -18,7 +18,7 @@
 enum slot_state { SLOT_OFF, SLOT_STARTING, SLOT_RUNNING, SLOT_STOPPING, SLOT_BACKOFF };
 /* ROWS_MAX: processes of one program, retired ones that finish their work included. */
 enum {
-	DIRECTORIES = 5,
+	DIRECTORIES = 6,
 	PROGRAMS_MAX = 16, /* rows of the table in programs.c */
 	WORKERS_MAX = 64,
 	ON_DEMAND_MAX = 1000, /* of a program that is started on demand */

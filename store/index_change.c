@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #include "common/memory.h"
-#include "common/pread_all.h"
+#include "store/copy_file.h"
 #include "store/index.h"
 #include "store/message_flags.h"
 
-enum { FILE_MODE = 0600, COPY_BYTES = 256 * 1024, NAMES_TRIED = 8 };
+enum { FILE_MODE = 0600, NAMES_TRIED = 8 };
 
 static enum folders_refusal
 refusal_of(int error)
@@ -456,29 +456,6 @@ index_expunge(struct index *x, struct index_request *q)
 }
 
 /* ---- APPEND ---- */
-
-static int
-copy_file(int from, uint64_t size, int to)
-{
-	static _Thread_local char buf[COPY_BYTES];
-	uint64_t at = 0;
-
-	while (at < size) {
-		size_t n = size - at < sizeof buf ? size - at : sizeof buf, put = 0;
-
-		if (pread_all(from, buf, n, at) == -1)
-			return -1;
-		while (put < n) {
-			ssize_t rv = write(to, buf + put, n - put);
-
-			if (rv == -1 && errno != EINTR)
-				return -1;
-			put += rv > 0 ? rv : 0;
-		}
-		at += n;
-	}
-	return 0;
-}
 
 /* In tmp/, with the arrival as its time, as Dovecot reads it. */
 static int

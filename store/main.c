@@ -1,12 +1,15 @@
 /*
  * store, the guardian of the mailboxes: delivers into them, opens sessions on them, keeps their
- * limits. Touches the mail directory. router and auth connect to it; it connects to nobody.
+ * limits, makes backups. Touches the mail directory and backup/. router and auth connect to it; it
+ * connects to nobody.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <time.h>
 
 #include "common/log.h"
 #include "common/memory.h"
@@ -74,17 +77,37 @@ on_usage(void *arg, json_t *doc, int error)
 }
 
 static void
+on_backup(void *arg, json_t *doc, const char *failed, int error)
+{
+	struct question *q = arg;
+
+	if (doc != NULL)
+		role_admin_reply(q->role, q->tag, 0, doc);
+	else if (failed == NULL)
+		role_admin_error(q->role, q->tag, EX_TEMPFAIL, "a backup is being made already");
+	else
+		role_admin_error(q->role, q->tag, error == ENOSPC ? EX_CANTCREAT : EX_IOERR,
+		    "no backup was made: cannot %s: %s", failed, strerror(error));
+	free(q);
+}
+
+static void
 on_admin(struct role *role, uint64_t tag, char **words, size_t n)
 {
+	bool usage = n == 1 && strcmp(words[0], "usage") == 0;
+	bool backup = n == 2 && strcmp(words[0], "backup") == 0 && strcmp(words[1], "now") == 0;
 	struct question *q;
 
-	if (n != 1 || strcmp(words[0], "usage") != 0) {
+	if (!usage && !backup) {
 		role_admin_error(role, tag, EX_USAGE, "store does not know this request");
 		return;
 	}
 	q = xmalloc(sizeof *q);
 	*q = (struct question){role, tag};
-	store_usage(role->arg, on_usage, q);
+	if (usage)
+		store_usage(role->arg, on_usage, q);
+	else
+		store_backup(role->arg, on_backup, q);
 }
 
 static const struct role_ops ops = {
@@ -95,15 +118,17 @@ main(void)
 {
 	struct role role;
 	struct store *s;
-	int mail, listening, rv;
+	int mail, backup, listening, rv;
 
 	role_start(&role, "store", &ops, NULL);
 	mail = role_required_socket(&role, "mail");
+	backup = role_required_socket(&role, "backup");
 	listening = role_required_socket(&role, "store.sock");
 	umask(077);
+	tzset(); /* a day of backups is a local one, and the zone's file is out of reach later */
 	role_confine(&role, CONFINE_FILES);
-	s = store_new(
-	    role.base, mail, listening, mailboxes_max(), role_peer_path(&role, "indexer.sock"));
+	s = store_new(role.base, mail, backup, listening, mailboxes_max(),
+	    role_peer_path(&role, "indexer.sock"));
 	role.arg = s;
 	store_settings(s, role.settings);
 	rv = role_loop(&role);

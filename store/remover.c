@@ -1,6 +1,6 @@
 /*
- * Removes mailboxes for good. Touches directories of the mail directory whose names start with
- * .removing-, never through a symbolic link.
+ * Removes directories for good. Touches those of one directory whose names start with .removing-,
+ * never through a symbolic link.
  */
 #include "store/remover.h"
 
@@ -25,7 +25,7 @@ static const char prefix[] = ".removing-";
 struct remover {
 	struct job job;
 	struct worker *chores;
-	int mail;
+	int directory;
 	bool running, again;
 	/* the thread's: */
 	bool more;
@@ -81,7 +81,7 @@ remove_entry(struct walk *w, int at, const char *name)
 
 /* One entry of the deepest directory, or that directory itself when it is empty. */
 static int
-step(struct walk *w, int mail)
+step(struct walk *w, int directory)
 {
 	DIR *d = w->dirs[w->depth - 1];
 	const struct dirent *e;
@@ -96,18 +96,18 @@ step(struct walk *w, int mail)
 		return -1;
 	leave(w);
 	return unlinkat(
-	    w->depth ? dirfd(w->dirs[w->depth - 1]) : mail, w->names[w->depth], AT_REMOVEDIR);
+	    w->depth ? dirfd(w->dirs[w->depth - 1]) : directory, w->names[w->depth], AT_REMOVEDIR);
 }
 
 /* 1: there is more of it, 0: it is gone, -1 with errno */
 static int
-remove_tree(int mail, const char *name)
+remove_tree(int directory, const char *name)
 {
 	struct walk w = {.depth = 0};
-	int rv = remove_entry(&w, mail, name);
+	int rv = remove_entry(&w, directory, name);
 
 	while (rv == 0 && w.depth > 0 && w.removed < PORTION)
-		rv = step(&w, mail);
+		rv = step(&w, directory);
 	if (rv == 0 && w.depth > 0)
 		rv = 1;
 	while (w.depth > 0)
@@ -116,9 +116,9 @@ remove_tree(int mail, const char *name)
 }
 
 static bool
-find_taken(int mail, char name[NAME_MAX + 1])
+find_taken(int directory, char name[NAME_MAX + 1])
 {
-	int fd = openat(mail, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
 	const struct dirent *e;
 	bool found = false;
@@ -140,9 +140,9 @@ work(struct job *job)
 	struct remover *r = (struct remover *)job;
 	char name[NAME_MAX + 1];
 
-	r->more = find_taken(r->mail, name);
+	r->more = find_taken(r->directory, name);
 	r->error = 0;
-	if (r->more && remove_tree(r->mail, name) == -1)
+	if (r->more && remove_tree(r->directory, name) == -1)
 		r->error = errno;
 }
 
@@ -155,7 +155,7 @@ done(struct job *job)
 
 	r->running = false;
 	if (r->error != 0)
-		log_warn("cannot remove the files of a removed mailbox: %s; what is left has a "
+		log_warn("cannot remove the files of what was removed: %s; what is left has a "
 			 "name that starts with %s",
 		    strerror(r->error), prefix);
 	if ((r->more && r->error == 0) || r->again)
@@ -163,12 +163,12 @@ done(struct job *job)
 }
 
 struct remover *
-remover_new(struct worker *chores, int mail)
+remover_new(struct worker *chores, int directory)
 {
 	struct remover *r = xcalloc(1, sizeof *r);
 
 	r->chores = chores;
-	r->mail = mail;
+	r->directory = directory;
 	r->job.work = work;
 	r->job.done = done;
 	return r;
@@ -193,7 +193,7 @@ remover_take(struct remover *r, const char *name)
 		clock_gettime(CLOCK_REALTIME, &now);
 		snprintf(taken, sizeof taken, "%s%lld%09ld-%s", prefix, (long long)now.tv_sec,
 		    now.tv_nsec, name);
-		rv = renameat2(r->mail, name, r->mail, taken, RENAME_NOREPLACE);
+		rv = renameat2(r->directory, name, r->directory, taken, RENAME_NOREPLACE);
 	}
 	return rv;
 }

@@ -353,7 +353,7 @@ static const struct ipc_server_ops server_ops = {
     .handlers = handlers, .n_handlers = nitems(handlers), .on_close = on_peer_close};
 
 struct store *
-store_new(struct event_base *base, int mail, int listen_fd, size_t max_mailboxes,
+store_new(struct event_base *base, int mail, int backup, int listen_fd, size_t max_mailboxes,
     const char *indexer_path)
 {
 	struct store *s = xcalloc(1, sizeof *s);
@@ -372,6 +372,8 @@ store_new(struct event_base *base, int mail, int listen_fd, size_t max_mailboxes
 	s->mailboxes = mailboxes_new(base, s->mail, max_mailboxes, send_forget, s);
 	s->sessions = sessions_new(base, s->mailboxes, s->chores);
 	s->boxes = boxes_new(base, s->mailboxes, s->sessions, s->durable, indexer_path);
+	if (backup != -1)
+		s->backups = backup_keeper_new(base, s->mail, backup);
 	s->server = ipc_server_new(base, listen_fd, &server_ops, s);
 	remover_run(s->remover);
 	return s;
@@ -386,6 +388,7 @@ store_free(struct store **sp)
 		return;
 	*sp = NULL;
 	ipc_server_free(&s->server);
+	backup_keeper_free(&s->backups);
 	worker_free(&s->syncer); /* boxes wait for it */
 	boxes_free(&s->boxes);
 	worker_free(&s->counter);
@@ -410,6 +413,9 @@ store_settings(struct store *s, const struct settings *settings)
 	sessions_set_max_users(s->sessions, settings_u64(settings, "mail", "Maximum Users"));
 	maildir_name_host(settings_text(settings, "mail", "Mail Server"), s->host);
 	boxes_set_host(s->boxes, s->host);
+	if (s->backups != NULL)
+		backup_keeper_set_daily(
+		    s->backups, settings_bool(settings, "mail", "Backup Mailboxes"));
 }
 
 void
@@ -425,6 +431,8 @@ store_status(const struct store *s, json_t *counters)
 	    counters, "sessions_of_folders", json_integer(boxes_sessions(s->boxes)));
 	json_object_set_new(counters, "messages_indexed", json_integer(boxes_indexed(s->boxes)));
 	json_object_set_new(counters, "users", json_integer(sessions_users(s->sessions)));
+	if (s->backups != NULL)
+		backup_keeper_status(s->backups, counters);
 }
 
 void
@@ -433,6 +441,15 @@ store_usage(struct store *s, usage_cb cb, void *arg)
 	if (s->counter == NULL)
 		s->counter = worker_new(s->base);
 	usage_count(s->counter, s->mail, mailboxes_limit(s->mailboxes), cb, arg);
+}
+
+void
+store_backup(struct store *s, backup_made_cb cb, void *arg)
+{
+	if (s->backups == NULL)
+		cb(arg, NULL, "find the directory backup", ENOENT);
+	else
+		backup_keeper_make(s->backups, cb, arg);
 }
 
 static void

@@ -12,6 +12,7 @@
 #include "common/ipc.h"
 #include "common/settings.h"
 #include "common/worker.h"
+#include "store/backup.h"
 #include "store/box.h"
 #include "store/durable.h"
 #include "store/mailboxes.h"
@@ -34,7 +35,8 @@ struct store {
 	struct worker *counter; /* NULL: nobody has asked yet */
 	struct durable *durable;
 	struct remover *remover;
-	struct answers answers; /* those that wait to be durable */
+	struct backup_keeper *backups; /* NULL: in tests that need none */
+	struct answers answers;	       /* those that wait to be durable */
 	uint64_t started_us; /* what arrived before may have been in the hands of an earlier one */
 	char host[MAILDIR_HOST_MAX_BYTES + 1];
 	void (*on_idle)(void *arg); /* set while draining */
@@ -42,10 +44,11 @@ struct store {
 	uint64_t n_messages, n_mailboxes; /* delivered: messages, and mailboxes they went to */
 };
 
-/* mail: the mail directory (O_PATH); listen_fd: store.sock. Takes both. indexer_path: of
- * indexer.sock, NULL: messages are not looked into. After role_confine(). */
-struct store *store_new(struct event_base *base, int mail, int listen_fd, size_t max_mailboxes,
-    const char *indexer_path);
+/* mail: the mail directory, backup: that of the backups (O_PATH; -1: there are none), listen_fd:
+ * store.sock. Takes them. indexer_path: of indexer.sock, NULL: messages are not looked into. After
+ * role_confine(). */
+struct store *store_new(struct event_base *base, int mail, int backup, int listen_fd,
+    size_t max_mailboxes, const char *indexer_path);
 /* Finishes what the threads do and frees all. */
 void store_free(struct store **s);
 
@@ -53,6 +56,8 @@ void store_settings(struct store *s, const struct settings *settings);
 void store_status(const struct store *s, json_t *counters);
 /* How full all mailboxes are. */
 void store_usage(struct store *s, usage_cb cb, void *arg);
+/* Makes a backup now. */
+void store_backup(struct store *s, backup_made_cb cb, void *arg);
 /* Calls on_idle once no answer waits to be durable. */
 void store_drain(struct store *s, void (*on_idle)(void *arg), void *arg);
 

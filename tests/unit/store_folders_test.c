@@ -84,8 +84,8 @@ start_store(const char *max_size)
 	settings_add(settings, "mail", "Maximum Mailbox Size", max_size);
 	settings_add(settings, "mail", "Maximum Users", "3");
 	settings_add(settings, "mail", "Mail Server", "example.org");
-	store =
-	    store_new(base, open(mail, O_PATH | O_DIRECTORY | O_CLOEXEC), listen_at(sock), 8, NULL);
+	store = store_new(
+	    base, open(mail, O_PATH | O_DIRECTORY | O_CLOEXEC), -1, listen_at(sock), 8, NULL);
 	store_settings(store, settings);
 	settings_free(&settings);
 }

@@ -114,7 +114,7 @@ start_store(const char *max_size, const char *max_users)
 	settings_add(settings, "mail", "Maximum Mailbox Size", max_size);
 	settings_add(settings, "mail", "Maximum Users", max_users);
 	settings_add(settings, "mail", "Mail Server", "example.org");
-	store = store_new(base, open(mail, O_PATH | O_DIRECTORY | O_CLOEXEC), listen_at(sock),
+	store = store_new(base, open(mail, O_PATH | O_DIRECTORY | O_CLOEXEC), -1, listen_at(sock),
 	    MAX_MAILBOXES, NULL);
 	store_settings(store, settings);
 	settings_free(&settings);
