@@ -73,7 +73,7 @@ def test_network_programs_hold_no_files(instance):
                     if stat.S_ISREG(mode) and not target.startswith(("/memfd:", "/dev/zero", "anon_inode")):
                         assert name not in ("pop3d", *CHILDREN) and target.startswith(instance.path("spool")), (name, target)
                 elif stat.S_ISDIR(mode):
-                    own = [DIRECTORIES[name]] + (["failures"] if name == "queue" else [])
+                    own = [DIRECTORIES[name]] + {"queue": ["failures"], "store": ["backup"]}.get(name, [])
                     assert target.startswith(tuple(instance.path(d) for d in own)), (name, target)
 
 
