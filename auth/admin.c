@@ -112,17 +112,13 @@ fail(struct request *r, int code, const char *format, ...)
 static void
 succeed(struct request *r)
 {
-	struct role *role = r->admin->auth->role;
-	char name[AUTH_USER_SIZE] = "";
-
 	log_info("- %s", r->done);
 	if (r->is_first)
 		setup_remove(r->admin->auth->directory);
+	/* Before it is answered: who hears that it is done finds nothing open any more. */
 	if (r->revokes)
-		strlcpy(name, r->name, sizeof name);
+		role_revoke(r->admin->auth->role, span_of(r->name));
 	reply(r, 0, json_object());
-	if (name[0] != '\0')
-		role_revoke(role, span_of(name));
 }
 
 static void

@@ -26,7 +26,7 @@
 
 enum {
 	OWNERS_MAX = 256,
-	SESSIONS_MAX = 2000,
+	SESSIONS_MAX = 10000, /* one for each of webd's */
 	SESSIONS_OF_USER_MAX = 100,
 	REQUESTS_MAX = 32, /* of a session, at one time */
 	TEXT_CHUNK_BYTES = 60000,
@@ -316,19 +316,30 @@ on_ending(evutil_socket_t fd, short what, void *arg)
 	close_client(arg);
 }
 
-void
-control_server_revoke(struct control_server *c, const char *user)
+static void
+revoke_client(struct control_server *c, struct client *cl)
 {
 	const struct timeval soon = {0, ENDING_US};
 
-	for (struct client *cl = c->clients; cl != NULL; cl = cl->next) {
-		if (cl->scope == SCOPE_OWNER || cl->ending != NULL || strcmp(cl->name, user) != 0)
-			continue;
-		log_info(
-		    "- session-revoked user=%s client=%s", user, log_safe(span_of(cl->address)));
-		/* The answer to what ends it may still be on its way. */
-		cl->ending = evtimer_new(c->supervisor->base, on_ending, cl);
-		evtimer_add(cl->ending, &soon);
+	log_info("- session-revoked user=%s client=%s", cl->name, log_safe(span_of(cl->address)));
+	if (cl->requests == 0) {
+		close_client(cl);
+		return;
+	}
+	/* The answer to what ends it may still be on its way. */
+	cl->ending = evtimer_new(c->supervisor->base, on_ending, cl);
+	evtimer_add(cl->ending, &soon);
+}
+
+void
+control_server_revoke(struct control_server *c, const char *user)
+{
+	struct client *next;
+
+	for (struct client *cl = c->clients; cl != NULL; cl = next) {
+		next = cl->next;
+		if (cl->scope != SCOPE_OWNER && cl->ending == NULL && strcmp(cl->name, user) == 0)
+			revoke_client(c, cl);
 	}
 }
 

@@ -194,8 +194,10 @@ on_control(void *arg, const struct auth_answer *answer)
 	} else {
 		closefd(&control);
 	}
-	/* Who has neither a mailbox nor the administration has nothing to do here. */
-	if (l->folders != -1 || (control != -1 && l->admin)) {
+	/* Who has neither a mailbox nor the administration has nothing to do here. Who has no
+	 * session with master is not let in: it is by its end that a password set anew, and an
+	 * account that was removed, end what is open here. */
+	if (control != -1 && (l->folders != -1 || l->admin)) {
 		complete(l, control);
 		return;
 	}

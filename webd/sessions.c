@@ -220,15 +220,14 @@ sessions_open(struct web_sessions *ws, const char *user, bool admin, int folders
 	make_secret(s->csrf);
 	strlcpy(s->user, user, sizeof s->user);
 	strlcpy(s->client, client, sizeof s->client);
-	s->admin = admin && control_fd != -1;
+	s->admin = admin;
 	s->used_ms = monotonic_ms();
 	LIST_INIT(&s->requests);
 	LIST_INIT(&s->uploads);
 	LIST_INIT(&s->watched);
 	if (folders_fd != -1)
 		s->folders = folders_new(ws->web->base, folders_fd, &folders_ops, s);
-	if (control_fd != -1)
-		s->control = control_new(ws->web->base, control_fd, on_control_closed, s);
+	s->control = control_new(ws->web->base, control_fd, on_control_closed, s);
 	LIST_INSERT_HEAD(&ws->buckets[bucket_of(s->hash)], s, bucket);
 	TAILQ_INSERT_TAIL(&ws->queue, s, entry);
 	ws->n++;

@@ -1,7 +1,8 @@
 /*
  * Who is logged in: sessions in memory, found by the cookie's value, of which only a hash is kept.
  * A session holds what auth gave for the password: a session with store for the mailbox, and one
- * with master. When either ends on their side, it ends here. Private to the folder.
+ * with master. When either ends on their side, it ends here: master ends it when the password is
+ * set anew or the account removed. Private to the folder.
  */
 #ifndef WEBD_SESSIONS_H
 #define WEBD_SESSIONS_H
@@ -36,8 +37,8 @@ struct web_session {
 	char user[AUTH_USER_SIZE];
 	char client[INET6_ADDRSTRLEN];
 	bool admin;
-	struct folders *folders;  /* NULL: no mailbox */
-	struct control *control;  /* NULL: none */
+	struct folders *folders; /* NULL: no mailbox */
+	struct control *control;
 	struct requests requests; /* being worked on, or event streams */
 	struct uploads uploads;
 	uint64_t used_ms;
@@ -53,7 +54,7 @@ void sessions_free(struct web_sessions **s);
 size_t sessions_count(const struct web_sessions *s);
 
 /*
- * A new session, with an id that nobody had before. Owns folders_fd and control_fd (or -1). id_out
+ * A new session, with an id that nobody had before. Owns folders_fd (or -1) and control_fd. id_out
  * is for the cookie. NULL: there are too many.
  */
 struct web_session *sessions_open(struct web_sessions *ws, const char *user, bool admin,

@@ -1,5 +1,6 @@
 """webd through its API: who is let in, what a request may look like, reading, sending, taking back."""
 import concurrent.futures
+import contextlib
 import io
 import json
 import re
@@ -11,6 +12,7 @@ import pytest
 
 from clients import text_message
 from events import wait_until
+from session import Session
 from web import Web, raw
 
 HOST = b"Host: mail.example.test\r\n"
@@ -189,6 +191,27 @@ def test_password(instance):
     web.post("/api/password", {"old": "carl-secret", "new": "another-secret"})
     assert web.ask("GET", "/api/session")[0] == 200 and other.ask("GET", "/api/session")[0] == 401
     assert other.login("carl", "carl-secret")[0] == 401 and other.login("carl", "another-secret")[0] == 200
+
+
+@pytest.mark.parametrize("words", [("passwd", "eve"), ("del", "eve", "--purge"), ("mailbox", "eve", "off")], ids=lambda w: w[0])
+def test_what_takes_rights_away_ends_all_sessions(instance, words):
+    instance.add_user("eve")
+    try:
+        browsers = [Web(instance, "eve") for _ in range(2)]
+        assert all(browser.ask("GET", "/api/session")[0] == 200 for browser in browsers)
+        instance.ctl("user", *words, text="eve-secret\n")
+        assert [browser.ask("GET", "/api/session")[0] for browser in browsers] == [401, 401]
+    finally:
+        instance.ctl("user", "del", "eve", "--purge", check=False)
+
+
+def test_nobody_is_let_in_whose_session_could_not_be_ended(instance):
+    instance.add_user("dora")
+    with contextlib.ExitStack() as held:
+        for _ in range(100):
+            held.enter_context(Session(instance, "dora"))
+        assert Web(instance).login("dora", "dora-secret")[0] == 503
+    assert Web(instance, "dora").session["mail"]
 
 
 def test_metrics(instance):
