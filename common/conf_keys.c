@@ -65,6 +65,9 @@ const struct config_key config_keys[] = {
 	{ "config.ini", "tls", "Client Certificate", CONFIG_PATH, NULL, NULL, 0, 0, SUP, NULL, "The certificate chain that is shown to other mail servers that ask for one, in PEM." },
 	{ "config.ini", "tls", "Client Key", CONFIG_PATH, NULL, NULL, 0, 0, SUP, NULL, "Its private key in PEM." },
 
+	{ "config.ini", "certificate *", "Certificate", CONFIG_PATH, NULL, NULL, 0, 0, SUP, NULL, "The certificate chain in PEM, whose names clients ask for." },
+	{ "config.ini", "certificate *", "Private Key", CONFIG_PATH, NULL, NULL, 0, 0, SUP, NULL, "Its private key in PEM." },
+
 	{ "config.ini", "outgoing", "IP Protocol", CONFIG_CHOICE, "auto", "auto both IPv4 IPv6", 0, 0, D | C, NULL, "The addresses of other hosts that are tried; auto: those that this host has a route to." },
 	{ "config.ini", "outgoing", "Own Names", CONFIG_DOMAINS, NULL, NULL, 0, 0, D, NULL, "Further names of this host: a domain whose mail would go to them is a loop." },
 	{ "config.ini", "outgoing", "Own Addresses", CONFIG_ADDRESSES, NULL, NULL, 0, 0, D, NULL, "Addresses under which other hosts reach this one though it does not have them, as behind NAT: the same." },

@@ -88,6 +88,9 @@ void config_problems_free(struct config_problems *problems);
 const char *config_text(const struct config *c, const char *section, const char *key);
 /* There is a section of this name, "fetch work", among those that have names. */
 bool config_has_section(const struct config *c, const char *section);
+/* The i-th section of a kind that has names, "certificate *", in the file's order; NULL behind the
+ * last one. */
+const char *config_section_at(const struct config *c, const char *kind, size_t i);
 bool config_bool(const struct config *c, const char *section, const char *key);
 uint64_t config_u64(const struct config *c, const char *section, const char *key);
 
@@ -120,7 +123,7 @@ bool config_is_there(const struct config *c, const char *section, const struct c
  * Calls each() for everything that the role is to receive: the keys of its bits, those of [fetch
  * NAME] for each of these sections ("fetch name"), and for ROUTER also [aliases], [forward],
  * [routes] and [tls policy] (name, value) in the file's order. The TLS files are not read here:
- * master adds "[tls] Certificate PEM" and "[tls] Private Key PEM".
+ * master adds "Certificate PEM" and "Private Key PEM" to [tls] and to each [certificate NAME].
  */
 void config_slice(const struct config *c, unsigned role,
     void (*each)(void *arg, const char *section, const char *key, const char *value), void *arg);
@@ -131,7 +134,7 @@ void config_slice(const struct config *c, unsigned role,
 struct config_change {
 	const char *section; /* NULL where the key's name is unique */
 	const char *name;    /* a key without regard to case, or a line of [aliases] and its like;
-			      * NULL: the section as a whole goes, [fetch NAME] */
+			      * NULL: the section as a whole goes, one that has a name */
 	const char *value;   /* NULL: its line goes, if there is one */
 };
 

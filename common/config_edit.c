@@ -540,6 +540,12 @@ check_value(struct editor *ed, const struct edit *e)
 }
 
 static int
+file_of(const struct config_key *key)
+{
+	return strcmp(key->file, config_source_names[CONFIG_INI]) == 0 ? CONFIG_INI : MAIL_INI;
+}
+
+static int
 look_at_key(struct editor *ed, struct edit *e)
 {
 	const struct config_change *asked = e->asked;
@@ -552,8 +558,7 @@ look_at_key(struct editor *ed, struct edit *e)
 	config_section_spell(e->key, asked->section, e->section);
 	e->place.section = e->section;
 	e->place.name = e->key->key;
-	e->which =
-	    strcmp(e->key->file, config_source_names[CONFIG_INI]) == 0 ? CONFIG_INI : MAIL_INI;
+	e->which = file_of(e->key);
 	if (asked->value != NULL && check_one_line(ed, e, asked->value) == -1)
 		return -1;
 	e->value = asked->value != NULL ? span_text(span_trim(span_of(asked->value))) : NULL;
@@ -604,9 +609,9 @@ look_at_section(struct editor *ed, struct edit *e)
 {
 	const char *section = e->asked->section != NULL ? e->asked->section : "";
 
-	e->which = MAIL_INI;
 	for (size_t i = 0; i < n_config_keys; i++)
 		if (config_section_named(config_keys[i].section, span_of(section), e->section)) {
+			e->which = file_of(&config_keys[i]);
 			e->place.section = e->section;
 			return 0;
 		}

@@ -10,7 +10,7 @@
 enum {
 	CONFIG_PROBLEMS_MAX = 1000,  /* more are not told */
 	CONFIG_ENTRIES_MAX = 100000, /* lines of [aliases], [forward], [routes], [tls policy] */
-	CONFIG_SECTIONS_MAX = 1000,  /* [fetch NAME] */
+	CONFIG_SECTIONS_MAX = 1000,  /* [fetch NAME], [certificate NAME] */
 	CONFIG_SECTION_NAME_MAX_BYTES = 32
 };
 
@@ -38,7 +38,7 @@ struct config_entry {
 	unsigned line;
 };
 
-/* One that is there under a name of its own: [fetch NAME]. */
+/* One that is there under a name of its own: [fetch NAME], [certificate NAME]. */
 struct config_section {
 	char *name; /* with its kind, in lower case: "fetch work" */
 	unsigned line;
@@ -105,6 +105,8 @@ bool config_section_is(const char *table_section, struct span section);
 bool
 config_section_named(const char *table_section, struct span section, char out[CONFIG_SECTION_SIZE]);
 struct config_section *config_section_find(const struct config *c, const char *name);
+/* It is one of this kind, "fetch *". */
+bool config_section_is_a(const struct config_section *s, const char *kind);
 /* With the presets of its kind. NULL: there are too many. Valid until the next one is added. */
 struct config_section *
 config_section_add(struct config *c, const char *table_section, const char *name, unsigned line);
@@ -143,6 +145,15 @@ void config_check_listeners(struct config *c);
 void config_warn(struct config *c);
 void config_warn_key(struct config *c, const char *section, const char *key, const char *format,
     ...) __attribute__((format(printf, 4, 5)));
+
+/* The same for a key of a section that has a name; key NULL: for the section as a whole. */
+void config_problem_in(struct config *c, const struct config_section *s, const char *key,
+    bool warning, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* ---- config_warnings_tls.c ---- */
+
+/* The part of it that is about certificates: reads their files. */
+void config_warn_certificates(struct config *c);
 
 /* ---- config_warnings_fetch.c ---- */
 

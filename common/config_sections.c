@@ -1,6 +1,7 @@
 /*
- * Sections that may be there any number of times, each under a name of its own: [fetch NAME]. The
- * table of keys has their keys once, in a section "fetch *". Pure.
+ * Sections that may be there any number of times, each under a name of its own: [fetch NAME] and
+ * [certificate NAME]. The table of keys has the keys of each kind once, in a section "fetch *".
+ * Pure.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,21 @@ config_section_find(const struct config *c, const char *name)
 	for (size_t i = 0; i < c->n_sections; i++)
 		if (strcasecmp(c->sections[i].name, name) == 0)
 			return &c->sections[i];
+	return NULL;
+}
+
+bool
+config_section_is_a(const struct config_section *s, const char *kind)
+{
+	return strcmp(config_keys[s->first].section, kind) == 0;
+}
+
+const char *
+config_section_at(const struct config *c, const char *kind, size_t i)
+{
+	for (size_t at = 0; at < c->n_sections; at++)
+		if (config_section_is_a(&c->sections[at], kind) && i-- == 0)
+			return c->sections[at].name;
 	return NULL;
 }
 

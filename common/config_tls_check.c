@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/certificate_names.h"
 #include "common/tls.h"
 
 static void __attribute__((format(printf, 2, 3)))
@@ -114,5 +115,17 @@ config_tls_check(struct tls_check *out, const char *certificate, const char *key
 out:
 	X509_free(x);
 	EVP_PKEY_free(k);
+	ERR_clear_error();
+}
+
+void
+config_tls_names(const char *certificate, void (*each)(void *arg, struct span name), void *arg)
+{
+	struct tls_check ignored;
+	X509 *x = read_certificate(&ignored, certificate);
+
+	if (x != NULL)
+		certificate_names(x, each, arg);
+	X509_free(x);
 	ERR_clear_error();
 }

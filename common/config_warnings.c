@@ -1,6 +1,6 @@
 /*
- * What a configuration without errors should still be told about. Looks at the TLS files and for
- * mailboxes below the mail directory; changes nothing.
+ * What a configuration without errors should still be told about. Looks for mailboxes below the
+ * mail directory; changes nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,6 @@
 
 #include "common/address.h"
 #include "common/config_private.h"
-#include "common/config_tls_check.h"
 #include "common/config_values.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -29,6 +28,24 @@ config_warn_key(struct config *c, const char *section, const char *key, const ch
 	va_end(ap);
 	config_problem(
 	    c->problems, true, config_keys[i].file, c->values[i].line, "%s: %s", key, text);
+}
+
+void
+config_problem_in(struct config *c, const struct config_section *s, const char *key, bool warning,
+    const char *format, ...)
+{
+	unsigned line = s->line;
+	char text[2048];
+	va_list ap;
+
+	for (size_t i = 0; key != NULL && i < s->n; i++)
+		if (strcmp(config_keys[s->first + i].key, key) == 0 && s->values[i].line != 0)
+			line = s->values[i].line;
+	va_start(ap, format);
+	vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	config_problem(c->problems, warning, config_keys[s->first].file, line, "[%s]%s%s: %s",
+	    s->name, key != NULL ? " " : "", key != NULL ? key : "", text);
 }
 
 /* ---- single keys ---- */
@@ -76,52 +93,6 @@ warn_mail_server(struct config *c)
 		config_warn_key(c, "mail", "Mail Server",
 		    "is not set, and the system's name %s is not fully qualified",
 		    log_safe(span_of(name)));
-}
-
-static void
-warn_tls(struct config *c)
-{
-	struct tls_check check;
-
-	config_tls_check(
-	    &check, config_text(c, "tls", "Certificate"), config_text(c, "tls", "Private Key"));
-	if (check.text[0] != '\0')
-		config_warn_key(c, "tls", check.key ? "Private Key" : "Certificate", "%s%s",
-		    check.text, check.unusable ? "; TLS is not offered" : "");
-}
-
-static void
-warn_client_certificate(struct config *c)
-{
-	const char *certificate = config_text(c, "tls", "Client Certificate");
-	const char *key = config_text(c, "tls", "Client Key");
-	struct tls_check check;
-
-	if (certificate[0] == '\0' && key[0] == '\0')
-		return;
-	if (certificate[0] == '\0' || key[0] == '\0') {
-		config_warn_key(c, "tls", certificate[0] ? "Client Certificate" : "Client Key",
-		    "has no effect without %s",
-		    certificate[0] ? "Client Key" : "Client Certificate");
-		return;
-	}
-	config_tls_check(&check, certificate, key);
-	if (check.text[0] != '\0')
-		config_warn_key(c, "tls", check.key ? "Client Key" : "Client Certificate", "%s%s",
-		    check.text, check.unusable ? "; it is shown to nobody" : "");
-}
-
-static void
-warn_roots(struct config *c)
-{
-	const char *path = config_text(c, "tls", "Trusted Roots");
-
-	/* deliver says so itself when they are needed and not there. */
-	if (c->values[config_index("tls", "Trusted Roots")].written != NULL &&
-	    access(path, R_OK) == -1)
-		config_warn_key(c, "tls", "Trusted Roots",
-		    "cannot read %s: %s; no other host's certificate can be verified",
-		    log_safe(span_of(path)), strerror(errno));
 }
 
 /* ---- who may send ---- */
@@ -456,9 +427,7 @@ config_warn(struct config *c)
 	struct local l;
 
 	warn_mail_server(c);
-	warn_tls(c);
-	warn_client_certificate(c);
-	warn_roots(c);
+	config_warn_certificates(c);
 	warn_not_yet(c);
 	warn_open_relay(c);
 	config_warn_relaying(c);

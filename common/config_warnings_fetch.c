@@ -3,7 +3,6 @@
  * and what it says in vain. Looks at the rights of mail.ini and of commands; changes nothing.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,24 +20,6 @@ text_of(const struct config *c, const struct config_section *s, const char *key)
 	return config_text(c, s->name, key);
 }
 
-/* key NULL: of the section as a whole. */
-static void __attribute__((format(printf, 5, 6))) problem(struct config *c,
-    const struct config_section *s, const char *key, bool warning, const char *format, ...)
-{
-	unsigned line = s->line;
-	char text[1000];
-	va_list ap;
-
-	for (size_t i = 0; key != NULL && i < s->n; i++)
-		if (strcmp(config_keys[s->first + i].key, key) == 0 && s->values[i].line != 0)
-			line = s->values[i].line;
-	va_start(ap, format);
-	vsnprintf(text, sizeof text, format, ap);
-	va_end(ap);
-	config_problem(c->problems, warning, "mail.ini", line, "[%s]%s%s: %s", s->name,
-	    key != NULL ? " " : "", key != NULL ? key : "", text);
-}
-
 static void
 warn_missing(struct config *c, const struct config_section *s)
 {
@@ -50,12 +31,14 @@ warn_missing(struct config *c, const struct config_section *s)
 
 	for (size_t i = 0; i < (oauth ? nitems(keys) : 3); i++)
 		if (text_of(c, s, keys[i])[0] == '\0')
-			problem(c, s, NULL, true, "has no %s: it is not collected", keys[i]);
+			config_problem_in(
+			    c, s, NULL, true, "has no %s: it is not collected", keys[i]);
 	if (!oauth && !command && text_of(c, s, "Password")[0] == '\0')
-		problem(c, s, NULL, true, "has no Password: it is not collected");
+		config_problem_in(c, s, NULL, true, "has no Password: it is not collected");
 	for (size_t i = 0; i < nitems(instead); i++)
 		if ((i == 0 ? oauth || command : command) && text_of(c, s, instead[i])[0] != '\0')
-			problem(c, s, instead[i], true, "has no effect with an OAuth Token %s",
+			config_problem_in(c, s, instead[i], true,
+			    "has no effect with an OAuth Token %s",
 			    command ? "Command" : "Endpoint");
 }
 
@@ -69,9 +52,9 @@ check_command(struct config *c, const struct config_section *s)
 
 	if (command_line_split(text, words) > 0) {
 		if (stat(words[0], &st) == -1)
-			problem(c, s, key, false, "%s: %s", words[0], strerror(errno));
+			config_problem_in(c, s, key, false, "%s: %s", words[0], strerror(errno));
 		else if (!S_ISREG(st.st_mode) || access(words[0], X_OK) == -1)
-			problem(c, s, key, false, "%s cannot be executed", words[0]);
+			config_problem_in(c, s, key, false, "%s cannot be executed", words[0]);
 	}
 	free(text);
 }
@@ -80,7 +63,7 @@ static void
 warn_mailbox(struct config *c, const struct config_section *s, const char *key, const char *name)
 {
 	if (config_entry_find(c, name) != NULL)
-		problem(c, s, key, true,
+		config_problem_in(c, s, key, true,
 		    "%s is an alias or a forward: the mail goes where that leads", name);
 }
 
@@ -92,12 +75,12 @@ warn_routing(struct config *c, const struct config_section *s)
 	if (strncmp(routing, "mailbox ", 8) == 0) {
 		warn_mailbox(c, s, "Routing", routing + 8);
 		if (unknown[0] != '\0')
-			problem(c, s, "Unknown Mailbox", true, "has no effect with Routing = %s",
-			    routing);
+			config_problem_in(c, s, "Unknown Mailbox", true,
+			    "has no effect with Routing = %s", routing);
 		return;
 	}
 	if (routing[0] != '\0' && unknown[0] == '\0')
-		problem(c, s, "Routing", true,
+		config_problem_in(c, s, "Routing", true,
 		    "there is no Unknown Mailbox: mail whose header names nobody here stays at "
 		    "the server");
 	else if (unknown[0] != '\0')
@@ -112,9 +95,10 @@ warn_protocol(struct config *c, const struct config_section *s)
 	if (strcmp(text_of(c, s, "Protocol"), "imap") == 0)
 		return;
 	if (strcmp(at_server, "seen") == 0 || strncmp(at_server, "move ", 5) == 0)
-		problem(c, s, "At Server", true, "POP3 cannot do that: the messages are left");
+		config_problem_in(
+		    c, s, "At Server", true, "POP3 cannot do that: the messages are left");
 	if (strcmp(text_of(c, s, "Folders"), "INBOX") != 0)
-		problem(c, s, "Folders", true, "POP3 has one folder only");
+		config_problem_in(c, s, "Folders", true, "POP3 has one folder only");
 }
 
 static void
@@ -124,7 +108,7 @@ warn_in_clear(struct config *c, const struct config_section *s)
 
 	if (strcmp(text_of(c, s, "TLS"), "none") == 0 &&
 	    host_port_parse(span_of(text_of(c, s, "Server")), &at) && !host_port_is_loopback(&at))
-		problem(c, s, "TLS", true,
+		config_problem_in(c, s, "TLS", true,
 		    "none: the password and the mail can be overheard on the way");
 }
 
@@ -135,7 +119,7 @@ warn_rights(struct config *c, const struct config_section *s)
 	struct stat st;
 
 	if (stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0)
-		problem(c, s, "Password", true,
+		config_problem_in(c, s, "Password", true,
 		    "every user of this host can read it: the file's mode is 0%o, right is 0640",
 		    (unsigned)st.st_mode & 07777);
 	free(path);
@@ -156,6 +140,8 @@ config_warn_fetching(struct config *c)
 	for (size_t i = 0; i < c->n_sections; i++) {
 		const struct config_section *s = &c->sections[i];
 
+		if (!config_section_is_a(s, "fetch *"))
+			continue;
 		warn_missing(c, s);
 		check_command(c, s);
 		warn_routing(c, s);

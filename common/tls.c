@@ -9,6 +9,10 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/tls_names.h"
+
+/* What the names of sections with further certificates begin with. */
+static const char further[] = "certificate ";
 
 const char *
 tls_reason(void)
@@ -108,21 +112,72 @@ new_context(const struct settings *s)
 	return ctx;
 }
 
-SSL_CTX *
-tls_server_context(const struct settings *s)
+/* Another context with the certificate of this one. */
+static SSL_CTX *
+copy_context(const struct settings *s, SSL_CTX *from)
 {
 	SSL_CTX *ctx = new_context(s);
-	const char *why;
+	STACK_OF(X509) *chain = NULL;
 
-	if (ctx == NULL) {
-		log_warn("- tls-off reason=\"%s\"", tls_reason());
+	if (ctx != NULL && SSL_CTX_get0_chain_certs(from, &chain) == 1 &&
+	    SSL_CTX_use_cert_and_key(
+		ctx, SSL_CTX_get0_certificate(from), SSL_CTX_get0_privatekey(from), chain, 1) == 1)
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+/* A context with the pair of this section, or with that of the previous one. NULL without both. */
+static SSL_CTX *
+pair_context(const struct settings *s, const char *section, SSL_CTX *previous)
+{
+	SSL_CTX *ctx = new_context(s), *kept;
+	const char *why = "out of memory";
+
+	if (ctx != NULL && tls_use_certificate(ctx, settings_find(s, section, "Certificate PEM"),
+			       settings_find(s, section, "Private Key PEM"), &why) == 0)
+		return ctx;
+	SSL_CTX_free(ctx);
+	kept = previous != NULL ? copy_context(s, previous) : NULL;
+	log_warn("- %s section=\"%s\" reason=\"certificate or private key: %s\"",
+	    kept != NULL ? "tls-kept" : "tls-off", section, why);
+	return kept;
+}
+
+/* Those of the sections [certificate NAME]. */
+static void
+add_further(SSL_CTX *ctx, const struct settings *s, SSL_CTX *previous)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const char *section = s->items[i].section;
+		SSL_CTX *one;
+
+		if (strncmp(section, further, strlen(further)) != 0 ||
+		    strcmp(s->items[i].key, "Certificate PEM") != 0)
+			continue;
+		one = pair_context(
+		    s, section, previous != NULL ? tls_names_section(previous, section) : NULL);
+		if (one != NULL)
+			tls_names_take(ctx, section, one);
+	}
+}
+
+SSL_CTX *
+tls_server_context(const struct settings *s, SSL_CTX *previous)
+{
+	const char *keep = settings_find(s, "tls", "Keep");
+	SSL_CTX *ctx;
+
+	if (keep == NULL || strcmp(keep, "true") != 0)
+		previous = NULL;
+	ctx = pair_context(s, "tls", previous);
+	if (ctx == NULL)
+		return NULL;
+	if (tls_names_begin(ctx) == -1) {
+		log_warn("- tls-off section=\"tls\" reason=\"out of memory\"");
+		SSL_CTX_free(ctx);
 		return NULL;
 	}
-	if (tls_use_certificate(ctx, settings_find(s, "tls", "Certificate PEM"),
-		settings_find(s, "tls", "Private Key PEM"), &why) == -1) {
-		log_warn("- tls-off reason=\"certificate or private key: %s\"", why);
-		SSL_CTX_free(ctx);
-		ctx = NULL;
-	}
+	add_further(ctx, s, previous);
 	return ctx;
 }

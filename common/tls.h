@@ -1,7 +1,7 @@
 /*
- * TLS contexts of our servers: certificate and key arrive from master as settings ([tls]
- * Certificate PEM, Private Key PEM), because no network program can open a file. OpenSSL 3, TLS 1.2
- * and later, no renegotiation.
+ * TLS contexts of our servers: certificates and keys arrive from master as settings (Certificate
+ * PEM and Private Key PEM of [tls] and of each [certificate NAME]), because no network program can
+ * open a file. OpenSSL 3, TLS 1.2 and later, no renegotiation.
  */
 #ifndef COMMON_TLS_H
 #define COMMON_TLS_H
@@ -11,11 +11,12 @@
 #include "common/settings.h"
 
 /*
- * A context for servers, from the settings "[tls] Certificate PEM", "[tls] Private Key PEM" and
- * "[tls] Minimum Version". NULL with one warning in the log when there is none or it is not usable:
- * then the program offers no TLS.
+ * A context for servers with the certificate of [tls], from which clients that name a host get the
+ * [certificate NAME] that is for it. A pair that is not usable is told in the log; without one in
+ * [tls] the result is NULL: then the program offers no TLS. previous is the one that was used until
+ * now, or NULL: with "[tls] Keep" such a pair, which is half renewed, stays what it was there.
  */
-SSL_CTX *tls_server_context(const struct settings *s);
+SSL_CTX *tls_server_context(const struct settings *s, SSL_CTX *previous);
 
 /*
  * Gives a context its certificate, followed by those of its issuers, and its private key, both as

@@ -19,9 +19,6 @@
 
 enum { DAY_S = 24 * 3600 };
 
-static const char *const keys[] = {
-    "Certificate", "Private Key", "Client Certificate", "Client Key"};
-
 /* What a file looked like; all zero without one. */
 struct stamp {
 	dev_t dev;
@@ -30,32 +27,78 @@ struct stamp {
 	struct timespec changed;
 };
 
+/* A certificate and its key. */
+struct pair {
+	const char *keys[2];
+	char *section;
+	struct stamp used[2]; /* of what the programs have */
+};
+
 static struct {
 	struct supervisor *s;
 	int fd;
 	struct event *readable, *daily;
-	struct stamp used[nitems(keys)]; /* of what the programs have */
+	struct pair *pairs;
+	size_t n;
 } watch = {.fd = -1};
 
 static const char *
-path_of(size_t i)
+path_of(const struct pair *p, size_t i)
 {
-	return config_text(watch.s->instance->config, "tls", keys[i]);
+	return config_text(watch.s->instance->config, p->section, p->keys[i]);
 }
 
 static void
-read_stamps(struct stamp stamps[nitems(keys)])
+read_stamps(const struct pair *p, struct stamp stamps[2])
 {
 	struct stat st;
 
-	memset(stamps, 0, nitems(keys) * sizeof *stamps);
-	for (size_t i = 0; i < nitems(keys); i++)
-		if (path_of(i)[0] != '\0' && stat(path_of(i), &st) == 0) {
+	memset(stamps, 0, 2 * sizeof *stamps);
+	for (size_t i = 0; i < 2; i++)
+		if (path_of(p, i)[0] != '\0' && stat(path_of(p, i), &st) == 0) {
 			stamps[i].dev = st.st_dev;
 			stamps[i].ino = st.st_ino;
 			stamps[i].size = st.st_size;
 			stamps[i].changed = st.st_ctim;
 		}
+}
+
+/* ---- the pairs ---- */
+
+static void
+forget_pairs(void)
+{
+	for (size_t i = 0; i < watch.n; i++)
+		free(watch.pairs[i].section);
+	free(watch.pairs);
+	watch.pairs = NULL;
+	watch.n = 0;
+}
+
+static void
+add_pair(const char *section, const char *certificate, const char *key)
+{
+	struct pair *p;
+
+	watch.pairs = xrealloc(watch.pairs, (watch.n + 1) * sizeof *watch.pairs);
+	p = &watch.pairs[watch.n++];
+	*p = (struct pair){.keys = {certificate, key}, .section = xstrdup(section)};
+	read_stamps(p, p->used);
+}
+
+/* All of the configuration, with what the files are now. */
+static void
+gather_pairs(void)
+{
+	const char *section;
+
+	forget_pairs();
+	add_pair("tls", "Certificate", "Private Key");
+	add_pair("tls", "Client Certificate", "Client Key");
+	for (size_t i = 0;
+	     (section = config_section_at(watch.s->instance->config, "certificate *", i)) != NULL;
+	     i++)
+		add_pair(section, "Certificate", "Private Key");
 }
 
 /* ---- the directories ---- */
@@ -78,10 +121,11 @@ watch_directory_of(const char *path)
 static void
 watch_directories(void)
 {
-	for (size_t i = 0; i < nitems(keys); i++) {
-		char *real = path_of(i)[0] != '\0' ? realpath(path_of(i), NULL) : NULL;
+	for (size_t i = 0; i < 2 * watch.n; i++) {
+		const char *path = path_of(&watch.pairs[i / 2], i % 2);
+		char *real = path[0] != '\0' ? realpath(path, NULL) : NULL;
 
-		watch_directory_of(path_of(i));
+		watch_directory_of(path);
 		if (real != NULL)
 			watch_directory_of(real);
 		free(real);
@@ -90,28 +134,39 @@ watch_directories(void)
 
 /* ---- changes ---- */
 
+static bool
+is_there(const struct pair *p)
+{
+	return path_of(p, 0)[0] != '\0' && path_of(p, 1)[0] != '\0';
+}
+
 /* A pair that does not fit is half a renewal: the other half will be noticed, too. */
 static bool
-fit(size_t certificate)
+is_renewed(const struct pair *p)
 {
+	struct stamp now[2];
 	struct tls_check check;
 
-	if (path_of(certificate)[0] == '\0')
-		return true;
-	config_tls_check(&check, path_of(certificate), path_of(certificate + 1));
+	read_stamps(p, now);
+	if (!is_there(p) || memcmp(now, p->used, sizeof now) == 0)
+		return false;
+	config_tls_check(&check, path_of(p, 0), path_of(p, 1));
 	return !check.unusable;
 }
 
+/* Of a pair that does not fit just now the programs keep what they have. */
 static void
 look(void)
 {
-	struct stamp now[nitems(keys)];
+	bool renewed = false;
 
-	read_stamps(now);
-	if (memcmp(now, watch.used, sizeof now) == 0 || !fit(0) || !fit(2))
+	for (size_t i = 0; i < watch.n && !renewed; i++)
+		renewed = is_renewed(&watch.pairs[i]);
+	if (!renewed)
 		return;
-	memcpy(watch.used, now, sizeof now);
 	log_info("certificates were renewed: new connections use them");
+	for (size_t i = 0; i < watch.n; i++)
+		read_stamps(&watch.pairs[i], watch.pairs[i].used);
 	supervisor_renew(watch.s);
 	watch_directories();
 }
@@ -133,12 +188,14 @@ on_day(evutil_socket_t fd, short what, void *arg)
 	struct tls_check check;
 
 	(void)fd, (void)what, (void)arg;
-	for (size_t i = 0; i < nitems(keys); i += 2) {
-		if (path_of(i)[0] == '\0')
+	for (size_t i = 0; i < watch.n; i++) {
+		const struct pair *p = &watch.pairs[i];
+
+		if (!is_there(p))
 			continue;
-		config_tls_check(&check, path_of(i), path_of(i + 1));
+		config_tls_check(&check, path_of(p, 0), path_of(p, 1));
 		if (check.text[0] != '\0')
-			log_warn("[tls] %s: %s", keys[i], check.text);
+			log_warn("[%s] %s: %s", p->section, p->keys[0], check.text);
 	}
 	look();
 }
@@ -151,7 +208,7 @@ certwatch_start(struct supervisor *s)
 	const struct timeval day = {DAY_S, 0};
 
 	watch.s = s;
-	read_stamps(watch.used);
+	gather_pairs();
 	watch.daily = event_new(s->base, -1, EV_PERSIST, on_day, NULL);
 	event_add(watch.daily, &day);
 	on_day(-1, 0, NULL);
@@ -170,7 +227,7 @@ certwatch_renew(void)
 {
 	if (watch.s == NULL)
 		return;
-	read_stamps(watch.used);
+	gather_pairs();
 	if (watch.fd != -1)
 		watch_directories();
 }
@@ -183,6 +240,7 @@ certwatch_stop(void)
 	if (watch.daily != NULL)
 		event_free(watch.daily);
 	watch.readable = watch.daily = NULL;
+	forget_pairs();
 	watch.s = NULL;
 	closefd(&watch.fd);
 }

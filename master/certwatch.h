@@ -1,6 +1,7 @@
 /*
- * Watches the certificates and keys of [tls]: a renewed pair is handed to the programs without a
- * reload, and one that is about to end, or is of no use, is told in the log once a day.
+ * Watches the certificates and keys of [tls] and [certificate NAME]: a renewed pair is handed to
+ * the programs without a reload, and one that is about to end, or is of no use, is told in the log
+ * once a day.
  */
 #ifndef MASTER_CERTWATCH_H
 #define MASTER_CERTWATCH_H

@@ -33,6 +33,8 @@ static const char *const type_names[] = {[CONFIG_TEXT] = "text",
     [CONFIG_AT_SERVER] = "at server",
     [CONFIG_ROUTING] = "routing"};
 
+static const char fetch[] = "fetch *";
+
 static json_t *
 text_or_null(const char *text)
 {
@@ -105,7 +107,8 @@ describe_fetch_sections(const struct config *c)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < c->n_sections; i++)
-		json_array_append_new(list, describe_section(c, &c->sections[i]));
+		if (config_section_is_a(&c->sections[i], fetch))
+			json_array_append_new(list, describe_section(c, &c->sections[i]));
 	return list;
 }
 
@@ -115,7 +118,7 @@ describe_fetch_keys(void)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n_config_keys; i++)
-		if (config_key_is_named(&config_keys[i]))
+		if (strcmp(config_keys[i].section, fetch) == 0)
 			json_array_append_new(
 			    list, describe_key(NULL, config_keys[i].section, &config_keys[i]));
 	return list;

@@ -75,7 +75,7 @@ send_instance(struct supervisor *s, struct process *p, const struct program *pro
 /* ---- certificate and key: network programs cannot open files ---- */
 
 static void
-send_file(struct process *p, const char *key, const char *path, const char *so)
+send_file(struct process *p, const char *section, const char *key, const char *path, const char *so)
 {
 	static char text[PEM_MAX_BYTES + 1];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -85,38 +85,46 @@ send_file(struct process *p, const char *key, const char *path, const char *so)
 		log_warn("cannot read %s: %s; %s %s", path, strerror(errno), p->program->name, so);
 	closefd(&fd);
 	text[n < 0 ? 0 : n] = '\0';
-	send_setting(p, "tls", key, text);
+	send_setting(p, section, key, text);
 	explicit_bzero(text, sizeof text);
+}
+
+/* A pair's keys in the configuration, and what the program gets. */
+static const char *const server_keys[2][2] = {
+    {"Certificate", "Certificate PEM"}, {"Private Key", "Private Key PEM"}};
+static const char *const client_keys[2][2] = {
+    {"Client Certificate", "Client Certificate PEM"}, {"Client Key", "Client Key PEM"}};
+
+static void
+send_pair(struct supervisor *s, struct process *p, const char *section,
+    const char *const keys[2][2], const char *so)
+{
+	for (size_t i = 0; i < 2; i++) {
+		const char *path = config_text(s->instance->config, section, keys[i][0]);
+
+		if (path[0] == '\0')
+			send_setting(p, section, keys[i][1], "");
+		else
+			send_file(p, section, keys[i][1], path, so);
+	}
 }
 
 static void
 send_tls(struct supervisor *s, struct process *p)
 {
 	const struct config *c = s->instance->config;
-	const char *certificate = config_text(c, "tls", "Certificate");
-	const char *key = config_text(c, "tls", "Private Key");
+	static const char kept[] = "goes on with what it has";
+	const char *section;
 	struct tls_check check;
 
-	send_file(p, "Certificate PEM", certificate, "offers no TLS");
-	send_file(p, "Private Key PEM", key, "offers no TLS");
-	config_tls_check(&check, certificate, key);
-	strlcpy(s->tls_problem, check.unusable ? check.text : "", sizeof s->tls_problem);
-}
-
-static void
-send_client_certificate(struct supervisor *s, struct process *p)
-{
-	static const char *const keys[][2] = {
-	    {"Client Certificate", "Client Certificate PEM"}, {"Client Key", "Client Key PEM"}};
-
-	for (size_t i = 0; i < nitems(keys); i++) {
-		const char *path = config_text(s->instance->config, "tls", keys[i][0]);
-
-		if (path[0] == '\0')
-			send_setting(p, "tls", keys[i][1], "");
-		else
-			send_file(p, keys[i][1], path, "shows no client certificate");
-	}
+	send_setting(p, "tls", "Keep", s->renewing ? "true" : "false");
+	send_pair(s, p, "tls", server_keys, s->renewing ? kept : "offers no TLS");
+	for (size_t i = 0; (section = config_section_at(c, "certificate *", i)) != NULL; i++)
+		send_pair(s, p, section, server_keys, s->renewing ? kept : "goes on without it");
+	config_tls_check(
+	    &check, config_text(c, "tls", "Certificate"), config_text(c, "tls", "Private Key"));
+	if (!s->renewing || !check.unusable)
+		strlcpy(s->tls_problem, check.unusable ? check.text : "", sizeof s->tls_problem);
 }
 
 /* ---- [local users]: smtpd can read no file, and asks the kernel for numbers only ---- */
@@ -267,7 +275,7 @@ slice_send(struct supervisor *s, struct process *p, const struct slot *slot, boo
 	if (program->profile == CONFINE_NETWORK || program->profile == CONFINE_WEB)
 		send_tls(s, p);
 	if (program->profile == CONFINE_OUTGOING) {
-		send_client_certificate(s, p);
+		send_pair(s, p, "tls", client_keys, "shows no client certificate");
 		send_resolver(s, p);
 	}
 	if (program->role == ROLE_SMTPD)

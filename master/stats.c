@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/certificate_names.h"
 #include "common/json_text.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -104,9 +105,9 @@ describe_disks(const struct instance *in)
 /* ---- certificates ---- */
 
 static void
-add_name(json_t *names, const unsigned char *text, int len)
+add_name(void *arg, struct span text)
 {
-	json_t *name = json_text((struct span){(const char *)text, len > 0 ? len : 0});
+	json_t *names = arg, *name = json_text(text);
 	const json_t *other;
 	size_t i;
 
@@ -118,29 +119,12 @@ add_name(json_t *names, const unsigned char *text, int len)
 	json_array_append_new(names, name);
 }
 
-/* RFC 6125: the alternative names; a common name only without them. */
 static json_t *
 describe_names(const X509 *x)
 {
-	GENERAL_NAMES *alternatives = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-	const X509_NAME *subject = X509_get_subject_name(x);
 	json_t *names = json_array();
-	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 
-	for (int i = 0; i < sk_GENERAL_NAME_num(alternatives); i++) {
-		const GENERAL_NAME *name = sk_GENERAL_NAME_value(alternatives, i);
-
-		if (name->type == GEN_DNS)
-			add_name(names, ASN1_STRING_get0_data(name->d.dNSName),
-			    ASN1_STRING_length(name->d.dNSName));
-	}
-	GENERAL_NAMES_free(alternatives);
-	if (json_array_size(names) == 0 && at != -1) {
-		const ASN1_STRING *common =
-		    X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
-
-		add_name(names, ASN1_STRING_get0_data(common), ASN1_STRING_length(common));
-	}
+	certificate_names(x, add_name, names);
 	return names;
 }
 
@@ -173,9 +157,12 @@ static json_t *
 describe_certificates(const struct config *c)
 {
 	json_t *list = json_array();
+	const char *section;
 
 	add_certificate(list, config_text(c, "tls", "Certificate"));
 	add_certificate(list, config_text(c, "tls", "Client Certificate"));
+	for (size_t i = 0; (section = config_section_at(c, "certificate *", i)) != NULL; i++)
+		add_certificate(list, config_text(c, section, "Certificate"));
 	return list;
 }
 

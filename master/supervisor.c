@@ -785,7 +785,9 @@ send_slices(struct supervisor *s)
 void
 supervisor_renew(struct supervisor *s)
 {
+	s->renewing = true;
 	send_slices(s);
+	s->renewing = false;
 }
 
 int

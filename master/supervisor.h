@@ -77,6 +77,7 @@ struct supervisor {
 	void *arg;
 	struct event *sigchld;
 	bool stopping, was_ready;
+	bool renewing; /* certificates: what is half renewed is no reason to offer no TLS */
 	char tls_problem[512]; /* why programs can offer no TLS with what they were sent, or "" */
 	unsigned stop_stage;
 	uint64_t last_tag, started_us;

@@ -57,7 +57,7 @@ read_settings(struct role *r)
 	pop3d.admission.unlimited = pop3d.settings.unlimited;
 	pop3d.admission.max_all = pop3d.settings.connections_max;
 	pop3d.admission.max_each = pop3d.settings.connections_each_max;
-	pop3d.tls = tls_server_context(r->settings);
+	pop3d.tls = tls_server_context(r->settings, old);
 	SSL_CTX_free(old); /* its connections hold it as long as they live */
 }
 

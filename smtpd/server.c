@@ -75,7 +75,7 @@ read_settings(struct role *r)
 	smtpd.admission.unlimited = smtpd.settings.unlimited;
 	smtpd.admission.max_all = smtpd.settings.connections_max;
 	smtpd.admission.max_each = smtpd.settings.connections_each_max;
-	smtpd.tls = tls_server_context(r->settings);
+	smtpd.tls = tls_server_context(r->settings, old);
 	SSL_CTX_free(old); /* its connections hold it as long as they live */
 }
 

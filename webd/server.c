@@ -60,7 +60,7 @@ read_settings(struct role *r)
 	webd.admission.unlimited = webd.settings.unlimited;
 	webd.admission.max_all = webd.settings.connections_max;
 	webd.admission.max_each = webd.settings.connections_each_max;
-	webd.tls = tls_server_context(r->settings);
+	webd.tls = tls_server_context(r->settings, old);
 	SSL_CTX_free(old); /* its connections hold it as long as they live */
 }
 

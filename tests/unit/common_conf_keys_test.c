@@ -66,6 +66,17 @@ test_table(void **state)
 
 /* ---- conf/ ---- */
 
+/* The table's section for a comment that shows the head of one with a name of its own. */
+static const char *
+named_section(const struct config_line *line)
+{
+	struct span text = span_trim(line->value);
+
+	if (span_is(text, "[fetch NAME]"))
+		return "fetch *";
+	return span_is(text, "[certificate NAME]") ? "certificate *" : NULL;
+}
+
 /* A key's line, active or with ; in front, whose value is the default. */
 static bool
 shows_key(const struct config_line *line, const struct config_key *k)
@@ -86,13 +97,14 @@ count_shown(const char *text, const struct config_key *k)
 	struct span rest = span_of(text);
 	struct config_line line;
 	bool in_section = false, after_comment = false;
+	const char *named;
 	unsigned n = 0;
 
 	while (config_line_next(&rest, &line)) {
 		if (line.kind == LINE_SECTION)
 			in_section = span_is(line.name, k->section);
-		else if (span_is(span_trim(line.value), "[fetch NAME]"))
-			in_section = span_is(span_of("fetch *"), k->section);
+		else if ((named = named_section(&line)) != NULL)
+			in_section = span_is(span_of(named), k->section);
 		else if (in_section && after_comment && shows_key(&line, k))
 			n++;
 		after_comment = line.kind == LINE_COMMENT && line.whole.at[0] == '#';
@@ -135,13 +147,14 @@ test_shipped_has_no_other(void **state)
 		char *text = read_shipped(config_source_names[i]), section[64] = "";
 		struct span rest = span_of(text);
 		struct config_line line;
+		const char *named;
 
 		while (config_line_next(&rest, &line)) {
 			assert_true(line.whole.len <= 101);
 			if (line.kind == LINE_SECTION)
 				assert_true(span_copy(line.name, section, sizeof section));
-			if (span_is(span_trim(line.value), "[fetch NAME]"))
-				strlcpy(section, "fetch *", sizeof section);
+			if ((named = named_section(&line)) != NULL)
+				strlcpy(section, named, sizeof section);
 			else
 				check_shown_line(config_source_names[i], section, &line);
 		}
@@ -202,8 +215,8 @@ check_manual(const char *page, const struct config_key *k)
 {
 	char heading[160], item[160], quoted[160], *section, *text;
 
-	snprintf(heading, sizeof heading, "\n.Ss [%s] in %s\n",
-	    config_key_is_named(k) ? "fetch NAME" : k->section, k->file);
+	snprintf(heading, sizeof heading, "\n.Ss [%.*s%s] in %s\n", (int)strcspn(k->section, "*"),
+	    k->section, config_key_is_named(k) ? "NAME" : "", k->file);
 	section = part_of(page, heading, "\n.S");
 	print_item(item, sizeof item, k->key);
 	text = part_of(section, item, "\n.It");

@@ -553,7 +553,7 @@ context(const char *chain, const char *key, const char *minimum)
 	settings_add(s, "tls", "Certificate PEM", chain);
 	settings_add(s, "tls", "Private Key PEM", key);
 	settings_add(s, "tls", "Minimum Version", minimum);
-	ctx = tls_server_context(s);
+	ctx = tls_server_context(s, NULL);
 	settings_free(&s);
 	return ctx;
 }
