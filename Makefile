@@ -13,7 +13,7 @@ VERSION  := 0.1
 INSTANCE ?= /var/lib/sambar
 
 PROGRAMS := master queue store auth router smtpd pop3d fetcher webd
-LIBRARIES := libevent_core libevent_pthreads openssl jansson libseccomp libbsd-overlay libcrypt zlib ldns libidn2 sqlite3 gmime-3.0 libxml-2.0 libarchive
+LIBRARIES := libevent_core libevent_pthreads openssl jansson libseccomp libbsd-overlay libcrypt zlib ldns libidn2 sqlite3 gmime-3.0 libxml-2.0 libarchive libmagic
 
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
@@ -38,10 +38,10 @@ objects  = $(patsubst %.c,$(B)/obj/%.o,$(1))
 COMMON  := $(call objects,$(call sources,common))
 # The doors: the client's side of each guardian's protocol.
 DOORS   := $(call objects,$(wildcard queue/client.c queue/own_client.c queue/envelope.c store/client.c store/mailbox_client.c store/folders_client.c store/folder_name.c store/maildir_name.c store/message_flags.c store/backups.c auth/client.c router/client.c))
-MAINS   := $(foreach p,$(PROGRAMS),$(B)/obj/$(p)/main.o) $(B)/obj/master/sambarctl.o $(B)/obj/router/deliver_main.o $(B)/obj/fetcher/fetch_main.o $(B)/obj/smtpd/sendmail_main.o $(B)/obj/store/indexer_main.o
+MAINS   := $(foreach p,$(PROGRAMS),$(B)/obj/$(p)/main.o) $(B)/obj/master/sambarctl.o $(B)/obj/router/deliver_main.o $(B)/obj/router/mailit_main.o $(B)/obj/fetcher/fetch_main.o $(B)/obj/smtpd/sendmail_main.o $(B)/obj/store/indexer_main.o
 EXECUTABLES := $(PROGRAMS) deliver fetch indexer
 
-all: $(addprefix $(B)/,$(EXECUTABLES)) $(B)/sambarctl $(B)/sendmail
+all: $(addprefix $(B)/,$(EXECUTABLES)) $(B)/sambarctl $(B)/sendmail $(B)/mailit
 
 $(B)/libcommon.a: $(COMMON)
 $(B)/libdoors.a: $(DOORS)
@@ -57,6 +57,10 @@ $(B)/sambarctl: $(B)/obj/master/sambarctl.o $(B)/libmaster.a $(B)/libdoors.a $(B
 
 # The children of router.
 $(B)/deliver: $(B)/obj/router/deliver_main.o $(B)/librouter.a $(B)/libdoors.a $(B)/libcommon.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+# Sends a script's message, with the SMTP client of router's children.
+$(B)/mailit: $(B)/obj/router/mailit_main.o $(B)/librouter.a $(B)/libdoors.a $(B)/libcommon.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # The children of fetcher.
@@ -173,12 +177,14 @@ LIBDIR  = $(DESTDIR)$(PREFIX)/lib/sambar
 SBINDIR = $(DESTDIR)$(PREFIX)/sbin
 SHARE   = $(DESTDIR)$(PREFIX)/share
 install: all
-	install -d $(LIBDIR) $(SBINDIR) $(DESTDIR)$(PREFIX)/bin $(SHARE)/sambar $(SHARE)/man/man5 $(SHARE)/man/man8
+	install -d $(LIBDIR) $(SBINDIR) $(DESTDIR)$(PREFIX)/bin $(SHARE)/sambar $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man8
 	install -m 755 $(addprefix $(B)/,$(EXECUTABLES)) $(LIBDIR)
 	install -m 755 $(B)/sambarctl $(B)/sendmail $(SBINDIR)
+	install -m 755 $(B)/mailit $(DESTDIR)$(PREFIX)/bin
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/mailq
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
 	install -m 644 $(wildcard conf/*.ini) $(SHARE)/sambar
+	install -m 644 $(wildcard docs/man/*.1) $(SHARE)/man/man1
 	install -m 644 $(wildcard docs/man/*.5) $(SHARE)/man/man5
 	install -m 644 $(wildcard docs/man/*.8) $(SHARE)/man/man8
 	ln -sf sendmail.8 $(SHARE)/man/man8/mailq.8

@@ -95,3 +95,12 @@ address_list_read(struct span value, void (*each)(void *arg, const char *address
 		s.rest = (struct span){s.rest.at + n, s.rest.len - n};
 	}
 }
+
+bool
+address_list_is_bare(struct span text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (strchr(" \t,;:<>()\"", text.at[i]) != NULL)
+			return false;
+	return text.len > 0;
+}

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/address_list.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/mime.h"
@@ -34,16 +35,6 @@ add(struct sendmail_list *l, const char *address, const char *server)
 	return 0;
 }
 
-/* One address as it is: what is wrong with it must be told, not guessed around. */
-static bool
-is_bare(struct span text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if (strchr(" \t,;:<>()\"", text.at[i]) != NULL)
-			return false;
-	return text.len > 0;
-}
-
 static int
 add_bare(struct sendmail_list *l, struct span text, const char *server)
 {
@@ -63,7 +54,7 @@ sendmail_list_add(struct sendmail_list *l, struct span text, const char *server)
 	int code = 0;
 
 	text = span_trim(text);
-	if (is_bare(text))
+	if (address_list_is_bare(text))
 		return add_bare(l, text, server);
 
 	mime_addresses_parse(text, &found);

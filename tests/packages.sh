@@ -3,7 +3,7 @@
 # usage: tests/packages.sh build|run|check|lint|bench...
 set -eu
 
-build="gcc libc6-dev make pkg-config libevent-dev libbsd-dev libseccomp-dev libjansson-dev libcrypt-dev zlib1g-dev libssl-dev libldns-dev libidn2-dev libsqlite3-dev libgmime-3.0-dev libxml2-dev libarchive-dev"
+build="gcc libc6-dev make pkg-config libevent-dev libbsd-dev libseccomp-dev libjansson-dev libcrypt-dev zlib1g-dev libssl-dev libldns-dev libidn2-dev libsqlite3-dev libgmime-3.0-dev libxml2-dev libarchive-dev libmagic-dev"
 run="curl openssl"
 check="libcmocka-dev swaks libnet-ssleay-perl mpop curl openssl python3 python3-pytest python3-pytest-xdist procps strace mandoc nsd unbound ldnsutils chromium chromium-driver python3-selenium"
 # Servers that the tests collect from are unpacked, as they exclude each other; these are their libraries, which do not.
