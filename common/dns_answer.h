@@ -22,7 +22,16 @@ enum {
 };
 
 /* The types that are asked for, with their numbers in the DNS. */
-enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_MX = 15, DNS_AAAA = 28, DNS_TLSA = 52 };
+enum dns_type {
+	DNS_A = 1,
+	DNS_CNAME = 5,
+	DNS_PTR = 12,
+	DNS_MX = 15,
+	DNS_TXT = 16,
+	DNS_AAAA = 28,
+	DNS_SRV = 33,
+	DNS_TLSA = 52
+};
 
 enum dns_status {
 	DNS_FOUND,    /* there are records */
@@ -32,9 +41,12 @@ enum dns_status {
 };
 
 struct dns_record {
-	uint16_t preference; /* MX */
-	const char *name;    /* MX and CNAME: the target. Else NULL */
-	struct span data;    /* A: 4 bytes, AAAA: 16, TLSA: the record's data, perhaps none */
+	uint16_t preference;   /* MX; SRV: the priority */
+	uint16_t weight, port; /* SRV */
+	const char *name;      /* MX, CNAME, PTR and SRV: the target. Else NULL */
+	/* A: 4 bytes, AAAA: 16, TLSA: the record's data, TXT: its strings as one (RFC 7208 3.3);
+	 * of the latter perhaps none. */
+	struct span data;
 };
 
 struct dns_answer {

@@ -162,10 +162,48 @@ rdf_of(const ldns_rr *rr, size_t index, ldns_rdf_type type)
 	return rdf != NULL && ldns_rdf_get_type(rdf) == type ? rdf : NULL;
 }
 
+/* Where a record of this type has the name that it leads to; -1: it leads to none. */
+static int
+target_index(enum dns_type type)
+{
+	switch (type) {
+	case DNS_CNAME:
+	case DNS_PTR:
+		return 0;
+	case DNS_MX:
+		return 1;
+	case DNS_SRV:
+		return 3;
+	default:
+		return -1;
+	}
+}
+
 static const ldns_rdf *
 target_of(const ldns_rr *rr, enum dns_type type)
 {
-	return rdf_of(rr, type == DNS_MX ? 1 : 0, LDNS_RDF_TYPE_DNAME);
+	return rdf_of(rr, target_index(type), LDNS_RDF_TYPE_DNAME);
+}
+
+static bool
+has_numbers(const ldns_rr *rr, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rdf_of(rr, i, LDNS_RDF_TYPE_INT16) == NULL)
+			return false;
+	return true;
+}
+
+static bool
+has_strings(const ldns_rr *rr)
+{
+	for (size_t i = 0; i < ldns_rr_rd_count(rr); i++) {
+		const ldns_rdf *rdf = rdf_of(rr, i, LDNS_RDF_TYPE_STR);
+
+		if (rdf == NULL || ldns_rdf_size(rdf) < 1)
+			return false;
+	}
+	return true;
 }
 
 /* ldns gives the fields that were there: a short record has fewer. */
@@ -180,9 +218,12 @@ is_whole(const ldns_rr *rr, enum dns_type type)
 	case DNS_AAAA:
 		return first != NULL && ldns_rdf_size(first) == AAAA_BYTES;
 	case DNS_MX:
-		return rdf_of(rr, 0, LDNS_RDF_TYPE_INT16) != NULL && target_of(rr, type) != NULL;
+	case DNS_SRV:
 	case DNS_CNAME:
-		return target_of(rr, type) != NULL;
+	case DNS_PTR:
+		return has_numbers(rr, target_index(type)) && target_of(rr, type) != NULL;
+	case DNS_TXT:
+		return has_strings(rr);
 	case DNS_TLSA:
 		return true; /* RFC 7672 2.2: a malformed one is there, but not usable */
 	}
@@ -196,7 +237,7 @@ pool_bytes(const ldns_rr *rr, enum dns_type type)
 	char name[DNS_NAME_SIZE];
 	size_t bytes = 1;
 
-	if (type == DNS_MX || type == DNS_CNAME)
+	if (target_index(type) != -1)
 		return name_text(target_of(rr, type), name) ? strlen(name) + 1 : 0;
 	for (size_t i = 0; i < ldns_rr_rd_count(rr); i++)
 		bytes += ldns_rdf_size(ldns_rr_rdf(rr, i));
@@ -204,19 +245,19 @@ pool_bytes(const ldns_rr *rr, enum dns_type type)
 }
 
 static void
-copy_data(struct dns_answer *a, struct dns_record *r, const ldns_rr *rr)
+copy_data(struct dns_answer *a, struct dns_record *r, const ldns_rr *rr, enum dns_type type)
 {
+	size_t len = 0, skip = type == DNS_TXT ? 1 : 0; /* each string's length */
 	uint8_t data[LDNS_MAX_RDFLEN];
-	size_t len = 0;
 
 	for (size_t i = 0; i < ldns_rr_rd_count(rr); i++) {
 		const ldns_rdf *rdf = ldns_rr_rdf(rr, i);
-		size_t size = ldns_rdf_size(rdf);
+		size_t size = ldns_rdf_size(rdf) - skip;
 
 		if (size > sizeof data - len)
 			break;
 		if (size)
-			memcpy(data + len, ldns_rdf_data(rdf), size);
+			memcpy(data + len, ldns_rdf_data(rdf) + skip, size);
 		len += size;
 	}
 	r->data = (struct span){(const char *)data, len};
@@ -230,15 +271,19 @@ copy_record(struct dns_answer *a, const ldns_rr *rr, enum dns_type type)
 	struct dns_record *r = &a->records[a->n];
 	char name[DNS_NAME_SIZE];
 
-	if (type == DNS_MX || type == DNS_CNAME) {
+	if (target_index(type) != -1) {
 		if (name_text(target_of(rr, type), name) == 0)
 			return -1;
 		r->name = dns_answer_put(a, span_of(name));
 	}
-	if (type == DNS_MX)
+	if (type == DNS_MX || type == DNS_SRV)
 		r->preference = ldns_rdf2native_int16(ldns_rr_rdf(rr, 0));
+	if (type == DNS_SRV) {
+		r->weight = ldns_rdf2native_int16(ldns_rr_rdf(rr, 1));
+		r->port = ldns_rdf2native_int16(ldns_rr_rdf(rr, 2));
+	}
 	if (r->name == NULL)
-		copy_data(a, r, rr);
+		copy_data(a, r, rr, type);
 	a->n++;
 	return 0;
 }

@@ -45,6 +45,13 @@ static const struct ctl_command commands[] = {
 	"For DOMAIN, or for all local domains, and for the host. Asks no DNS server: doctor "
 	"does.\n",
 	false, ctl_dns},
+    {"doctor", "[--try HOST] [--json]", "whether all that the instance needs around it is right",
+	"Looks at the DNS, the ports, the certificate, the disks, the clock, owners and modes, "
+	"and\n"
+	"at the configuration. Each line is right, wrong, with what was asked and answered and how "
+	"to\nmend it, or cannot tell from here. The exit status is 1 when something is wrong.\n"
+	"--try HOST  a mail server outside, to see whether port 25 of others can be reached\n",
+	false, ctl_doctor},
     {"start", "[--foreground]", "start the instance",
 	"Returns when every port answers, or says why not.\n"
 	"--foreground  stay, and print log lines, too\n",

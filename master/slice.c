@@ -15,14 +15,9 @@
 #include "common/config_tls_check.h"
 #include "common/log.h"
 #include "common/memory.h"
-#include "common/nameserver.h"
+#include "master/nameservers.h"
 
-enum {
-	PEM_MAX_BYTES = 60000,
-	RESOLV_CONF_MAX_BYTES = 65536,
-	LOCAL_USERS_MAX = 10000,
-	LOCAL_USER_NAME_MAX_BYTES = 64
-};
+enum { PEM_MAX_BYTES = 60000, LOCAL_USERS_MAX = 10000, LOCAL_USER_NAME_MAX_BYTES = 64 };
 
 static void
 send_setting(void *arg, const char *section, const char *key, const char *value)
@@ -148,49 +143,12 @@ send_local_users(struct process *p)
 	fclose(f);
 }
 
-/* ---- DNS servers: those of the configuration, else of the host ---- */
-
-static void
-read_resolv_conf(struct resolv_conf *conf)
-{
-	static char text[RESOLV_CONF_MAX_BYTES];
-	int fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t n = fd != -1 ? read(fd, text, sizeof text) : 0;
-
-	/* The C library does without it too. */
-	closefd(&fd);
-	resolv_conf_parse((struct span){text, n > 0 ? n : 0}, conf);
-}
-
-static void
-send_servers_of_host(struct process *p, bool trust)
-{
-	char list[RESOLV_CONF_SERVERS_MAX * (NAMESERVER_TEXT_SIZE + 1)] = "";
-	struct resolv_conf conf;
-
-	read_resolv_conf(&conf);
-	for (size_t i = 0; i < conf.n; i++) {
-		strlcat(list, conf.servers[i], sizeof list);
-		strlcat(list, " ", sizeof list);
-	}
-	send_setting(p, "resolver", "Servers", list);
-	send_setting(p, "resolver", "Trust AD", trust || conf.trust_ad ? "true" : "false");
-}
-
 static void
 send_resolver(struct supervisor *s, struct process *p)
 {
-	const struct config *c = s->instance->config;
-	const char *first = config_text(c, "common", "DNS Primary");
-	const char *second = config_text(c, "common", "DNS Secondary");
-	bool trust = config_bool(c, "common", "Trust DNSSEC");
-	char list[2 * (NAMESERVER_TEXT_SIZE + 1)];
+	char list[NAMESERVERS_SIZE];
+	bool trust = nameservers_find(s->instance->config, list);
 
-	if (first[0] == '\0' && second[0] == '\0') {
-		send_servers_of_host(p, trust);
-		return;
-	}
-	snprintf(list, sizeof list, "%s %s", first, second);
 	send_setting(p, "resolver", "Servers", list);
 	send_setting(p, "resolver", "Trust AD", trust ? "true" : "false");
 }

@@ -51,12 +51,12 @@ def elsewhere():
 
 @pytest.fixture(scope="module")
 def internet(request):
-    """Name servers, hosts and certificates in a network of the module's own; ZONE, SIGNED and RESOLVER are the module's."""
+    """Name servers, hosts and certificates in a network of the module's own; ZONE, SIGNED, RESOLVER and REVERSE are the module's."""
     module = request.module
     with network.private_network() as address:
         if address is None:
             pytest.skip("this machine cannot: only root can make a network namespace")
-        world = outside.Internet(getattr(module, "ZONE", ""), getattr(module, "SIGNED", ""), getattr(module, "RESOLVER", False))
+        world = outside.Internet(getattr(module, "ZONE", ""), getattr(module, "SIGNED", ""), getattr(module, "RESOLVER", False), getattr(module, "REVERSE", ""))
         yield world
         world.end()
 

@@ -27,7 +27,8 @@ check_record(const struct dns_record *r, enum dns_type type)
 {
 	struct tlsa_record tlsa;
 
-	if ((r->name != NULL) != (type == DNS_MX || type == DNS_CNAME))
+	if ((r->name != NULL) !=
+	    (type == DNS_MX || type == DNS_CNAME || type == DNS_PTR || type == DNS_SRV))
 		abort();
 	if (r->name != NULL)
 		check_name(r->name);
@@ -61,7 +62,8 @@ judge(const struct dns_query *q, struct span packet)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum dns_type types[] = {DNS_A, DNS_AAAA, DNS_MX, DNS_TLSA, DNS_CNAME};
+	static const enum dns_type types[] = {
+	    DNS_A, DNS_AAAA, DNS_MX, DNS_TLSA, DNS_CNAME, DNS_PTR, DNS_TXT, DNS_SRV};
 	struct dns_query q;
 	char *packet;
 

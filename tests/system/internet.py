@@ -2,7 +2,7 @@
 
 192.0.2.0/24 is this machine's in a private_network(); 192.0.2.1 is the one address that the suite can find.
 The zone has hN.test with the address 192.0.2.N and dN.test with the MX hN.test, for N from 10 to 250, and what the
-module adds. signed.test has the same names, signed. nsd serves both; unbound, which validates, stands before it.
+module adds; 2.0.192.in-addr.arpa has what the module gives. signed.test has the same names, signed. nsd serves both; unbound, which validates, stands before it.
 """
 import os
 import signal
@@ -22,12 +22,12 @@ def address(n):
 
 
 class Internet:
-    def __init__(self, zone="", signed="", resolver=False):
+    def __init__(self, zone="", signed="", resolver=False, reverse=""):
         self.folder = tempfile.mkdtemp(prefix="internet-")
         os.chmod(self.folder, 0o755)
         self.processes, self.hosts = [], []
         self._certificates()
-        self._zones(zone, signed)
+        self._zones(zone, signed, reverse)
         self._nsd()
         if resolver:
             self._unbound()
@@ -62,10 +62,11 @@ class Internet:
 
     # ---- names ----
 
-    def _zones(self, zone, signed):
+    def _zones(self, zone, signed, reverse):
         names = "".join(f"h{n} A {address(n)}\nd{n} MX 10 h{n}\n" for n in range(10, 251))
         head = "$ORIGIN %s\n$TTL 60\n@ SOA ns.test. root.test. 1 3600 600 86400 1\n@ NS ns.test.\n"
         self.write("test.zone", head % "test." + "ns A 127.0.0.1\nsigned NS ns\n" + names + zone)
+        self.write("reverse.zone", head % "2.0.192.in-addr.arpa." + reverse)
         self.write("signed.zone", head % "signed.test." + names + "\n".join(self._tlsa(line) for line in signed.splitlines()) + "\n")
         key = self.run("ldns-keygen", "-a", "ECDSAP256SHA256", "-k", "signed.test").strip()
         with open(self.path(key + ".key")) as f:
@@ -79,7 +80,7 @@ class Internet:
 
     def _nsd(self):
         zones = "".join(f"zone:\n name: {name}\n zonefile: {self.path(file)}\n" for name, file in (
-            ("test", "test.zone"), ("signed.test", "signed.zone.signed"), ("broken.test", "nosuch.zone")))
+            ("test", "test.zone"), ("signed.test", "signed.zone.signed"), ("broken.test", "nosuch.zone"), ("2.0.192.in-addr.arpa", "reverse.zone")))
         self.write("nsd.conf", f"""server:
  ip-address: {SERVER.replace(":", "@")}
  server-count: 1

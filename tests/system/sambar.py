@@ -101,6 +101,18 @@ class Instance:
     def configure(self, key, value):
         self.ctl("config", "set", key, str(value))
 
+    @contextlib.contextmanager
+    def settings(self, values):
+        """Keys with other values for a while: {key: value}."""
+        before = {key: self.ctl("config", "get", key).stdout.rstrip("\n") for key in values}
+        for key, value in values.items():
+            self.configure(key, value)
+        try:
+            yield
+        finally:
+            for key in reversed(values):
+                self.configure(key, before[key]) if before[key] else self.ctl("config", "unset", key)
+
     def reconfigure(self, **_):
         self.ctl("reload")
 

@@ -174,7 +174,7 @@ def test_records_are_of_the_listeners_there_are(house):
 
 
 def test_what_is_switched_off_is_not_published(house):
-    with settings(house, {"POP3": "none", "SMTPS": "none", "HTTPS": "none", "HTTP": "none", "Use MTA": "false", "SMTP Server": "smtp.isp.test"}):
+    with house.settings({"POP3": "none", "SMTPS": "none", "HTTPS": "none", "HTTP": "none", "Use MTA": "false", "SMTP Server": "smtp.isp.test"}):
         got = records(house, "house.test")
         assert {name for name, kind in got if kind == "SRV"} == {"_submission._tcp.house.test", "_pop3s._tcp.house.test"}
         assert not any(kind == "CNAME" for _, kind in got) and got["house.test", "TXT"] is None
@@ -191,16 +191,6 @@ def test_one_name_has_one_spf(make_instance):
         f.write("nonsense\n")
     for words in (["dns"], ["setup", "a.test"]):
         assert one.ctl(*words, check=False).returncode == EX_CONFIG
-
-
-@contextlib.contextmanager
-def settings(house, values):
-    before = {key: house.ctl("config", "get", key).stdout.rstrip("\n") for key in values}
-    for key, value in values.items():
-        house.configure(key, value)
-    yield
-    for key in reversed(values):
-        house.configure(key, before[key]) if before[key] else house.ctl("config", "unset", key)
 
 
 # ---- what mail clients are told ----
@@ -298,7 +288,7 @@ def test_autodiscover_refuses(house):
 def test_in_clear_from_elsewhere(house):
     """A proxy says where the client is."""
     far = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http", "Host": "autodiscover.house.test"}
-    with settings(house, {"Trusted Proxies": "127.0.0.1"}):
+    with house.settings({"Trusted Proxies": "127.0.0.1"}):
         assert Web(house).ask("GET", "/api/session", headers=far)[0] == 403
         assert Web(house).ask("GET", AUTOCONFIG[0] + "?emailaddress=a@house.test", headers=far)[0] == 200
         assert discover(house, "kim@house.test", headers=far)[0] == 200
@@ -308,9 +298,9 @@ def test_in_clear_from_elsewhere(house):
 
 
 def test_only_listeners_that_are_there(house):
-    with settings(house, {"POP3": "none", "SMTPS": "none"}):
+    with house.settings({"POP3": "none", "SMTPS": "none"}):
         provider = ElementTree.fromstring(Web(house).ask("GET", AUTOCONFIG[0] + "?emailaddress=a@house.test")[1]).find("emailProvider")
         assert [int(s.findtext("port")) for s in provider if s.tag.endswith("Server")] == [house.port("POP3S"), house.port("Submission")]
-    with settings(house, {"Client Autoconfiguration": "false"}):
+    with house.settings({"Client Autoconfiguration": "false"}):
         assert Web(house).ask("GET", AUTOCONFIG[0] + "?emailaddress=a@house.test")[0] == 404
         assert discover(house, "kim@house.test")[0] == Web(house).ask("GET", AUTODISCOVER[0])[0] == 404

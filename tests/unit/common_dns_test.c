@@ -105,6 +105,14 @@ static const struct dns_rule rules[] = {
 		  "c6.example. 60 CNAME c7.example.\nc7.example. 60 CNAME c8.example.\n"
 		  "c8.example. 60 CNAME c9.example.\nc9.example. 60 CNAME ca.example.\n"
 		  "ca.example. 60 CNAME cb.example.\ncb.example. 60 A 192.0.2.1"},
+    {"srv.example", DNS_SRV, .answer = "srv.example. 60 IN SRV 1 2 995 H.example."},
+    {"srv-short.example", DNS_SRV, .has_raw = true, .raw_type = DNS_SRV, .raw_len = 6,
+	.raw = "\0\1\0\2\0\3"},
+    {"ptr.example", DNS_PTR, .answer = "ptr.example. 60 IN PTR Mail.example."},
+    {"ptr-empty.example", DNS_PTR, .has_raw = true, .raw_type = DNS_PTR},
+    {"txt.example", DNS_TXT, .answer = "txt.example. 60 IN TXT \"v=spf1 \" \"\" \"mx\\000 -all\""},
+    {"txt-empty.example", DNS_TXT, .has_raw = true, .raw_type = DNS_TXT},
+    {"txt-cut.example", DNS_TXT, .has_raw = true, .raw_type = DNS_TXT, .raw_len = 2, .raw = "\5a"},
     {"odd-mx.example", DNS_MX, .answer = "odd-mx.example. 60 IN MX 1 a/b\\010\\255.Example."},
     {"long-ttl.example", DNS_A, .answer = "long-ttl.example. 4294967295 IN A 192.0.2.1"},
     {"many.example", DNS_MX, .how = B_MANY, .many = 10000},
@@ -221,6 +229,13 @@ static const struct expectation expectations[] = {
     {"self.example", DNS_A, DNS_LATER, 0, 0, NULL, circle},
     {"ten.example", DNS_A, DNS_FOUND, 1, 60, "c9.example", ""},
     {"eleven.example", DNS_A, DNS_LATER, 0, 0, NULL, circle},
+    {"srv.example", DNS_SRV, DNS_FOUND, 1, 60, NULL, ""},
+    {"srv-short.example", DNS_SRV, DNS_LATER, 0, 0, NULL, broken},
+    {"ptr.example", DNS_PTR, DNS_FOUND, 1, 60, NULL, ""},
+    {"ptr-empty.example", DNS_PTR, DNS_LATER, 0, 0, NULL, broken},
+    {"txt.example", DNS_TXT, DNS_FOUND, 1, 60, NULL, ""},
+    {"txt-empty.example", DNS_TXT, DNS_FOUND, 1, 60, NULL, ""},
+    {"txt-cut.example", DNS_TXT, DNS_LATER, 0, 0, NULL, broken},
     {"odd-mx.example", DNS_MX, DNS_FOUND, 1, 60, NULL, ""},
     {"long-ttl.example", DNS_A, DNS_FOUND, 1, 0, NULL, ""},
     {"", DNS_A, DNS_NXDOMAIN, 0, 0, NULL, ""},
@@ -299,6 +314,27 @@ test_names_are_text(void **state)
 	assert_string_equal(a->records[0].name, "a/b\\010\\255.example");
 	assert_int_equal(a->records[0].preference, 1);
 	dns_answer_free(&a);
+}
+
+static void
+test_what_other_records_hold(void **state)
+{
+	struct dns_answer *srv = look_up(dns, "srv.example", DNS_SRV);
+	struct dns_answer *ptr = look_up(dns, "ptr.example", DNS_PTR);
+	struct dns_answer *txt = look_up(dns, "txt.example", DNS_TXT);
+	const struct dns_record *r = &srv->records[0];
+
+	(void)state;
+	assert_string_equal(r->name, "h.example");
+	assert_int_equal(r->preference, 1);
+	assert_int_equal(r->weight, 2);
+	assert_int_equal(r->port, 995);
+	assert_string_equal(ptr->records[0].name, "mail.example");
+	assert_int_equal(txt->records[0].data.len, 15);
+	assert_memory_equal(txt->records[0].data.at, "v=spf1 mx\0 -all", 15);
+	dns_answer_free(&srv);
+	dns_answer_free(&ptr);
+	dns_answer_free(&txt);
 }
 
 static void
@@ -639,6 +675,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_answers, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_secure, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_names_are_text, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_what_other_records_hold, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_many_records, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_the_second_server_is_asked, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_a_silent_server_comes_last, set_up, tear_down),
