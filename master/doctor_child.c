@@ -137,7 +137,7 @@ run(int sock)
 	int code;
 
 	if (plan == NULL)
-		exit(0); /* there is no question */
+		_exit(0); /* there is no question */
 	ctl_quiet_begin();
 	settings = settings_of(&d);
 	prepare(&d);
@@ -148,7 +148,7 @@ run(int sock)
 	settings_free(&settings);
 	json_decref(plan);
 	ctl_quiet_end();
-	exit(code);
+	_exit(code); /* what else is to be done at an end is the parent's */
 }
 
 /* ---- the parent ---- */
