@@ -72,15 +72,19 @@ api_draft_keep(struct request *q)
 /* ---- going on with one ---- */
 
 static void
+read_letter(struct reading *r)
+{
+	r->doc = letter_from_draft(r->mime);
+}
+
+static void
 show(struct reading *r)
 {
 	struct request *q = r->q;
-	json_t *letter, *one;
+	json_t *letter = r->doc, *one;
 	size_t i;
 
-	if (!reading_parse(r))
-		return;
-	if ((letter = letter_from_draft(r->mime)) == NULL) {
+	if (letter == NULL) {
 		reply_error(q, 503, "later", "The draft cannot be read now.");
 		return;
 	}
@@ -90,11 +94,14 @@ show(struct reading *r)
 		json_object_set_new(one, "uid", json_integer(r->uid));
 	}
 	json_object_set_new(letter, "draft", json_integer(r->uid));
-	reply_json(q, letter);
+	reply_json(q, json_incref(letter));
 }
 
 void
 api_draft(struct request *q)
 {
-	reading_begin(q, show);
+	struct reading *r = reading_begin(q, show);
+
+	if (r != NULL)
+		reading_parses(r, read_letter);
 }

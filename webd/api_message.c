@@ -21,28 +21,23 @@ static const char nothing[] = "default-src 'none'; sandbox";
 
 /* ---- JSON ---- */
 
-static json_t *
-view(const struct reading *r)
+static void
+view(struct reading *r)
 {
-	const json_t *identities = r->q->session->identities;
 	const char *addresses[OWN_MAX];
 	struct message_own own = {.addresses = addresses};
 
-	for (size_t i = 0; i < json_array_size(identities) && own.n < OWN_MAX; i++)
-		addresses[own.n++] = json_string_value(json_array_get(identities, i));
-	return message_view(r->mime, &own);
+	for (size_t i = 0; i < json_array_size(r->own) && own.n < OWN_MAX; i++)
+		addresses[own.n++] = json_string_value(json_array_get(r->own, i));
+	r->doc = message_view(r->mime, &own);
 }
 
 static void
 show(struct reading *r)
 {
 	struct request *q = r->q;
-	json_t *doc, *row;
+	json_t *doc = json_incref(r->doc), *row = json_incref(r->row);
 
-	if (!reading_parse(r))
-		return;
-	doc = view(r);
-	row = json_incref(r->row);
 	reading_end(q);
 	if (doc == NULL) {
 		json_decref(row);
@@ -59,16 +54,15 @@ on_row(void *arg, const struct folders_answer *a)
 {
 	struct request *q = arg;
 	struct reading *r;
-	json_t *row;
 
 	if (a->refusal != FOLDERS_GRANTED || a->n_rows != 1) {
 		reply_refusal(q, a->refusal != FOLDERS_GRANTED ? a->refusal : FOLDERS_NO_MESSAGE);
 		return;
 	}
-	row = json_row(&a->rows[0]);
-	reading_begin_at(q, a->rows[0].folder, a->rows[0].uid, show);
-	if ((r = q->work) != NULL)
-		r->row = row;
+	r = reading_begin_at(q, a->rows[0].folder, a->rows[0].uid, show);
+	r->row = json_row(&a->rows[0]);
+	r->own = json_deep_copy(q->session->identities);
+	reading_parses(r, view);
 }
 
 static void
@@ -89,32 +83,36 @@ api_message(struct request *q)
 /* ---- the document ---- */
 
 static void
+make_document(struct reading *r)
+{
+	r->text = message_document(r->mime, r->remote, &r->len);
+}
+
+static void
 show_document(struct reading *r)
 {
 	struct request *q = r->q;
-	unsigned remote = 0;
-	char *text;
-	size_t len;
+	struct span document = {r->text, r->len};
 
-	if (!query_word(q, "remote", "0 1", 0, &remote))
-		return;
-	if (!reading_parse(r))
-		return;
-	text = message_document(r->mime, remote, &len);
-	reading_end(q);
-	if (text == NULL) {
+	if (document.at == NULL) {
 		reply_error(q, 503, "later", "The message cannot be read now.");
 		return;
 	}
-	q->policy = message_document_policy(remote);
-	reply_bytes(q, 200, "text/html; charset=utf-8", (struct span){text, len});
-	free(text);
+	q->policy = message_document_policy(r->remote);
+	reply_bytes(q, 200, "text/html; charset=utf-8", document);
 }
 
 void
 api_message_document(struct request *q)
 {
-	reading_begin(q, show_document);
+	struct reading *r;
+	unsigned remote;
+
+	if (!query_word(q, "remote", "0 1", 0, &remote) ||
+	    (r = reading_begin(q, show_document)) == NULL)
+		return;
+	r->remote = remote;
+	reading_parses(r, make_document);
 }
 
 /* ---- as it came ---- */
@@ -141,7 +139,7 @@ send_source(struct reading *r)
 void
 api_message_source(struct request *q)
 {
-	reading_begin(q, send_source);
+	(void)reading_begin(q, send_source);
 }
 
 /* ---- a part ---- */
@@ -171,7 +169,7 @@ send_part(struct reading *r)
 	int part;
 
 	if (!query_text(q, "part", path, sizeof path) ||
-	    !query_word(q, "download", "0 1", 0, &download) || !reading_parse(r))
+	    !query_word(q, "download", "0 1", 0, &download))
 		return;
 	if ((part = mime_find(r->mime, span_of(path))) == MIME_NO_PART ||
 	    (r->body = mime_body_open(r->mime, part)) == NULL) {
@@ -190,5 +188,8 @@ send_part(struct reading *r)
 void
 api_part(struct request *q)
 {
-	reading_begin(q, send_part);
+	struct reading *r = reading_begin(q, send_part);
+
+	if (r != NULL)
+		reading_parses(r, NULL);
 }

@@ -155,11 +155,8 @@ static void
 zip_attachments(struct reading *r)
 {
 	struct request *q = r->q;
-	struct zipping *z;
+	struct zipping *z = zipping_new(q);
 
-	if (!reading_parse(r))
-		return;
-	z = zipping_new(q);
 	z->reading = r;
 	reply_file_name(q, false, "attachments.zip");
 	reply_begin(q, 200, "application/zip", more_of_attachments);
@@ -168,7 +165,10 @@ zip_attachments(struct reading *r)
 void
 api_message_zip(struct request *q)
 {
-	reading_begin(q, zip_attachments);
+	struct reading *r = reading_begin(q, zip_attachments);
+
+	if (r != NULL)
+		reading_parses(r, NULL);
 }
 
 /* ---- messages ---- */

@@ -10,8 +10,22 @@
 #include "common/memory.h"
 #include "webd/params.h"
 #include "webd/sessions.h"
+#include "webd/webd.h"
 
 enum { NAME_SIZE = 3 * MIME_NAME_MAX_BYTES + 1 };
+
+static void
+reading_free(struct reading *r)
+{
+	mime_body_free(&r->body);
+	mime_free(&r->mime);
+	closefd(&r->fd);
+	json_decref(r->row);
+	json_decref(r->own);
+	json_decref(r->doc);
+	free(r->text);
+	free(r);
+}
 
 void
 reading_end(struct request *q)
@@ -22,11 +36,37 @@ reading_end(struct request *q)
 	q->abort = NULL;
 	if (r == NULL)
 		return;
-	mime_body_free(&r->body);
-	mime_free(&r->mime);
-	closefd(&r->fd);
-	json_decref(r->row);
-	free(r);
+	r->q = NULL;
+	if (!r->in_thread)
+		reading_free(r);
+}
+
+/* ---- off the loop ---- */
+
+static void
+parse(struct background_job *job)
+{
+	struct reading *r = (struct reading *)job;
+
+	if ((r->mime = mime_open_file(r->fd)) != NULL && r->work != NULL)
+		r->work(r);
+}
+
+static void
+on_parsed(struct background_job *job)
+{
+	struct reading *r = (struct reading *)job;
+	struct request *q = r->q;
+
+	r->in_thread = false;
+	if (q == NULL) {
+		reading_free(r);
+	} else if (r->mime != NULL) {
+		r->then(r);
+	} else {
+		reading_end(q);
+		reply_error(q, 503, "later", "The message cannot be read now.");
+	}
 }
 
 static void
@@ -48,10 +88,19 @@ on_message(void *arg, const struct folders_answer *a)
 		return;
 	}
 	r->size = st.st_size;
-	r->then(r);
+	if (!r->parses) {
+		r->then(r);
+		return;
+	}
+	r->in_thread = true;
+	r->job.work = parse;
+	r->job.done = on_parsed;
+	background_push(q->web->background, q->session->user, &r->job);
 }
 
-void
+/* ---- the beginning ---- */
+
+struct reading *
 reading_begin_at(struct request *q, uint64_t folder, uint64_t uid, void (*then)(struct reading *r))
 {
 	struct reading *r = xcalloc(1, sizeof *r);
@@ -64,27 +113,24 @@ reading_begin_at(struct request *q, uint64_t folder, uint64_t uid, void (*then)(
 	q->work = r;
 	q->abort = reading_end;
 	folders_get(q->session->folders, folder, uid, on_message, q);
+	return r;
 }
 
-void
+struct reading *
 reading_begin(struct request *q, void (*then)(struct reading *r))
 {
 	uint64_t folder, uid;
 
-	if (query_u64(q, "folder", 0, &folder) && query_u64(q, "uid", 0, &uid))
-		reading_begin_at(q, folder, uid, then);
+	return query_u64(q, "folder", 0, &folder) && query_u64(q, "uid", 0, &uid)
+		   ? reading_begin_at(q, folder, uid, then)
+		   : NULL;
 }
 
-bool
-reading_parse(struct reading *r)
+void
+reading_parses(struct reading *r, void (*work)(struct reading *r))
 {
-	struct request *q = r->q;
-
-	if ((r->mime = mime_open_file(r->fd)) != NULL)
-		return true;
-	reading_end(q);
-	reply_error(q, 503, "later", "The message cannot be read now.");
-	return false;
+	r->parses = true;
+	r->work = work;
 }
 
 /* RFC 8187. */

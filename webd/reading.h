@@ -7,28 +7,39 @@
 
 #include "common/mime.h"
 #include "store/folders.h"
+#include "webd/background.h"
 #include "webd/http.h"
 
 /* q->work while a message is read; freed with the answer (reading_end(), or abort). */
 struct reading {
-	struct request *q;
+	struct background_job job;
+	struct request *q; /* NULL: nobody waits for it any more. Not the thread's */
+	bool parses, in_thread;
 	uint64_t folder, uid;
 	int fd;
 	uint64_t size;
-	struct mime *mime; /* NULL until reading_parse() */
+	struct mime *mime; /* when it was parsed */
 	struct mime_body *body;
-	struct json_t *row;
+	json_t *row;
+	void (*work)(struct reading *r);
 	void (*then)(struct reading *r);
+	/* for work(), and from it */
+	json_t *own; /* the user's addresses */
+	bool remote;
+	json_t *doc;
+	char *text;
+	size_t len;
 };
 
-/* Of the parameters folder and uid. then() is called with fd open; otherwise the request was
- * answered. */
-void reading_begin(struct request *q, void (*then)(struct reading *r));
+/* Of the parameters folder and uid. then() is called later with fd open; otherwise the request was
+ * answered. NULL: that was done just now. */
+struct reading *reading_begin(struct request *q, void (*then)(struct reading *r));
 /* The same for this message. */
-void
+struct reading *
 reading_begin_at(struct request *q, uint64_t folder, uint64_t uid, void (*then)(struct reading *r));
-/* False: it cannot be read; answered. */
-bool reading_parse(struct reading *r);
+/* It is to be parsed before then() is called: off the loop, as is work(), which may be NULL. Right
+ * after the beginning. */
+void reading_parses(struct reading *r, void (*work)(struct reading *r));
 /* Before the answer. */
 void reading_end(struct request *q);
 /* Content-Disposition with a file's name; inline: shown in place. */

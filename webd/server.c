@@ -13,6 +13,7 @@
 #include "common/tls.h"
 #include "queue/queue.h"
 #include "router/router.h"
+#include "webd/background.h"
 #include "webd/http.h"
 #include "webd/sessions.h"
 #include "webd/webd.h"
@@ -161,6 +162,7 @@ void
 server_run(struct role *r)
 {
 	webd.sessions = sessions_new(&webd);
+	webd.background = background_new(r->base);
 	webd.auth = auth_client_new(r->base, role_peer_path(r, "auth.sock"), "webd");
 	webd.router = router_client_new(r->base, role_peer_path(r, "router.sock"), "webd");
 	webd.queue =

@@ -37,6 +37,7 @@ struct webd_counters {
 struct http;
 LIST_HEAD(https, http);
 struct auth_client;
+struct background;
 struct queue_client;
 struct router_client;
 struct web_sessions;
@@ -51,6 +52,7 @@ struct webd {
 	struct admission admission;
 	struct https connections;
 	struct web_sessions *sessions;
+	struct background *background;
 	struct webd_counters counters;
 	struct role *role;
 	bool draining;

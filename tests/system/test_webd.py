@@ -249,6 +249,24 @@ def test_reading(instance):
     web.post("/api/folders/empty", {"id": web.folders()["INBOX"]["id"]}, 400)
 
 
+def test_a_session_ends_while_its_message_is_read(instance):
+    """What a thread of webd's is at work on is waited for by nobody any more."""
+    html = b"\r\n".join(b"<p style=\"color:red;margin:%dpx\" class=\"c%d\">x</p>" % (i, i) for i in range(10000))
+    instance.send(b"Subject: long work\r\nContent-Type: text/html\r\n\r\n" + html + b"\r\n", "bob@example.test")
+    row = arrived(Web(instance, "bob"), "INBOX", "long work")
+    for _ in range(3):
+        bob = Web(instance, "bob")
+        ask = f"GET /api/message?folder={row['folder']}&uid={row['uid']} HTTP/1.1\r\nHost: x\r\nCookie: {bob.cookie}\r\n\r\n".encode()
+        with contextlib.ExitStack() as stack:
+            socks = [stack.enter_context(socket.create_connection(("127.0.0.1", bob.port), timeout=60)) for _ in range(4)]
+            for sock in socks:
+                sock.sendall(ask)
+            assert socks[0].recv(12) == b"HTTP/1.1 200"     # the others wait for their turn
+            bob.post("/api/logout", {})
+            assert {sock.recv(12) for sock in socks[1:]} <= {b"HTTP/1.1 200", b"HTTP/1.1 401"}
+    assert Web(instance, "bob").get(f"/api/message?folder={row['folder']}&uid={row['uid']}")["html"]
+
+
 def test_nobody_reads_anothers(instance):
     instance.send(text_message("for bob only"), "bob@example.test")
     bob, ann = Web(instance, "bob"), Web(instance, "ann")
