@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sysexits.h>
 
 #include "common/address.h"
@@ -15,9 +16,10 @@
 #include "master/own.h"
 #include "master/story.h"
 
-enum { TRACES_MAX = 4, LINES_MAX = LOG_SCAN_LINES_MAX };
+enum { TRACES_MAX = 8, LINES_MAX = LOG_SCAN_LINES_MAX };
 
 struct trace {
+	LIST_ENTRY(trace) entry;
 	struct request *request;
 	struct log_scan *scan;
 	struct event *next;
@@ -27,12 +29,12 @@ struct trace {
 	bool second;	 /* all about these ids */
 	json_t *refused; /* of the first pass, lines without an id */
 };
-static unsigned n_traces;
+static LIST_HEAD(, trace) traces = LIST_HEAD_INITIALIZER(traces);
 
 static void
 end_trace(struct trace *t)
 {
-	n_traces--;
+	LIST_REMOVE(t, entry);
 	event_free(t->next);
 	log_scan_free(&t->scan);
 	json_decref(t->refused);
@@ -131,6 +133,27 @@ on_next(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* One for each user, so that nobody has all of them. False: the request has failed. */
+static bool
+may_begin(struct request *q)
+{
+	const struct trace *t;
+	unsigned n = 0;
+
+	LIST_FOREACH (t, &traces, entry) {
+		if (strcmp(t->request->client->name, q->client->name) == 0) {
+			request_fail(
+			    q, EX_TEMPFAIL, "your last search for a message is not done yet");
+			return false;
+		}
+		n++;
+	}
+	if (n < TRACES_MAX)
+		return true;
+	request_fail(q, EX_TEMPFAIL, "too many look for messages just now");
+	return false;
+}
+
 void
 control_trace(struct request *q, const char *what)
 {
@@ -145,10 +168,8 @@ control_trace(struct request *q, const char *what)
 		request_fail(q, EX_DATAERR, "this is no mail address");
 		return;
 	}
-	if (n_traces == TRACES_MAX) {
-		request_fail(q, EX_TEMPFAIL, "too many look for messages just now");
+	if (!may_begin(q))
 		return;
-	}
 	t = xcalloc(1, sizeof *t);
 	t->request = q;
 	t->what = is_id ? NULL : xstrdup(address);
@@ -156,7 +177,7 @@ control_trace(struct request *q, const char *what)
 	t->n_ids = is_id;
 	t->refused = json_array();
 	t->next = evtimer_new(request_supervisor(q)->base, on_next, t);
-	n_traces++;
+	LIST_INSERT_HEAD(&traces, t, entry);
 	if (begin_pass(t, is_id) == 0)
 		request_lasts(q, on_gone, t);
 }

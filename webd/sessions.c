@@ -137,6 +137,16 @@ session_end(struct web_session **sp, const char *why)
 	free(s);
 }
 
+struct web_session *
+sessions_of_user(const struct web_sessions *ws, const char *user, struct web_session *after)
+{
+	struct web_session *s = after != NULL ? TAILQ_NEXT(after, entry) : TAILQ_FIRST(&ws->queue);
+
+	while (s != NULL && strcmp(s->user, user) != 0)
+		s = TAILQ_NEXT(s, entry);
+	return s;
+}
+
 void
 sessions_end_others(const struct web_session *s, const char *why)
 {

@@ -19,8 +19,7 @@ enum {
 	SESSIONS_USER_MAX = 20, /* of one user; a further one ends the longest unused */
 	SESSION_SECRET_BYTES = 32,
 	SESSION_TEXT_SIZE = 2 * SESSION_SECRET_BYTES + 1, /* in hexadecimal */
-	SESSION_STREAMS_MAX = 10,
-	SESSION_UPLOADS_MAX = 100
+	SESSION_STREAMS_MAX = 10
 };
 
 struct upload;
@@ -69,6 +68,9 @@ void sessions_leave(struct request *q);
 
 /* why: for the log and the event streams. Clears the pointer. */
 void session_end(struct web_session **s, const char *why);
+/* This user's next session after this one (NULL: his first), or NULL. */
+struct web_session *
+sessions_of_user(const struct web_sessions *ws, const char *user, struct web_session *after);
 /* Ends the other sessions of this user, as after a change of his password. */
 void sessions_end_others(const struct web_session *s, const char *why);
 /* With other settings: who is unused for too long ends. */

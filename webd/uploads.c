@@ -14,6 +14,8 @@
 #include "webd/sessions.h"
 #include "webd/webd.h"
 
+enum { BYTES_PER_MB = 1024 * 1024 };
+
 static uint64_t all_bytes; /* of uploads, and of what may still come of those under way */
 
 struct upload *
@@ -45,23 +47,59 @@ uploads_free(struct web_session *s)
 		upload_free(u);
 }
 
+/* What this user has in all his sessions, with what may still come. */
+static void
+add_up(const struct request *q, size_t *n, uint64_t *bytes)
+{
+	struct web_sessions *ws = q->web->sessions;
+	struct web_session *s = NULL;
+	const struct request *other;
+	const struct upload *u;
+
+	*n = 0;
+	*bytes = 0;
+	while ((s = sessions_of_user(ws, q->session->user, s)) != NULL) {
+		LIST_FOREACH (u, &s->uploads, entry) {
+			++*n;
+			*bytes += u->size;
+		}
+		LIST_FOREACH (other, &s->requests, entry) {
+			*n += other->body_fd != -1;
+			*bytes += other->upload_bytes;
+		}
+	}
+}
+
+/* False: it was answered. */
+static bool
+has_share(struct request *q, uint64_t bytes)
+{
+	uint64_t largest = q->web->settings.upload_max, had;
+	uint64_t max = largest > UPLOADS_USER_MAX_BYTES ? largest : UPLOADS_USER_MAX_BYTES;
+	size_t n;
+
+	add_up(q, &n, &had);
+	if (n >= UPLOADS_USER_MAX) {
+		reply_error(q, 429, "slow-down",
+		    "%d files of yours wait to be sent, and no more can: send or remove some.",
+		    UPLOADS_USER_MAX);
+		return false;
+	}
+	if (had + bytes <= max)
+		return true;
+	reply_error(q, 507, "full",
+	    "Your files that wait to be sent may have %llu MB together: send or remove some.",
+	    (unsigned long long)(max / BYTES_PER_MB));
+	return false;
+}
+
 bool
 uploads_begin(struct request *q)
 {
 	uint64_t bytes = q->head.chunked ? q->body_max : q->head.length;
-	const struct request *other;
-	struct upload *u;
-	size_t n = 0;
 
-	LIST_FOREACH (u, &q->session->uploads, entry)
-		n++;
-	LIST_FOREACH (other, &q->session->requests, entry)
-		n += other->body_fd != -1;
-	if (n >= SESSION_UPLOADS_MAX) {
-		reply_error(q, 429, "slow-down", "More than %d files cannot wait to be sent.",
-		    SESSION_UPLOADS_MAX);
+	if (!has_share(q, bytes))
 		return false;
-	}
 	if (all_bytes + bytes > UPLOADS_ALL_MAX_BYTES ||
 	    (q->body_fd = memfd_create("upload", MFD_CLOEXEC)) == -1) {
 		reply_error(q, 503, "later", "There is no room for uploads now; try again later.");

@@ -9,8 +9,10 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-enum { UPLOAD_NAME_SIZE = 256, UPLOAD_TYPE_SIZE = 128 };
+enum { UPLOADS_USER_MAX = 100, UPLOAD_NAME_SIZE = 256, UPLOAD_TYPE_SIZE = 128 };
 #define UPLOADS_ALL_MAX_BYTES (1024ULL * 1024 * 1024)
+/* Of one user, in all his sessions; also a single one of the largest size has room. */
+#define UPLOADS_USER_MAX_BYTES (256ULL * 1024 * 1024)
 
 struct request;
 struct web_session;

@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import time
 
 import pytest
@@ -13,7 +14,7 @@ from clients import text_message
 from ipc import message, send
 from session import PASSWD, REQUEST, SETUP, VALID, Owner, Reader, Session, ask_auth, log_in, receive
 
-EX_USAGE, EX_DATAERR, EX_NOPERM = 64, 65, 77
+EX_USAGE, EX_DATAERR, EX_TEMPFAIL, EX_NOPERM = 64, 65, 75, 77
 ADMINISTRATORS = [("status",), ("stop",), ("restart",), ("restart", "smtpd"), ("reload",), ("log", "rotate"), ("user", "list"), ("user", "admin", "ann", "on"),
                   ("user", "passwd", "bob", "x"), ("queue", "list"), ("queue", "remove", "all=true"), ("fetch", "list"), ("fetch", "sections"),
                   ("explain", "sender=ann@example.test"), ("config", "list"), ("config", "history"), ("config", "undo", "1"),
@@ -456,6 +457,18 @@ def test_own_forwarding(instance, kept):
         assert (code, doc) == (0, {})
         assert s.get("own", "forward", "get") == {"to": [], "keep": True}
     assert instance.json("config", "history")["changes"][0]["who"] == "bob"
+
+
+def test_a_user_looks_for_one_message_at_a_time(instance):
+    with Session(instance, "ann") as s, Session(instance, "ann") as other, Session(instance, "bob") as bob:
+        os.kill(instance.master_pid, signal.SIGSTOP)    # so that all of them have come before the first is answered
+        try:
+            asked = [(session, session.begin("own", "trace", "carl@example.test")) for session in (s, other, bob)]
+        finally:
+            os.kill(instance.master_pid, signal.SIGCONT)
+        first, second, his = (session.part(tag) for session, tag in asked)
+        assert sorted((first[0], second[0])) == [0, EX_TEMPFAIL] and his[0] == 0
+        assert s.get("own", "trace", "carl@example.test") == {"story": []}
 
 
 def test_own_trace(instance):

@@ -389,17 +389,29 @@ def test_none_of_many_recipients_is_left_out(make_instance):
 
 
 def test_uploads_under_way_count(make_instance):
-    one = make_instance(users=("ann",), config={"Maximum Content-Length": "600M"})
-    web = Web(one, "ann")
-    head = (f"POST /api/upload?name=a&type=text/plain HTTP/1.1\r\nHost: x\r\nCookie: {web.cookie}\r\nX-CSRF-Token: {web.csrf}\r\n"
-            "Expect: 100-continue\r\nContent-Length: 600000000\r\n\r\n").encode()
-    with socket.create_connection(("127.0.0.1", web.port), timeout=60) as first:
-        first.sendall(head)
-        assert first.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        with socket.create_connection(("127.0.0.1", web.port), timeout=60) as second:
-            second.sendall(head)
-            assert b"\r\nConnection: close\r\n" in second.recv(4096)
-        assert web.ask("POST", "/api/upload?name=a&type=text/plain", b"small")[0] == 200
+    one = make_instance(users=("ann", "bob", "carl"), config={"Maximum Content-Length": "600M", "Maximum Login Delay": "0"})
+    ann, again, bob, carl = (Web(one, user) for user in ("ann", "ann", "bob", "carl"))
+
+    def begin(web, size=600000000):
+        sock = stack.enter_context(socket.create_connection(("127.0.0.1", web.port), timeout=60))
+        sock.sendall((f"POST /api/upload?name=a&type=text/plain HTTP/1.1\r\nHost: x\r\nCookie: {web.cookie}\r\nX-CSRF-Token: {web.csrf}\r\n"
+                      f"Expect: 100-continue\r\nContent-Length: {size}\r\n\r\n").encode())
+        return sock.recv(4096)
+
+    with contextlib.ExitStack() as stack:
+        assert begin(ann) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        refused = begin(again)      # a user's share is that of all his sessions
+        assert refused.startswith(b"HTTP/1.1 507 ") and b"\r\nConnection: close\r\n" in refused and b"600 MB together" in refused
+        assert begin(bob).startswith(b"HTTP/1.1 503 ")      # all users' together
+        assert carl.ask("POST", "/api/upload?name=a&type=text/plain", b"small")[0] == 200
+        half = 20       # of 100
+        for _ in range(half):
+            assert bob.ask("POST", "/api/upload?name=a&type=text/plain", b"small")[0] == 200
+        other = Web(one, "bob")
+        for _ in range(100 - half):
+            assert other.ask("POST", "/api/upload?name=a&type=text/plain", b"small")[0] == 200
+        assert bob.post("/api/upload?name=a&type=text/plain", b"one more", 429)["code"] == "slow-down"
+        assert carl.ask("POST", "/api/upload?name=a&type=text/plain", b"small")[0] == 200
 
 
 def test_drafts(instance):
