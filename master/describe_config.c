@@ -31,7 +31,10 @@ static const char *const type_names[] = {[CONFIG_TEXT] = "text",
     [CONFIG_URL] = "url",
     [CONFIG_FOLDERS] = "folders",
     [CONFIG_AT_SERVER] = "at server",
-    [CONFIG_ROUTING] = "routing"};
+    [CONFIG_ROUTING] = "routing",
+    [CONFIG_COMMAND] = "command"};
+_Static_assert(
+    sizeof type_names / sizeof type_names[0] == CONFIG_COMMAND + 1, "a type without a name");
 
 static const char fetch[] = "fetch *";
 

@@ -3,6 +3,7 @@ import faulthandler
 import os
 import signal
 import sys
+import threading
 
 import pytest
 
@@ -27,17 +28,30 @@ class Hang(BaseException):
     pass
 
 
-def on_alarm(_number, _frame):
-    faulthandler.dump_traceback()
-    raise Hang(f"nothing happened for {GUARD_S} s")
+hung = set()        # modules in which a test hung: what is left of them fails at once
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
+    def on_alarm(_number, _frame):
+        hung.add(item.module)
+        faulthandler.dump_traceback()
+        raise Hang(f"nothing happened for {GUARD_S} s")
+
+    if threading.current_thread() is not threading.main_thread():
+        # Seldom a worker of xdist does not run in its main thread, where no signal can be caught: then it ends as a whole.
+        faulthandler.dump_traceback_later(GUARD_S, exit=True)
+        yield
+        faulthandler.cancel_dump_traceback_later()
+        return
     signal.signal(signal.SIGALRM, on_alarm)
     signal.alarm(GUARD_S)
     yield
     signal.alarm(0)
+
+
+def pytest_runtest_setup(item):
+    assert item.module not in hung, "a test of this module hung"
 
 
 @pytest.fixture

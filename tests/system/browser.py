@@ -21,6 +21,8 @@ const look = () => {
     return null;
 };
 const check = () => {
+    if (root && !root.isConnected)
+        throw new Error('what was looked into has gone: ' + root.outerHTML.slice(0, 200));
     const node = look();
     if (Boolean(node) === !gone) {
         observer.disconnect();
@@ -86,6 +88,10 @@ class Browser:
     def open(self, path="/"):
         """Goes to a path of the site; one that only differs in what follows # is no new load."""
         self.driver.get(self.home + path)
+
+    def leave(self):
+        """Leaves the site: what is opened next is a new load."""
+        self.driver.get("about:blank")
 
     # ---- what is there ----
 

@@ -179,16 +179,18 @@ class Instance:
 
     def end(self):
         """Ends everything that was started and removes the folder. Returns what was alarming."""
+        fallen = []
         try:
             if self.master_pid is not None:
                 children = self.children()
                 if self.ctl("stop", check=False).returncode == 0:
                     wait_process_end(self.master_pid)
                 else:
+                    fallen = ["master could not be stopped: it had ended by itself, or did not answer"]
                     self.kill_all()
                 for pid in children:
                     wait_process_end(pid)
-            return self.alarms()
+            return fallen + self.alarms()
         finally:
             self.port_base.release()
             if not os.environ.get("SAMBAR_KEEP"):

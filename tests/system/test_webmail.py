@@ -101,6 +101,7 @@ def at_the_inbox(request):
         yield
         return
     browser = request.getfixturevalue("ann")
+    browser.leave()
     inbox(browser)
     yield
     assert browser.complaints() == []
