@@ -6,6 +6,7 @@ skipped counts as failed unless its reason starts with "this machine cannot".
 
 usage: tests/check.py [unit] [fuzz] [system] [plain] [sanitize]     (default: all of them)
 """
+import collections
 import concurrent.futures
 import glob
 import os
@@ -131,7 +132,9 @@ def fuzz(tally, kind):
 
 
 def count_cases(tally, kind, report):
+    took = collections.Counter()
     for case in ElementTree.parse(report).iter("testcase"):
+        took[case.get("classname").split(".")[-1]] += float(case.get("time"))
         name = f"{kind} system {case.get('classname')}::{case.get('name')}"
         skipped = case.find("skipped")
         if case.find("failure") is not None or case.find("error") is not None:
@@ -142,6 +145,7 @@ def count_cases(tally, kind, report):
             tally.excused.append(f"{name}: {skipped.get('message')}")
         else:
             tally.fail(f"{name}: skipped: {skipped.get('message')}")
+    print("longest: " + ", ".join(f"{module} {seconds:.0f} s" for module, seconds in took.most_common(12)), flush=True)
 
 
 def system(tally, kind):
