@@ -2,16 +2,19 @@
 #ifndef COMMON_ADDRESS_LIST_H
 #define COMMON_ADDRESS_LIST_H
 
-#include <stdbool.h>
-
 #include "common/span.h"
 
 /* Each address of a field's value is given as canonical text, also of one that is none too well
  * formed. Time grows with its length only. */
 void address_list_read(struct span value, void (*each)(void *arg, const char *address), void *arg);
 
-/* Whether a text that a person gave is one address as it is: what is wrong with it is to be told
- * then, not guessed around. */
-bool address_list_is_bare(struct span text);
+/*
+ * The same for who must not lose one: each() gets every member of the list as it stands there, also
+ * one that is no address, and in it what should be one: the text in < and > behind a source route,
+ * a lone word, or else all. Names of groups and what is empty are no members; words that all hold @
+ * are one each.
+ */
+void address_list_members(
+    struct span value, void (*each)(void *arg, struct span member, struct span address), void *arg);
 
 #endif

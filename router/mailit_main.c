@@ -39,31 +39,44 @@ usage(void)
 	return EX_USAGE;
 }
 
+struct reading {
+	struct mime_addresses *out;
+	int code;
+};
+
+static void
+on_member(void *arg, struct span member, struct span address)
+{
+	struct mime_addresses named = {0};
+	struct reading *r = arg;
+	char canonical[ADDRESS_TEXT_SIZE];
+	const char *why;
+
+	if (r->code != 0)
+		return;
+	if (address_parse(address, 0, canonical, &why) == -1) {
+		r->code = mailit_fail(EX_DATAERR, "%s: %s", log_printable(address), why);
+		return;
+	}
+	mime_addresses_parse(member, &named);
+	mime_addresses_add(r->out, named.n == 1 ? named.list[0].name : "", canonical);
+	mime_addresses_free(&named);
+}
+
 /* "Ann <ann@example.org>, bob@example.org" */
 static int
 read_addresses(const char *text, struct mime_addresses *out)
 {
+	struct reading r = {.out = out};
+
 	for (const char *c = text; *c != '\0'; c++)
 		if (iscntrl((unsigned char)*c))
 			return mailit_fail(EX_DATAERR, "%s: a control character in an address",
 			    log_printable(span_of(text)));
-	if (address_list_is_bare(span_of(text)))
-		mime_addresses_add(out, "", text);
-	else
-		mime_addresses_parse(span_of(text), out);
-	for (size_t i = 0; i < out->n; i++) {
-		char canonical[ADDRESS_TEXT_SIZE];
-		const char *why, *address = out->list[i].address;
-
-		if (address_parse(span_of(address), 0, canonical, &why) == -1)
-			return mailit_fail(
-			    EX_DATAERR, "%s: %s", log_printable(span_of(address)), why);
-		free(out->list[i].address);
-		out->list[i].address = xstrdup(canonical);
-	}
-	if (out->n == 0)
+	address_list_members(span_of(text), on_member, &r);
+	if (r.code == 0 && out->n == 0)
 		return mailit_fail(EX_DATAERR, "%s: no address", log_printable(span_of(text)));
-	return 0;
+	return r.code;
 }
 
 static int

@@ -50,7 +50,8 @@ struct sendmail_list {
 	bool utf8; /* one of them needs SMTPUTF8 */
 };
 
-/* Adds the addresses of a text with commas (RFC 5322 3.4). EX_DATAERR when one is none: told. */
+/* Adds the addresses of a text with commas (RFC 5322 3.4), which may hold none, as a group without
+ * members. EX_DATAERR when one is none: told. */
 int sendmail_list_add(struct sendmail_list *l, struct span text, const char *server);
 void sendmail_list_free(struct sendmail_list *l);
 

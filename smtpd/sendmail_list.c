@@ -6,7 +6,6 @@
 #include "common/address_list.h"
 #include "common/log.h"
 #include "common/memory.h"
-#include "common/mime.h"
 #include "smtpd/sendmail.h"
 
 static bool
@@ -35,35 +34,34 @@ add(struct sendmail_list *l, const char *address, const char *server)
 	return 0;
 }
 
-static int
-add_bare(struct sendmail_list *l, struct span text, const char *server)
-{
-	char *copy = xcalloc(text.len + 1, 1);
+struct adding {
+	struct sendmail_list *list;
+	const char *server;
 	int code;
+};
 
-	memcpy(copy, text.at, text.len);
-	code = add(l, copy, server);
+/* What is wrong with one must be told, not guessed around. */
+static void
+on_member(void *arg, struct span member, struct span address)
+{
+	struct adding *a = arg;
+	char *copy = span_text(address);
+
+	(void)member;
+	if (a->code == 0)
+		a->code = strlen(copy) == address.len
+			      ? add(a->list, copy, a->server)
+			      : sendmail_fail(EX_DATAERR, "%s: no address", log_printable(address));
 	free(copy);
-	return code;
 }
 
 int
 sendmail_list_add(struct sendmail_list *l, struct span text, const char *server)
 {
-	struct mime_addresses found = {0};
-	int code = 0;
+	struct adding a = {.list = l, .server = server};
 
-	text = span_trim(text);
-	if (address_list_is_bare(text))
-		return add_bare(l, text, server);
-
-	mime_addresses_parse(text, &found);
-	for (size_t i = 0; i < found.n && code == 0; i++)
-		code = add(l, found.list[i].address, server);
-	if (found.n == 0 && text.len > 0)
-		code = sendmail_fail(EX_DATAERR, "%s: no address", log_printable(text));
-	mime_addresses_free(&found);
-	return code;
+	address_list_members(text, on_member, &a);
+	return a.code;
 }
 
 void

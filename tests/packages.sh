@@ -5,7 +5,7 @@ set -eu
 
 build="gcc libc6-dev make pkg-config libevent-dev libbsd-dev libseccomp-dev libjansson-dev libcrypt-dev zlib1g-dev libssl-dev libldns-dev libidn2-dev libsqlite3-dev libgmime-3.0-dev libxml2-dev libarchive-dev libmagic-dev"
 run="curl openssl"
-check="libcmocka-dev swaks libnet-ssleay-perl mpop curl openssl python3 python3-pytest python3-pytest-xdist procps strace mandoc nsd unbound ldnsutils chromium chromium-driver python3-selenium"
+check="libcmocka-dev swaks libnet-ssleay-perl mpop s-nail mutt php-cli git git-email libmailtools-perl curl openssl python3 python3-pytest python3-pytest-xdist procps strace mandoc nsd unbound ldnsutils chromium chromium-driver python3-selenium"
 # Servers that the tests collect from are unpacked, as they exclude each other; these are their libraries, which do not.
 dovecot="libapparmor1 libcap2 libexttextcat-2.0-0 libicu72 liblua5.4-0 libpam0g libsodium23 libstemmer0d libtirpc3 libunwind8 libwrap0"
 courier="libcourier-unicode4 libgamin0 libgdbm6 libgnutls30 libidn12 libltdl7 perl"

@@ -69,6 +69,62 @@ def test_recipients_of_the_header(sendmail, arrives):
         assert message.startswith(b"From: X <x@far.test>\r\nTo: \"A, n\" <ann@example.test>,\r\n bob@example.test\r\n")
 
 
+@pytest.mark.parametrize("field", [
+    b'To: "Doe, A. (not a comment)" <ann@example.test>', b"To: ann@example.test (the <bob@example.test> of, commas)", b"To: friends: ann@example.test, Cyd <cyd@example.test>;",
+    b"To: undisclosed-recipients:;\nBcc: ann@example.test", b"To: Undisclosed recipients:;\nCc: (none)\nBcc: ann", b"To: ann\nCc:\nBcc:", b"To: \"ann\"@example.test",
+    b"To: =?utf-8?Q?A=2C_n?= <ann@example.test>", b"To: A <ann@example.test>,\n\t,\n  ,", b"TO :ann@EXAMPLE.test", b"Bcc: A\n <ann@example.test>", b"To: <ann@example.test>",
+    b"To: ann@example.test; cyd@example.test", b"To: ann@example.test cyd@example.test", b"To: <@relay.test:ann@example.test>"], ids=range(15))
+def test_addresses_of_the_header(one, sendmail, arrives, field):
+    cyd = len(one.messages("cyd"))
+    ok(sendmail("-t", "-i", text=field + b"\nSubject: who\n\nx\n"))
+    message = arrives("ann")
+    assert b"Subject: who" in message and b"Bcc" not in message
+    one.wait_settled()
+    assert len(one.messages("cyd")) - cyd == (b"cyd@" in field)
+
+
+def test_unfit_addresses_of_the_header(one, sendmail):
+    have = len(one.messages("ann"))
+    for field in (b"To: ann@example.test, bob@@example.test", b"To: ann@example.test, bob <bob@example.test", b"To: ann@example.test;bob@@x", b"To: <ann@example.test@x>",
+                  b"To: Ann Smith, ann@example.test", b"To: undisclosed-recipients:;", b"To: (nobody)", b"To:", b"Cc: no one in particular at all", b"X: y"):
+        done = sendmail("-t", text=field + b"\nSubject: s\n\n")
+        assert done.returncode in (65, 67) and done.stderr.startswith(b"sendmail: "), field
+    assert len(one.messages("ann")) == have
+
+
+def test_resent_copies_are_blind(sendmail, arrives):
+    ok(sendmail("-t", text=b"Resent-From: x@y.test\nResent-To: ann@example.test\nResent-Bcc: bob@example.test,\n nobody-else <bob@example.test>\nTo: cyd@example.test\n\nagain\n"))
+    for user in ("ann", "bob"):
+        message = arrives(user)
+        assert b"bob" not in message and b"Resent-Bcc" not in message and b"To: cyd@example.test\r\n" in message
+
+
+@pytest.mark.parametrize("words", [
+    ("-oi", "-t"), ("-t", "-oi"), ("-it",), ("-ti",), ("-i", "-t", "-odb"), ("-oem", "-oi", "-t"), ("-om", "-oi", "-t", "-oep"), ("-O", "IgnoreDots=True", "-t"), ("-OIgnoreDots", "-t"),
+    ("-B", "8BITMIME", "-it"), ("-B8BITMIME", "-it"), ("-B7BIT", "-it"), ("-bm", "-it"), ("-N", "delay,failure", "-it"), ("-Nnever", "-it"), ("-Rhdrs", "-it"), ("-R", "full", "-it"),
+    ("-Vid", "-it"), ("-h5", "-it"), ("-n", "-U", "-it"), ("-X", "/nonexistent/x", "-it"), ("-C", "/nonexistent/x", "-it"), ("-L", "tag", "-it"), ("-G", "-it"), ("-A", "m", "-it"),
+    ("-d0.1", "-it"), ("-oQ/nonexistent", "-it"), ("-Fname", "-it"), ("-f", "ann@example.test", "-it"), ("-rann", "-it"), ("-it", "--"), ("-x", "-it"), ("-p", "smtp", "-it")],
+    ids=" ".join)
+def test_options_of_other_sendmails(sendmail, arrives, words):
+    ok(sendmail(*words, text=b"To: ann@example.test\nSubject: options\n\n.\nend\n"))
+    assert arrives("ann").endswith(b"\r\n\r\n.\r\nend\r\n")
+
+
+def test_unknown_options(sendmail):
+    for words in (("-Z",), ("-k",), ("--help",), ("-N",), ("-f",), ("-bX", "ann"), ("-R", "some", "ann"), ("-V", "", "ann"), ("-N", "never,delay", "ann")):
+        assert sendmail(*words, text=b"Subject: s\n\n").returncode == 64, words
+
+
+def test_missing_fields_are_added_once(sendmail, arrives):
+    ok(sendmail("ann", text=b"Subject: bare\n\nx\n"))
+    message = arrives("ann").split(b"\r\n\r\n")[0]
+    assert [len(re.findall(rb"(?mi)^%s:" % name, message)) for name in (b"From", b"Date", b"Message-ID")] == [1, 1, 1]
+    ok(sendmail("ann", text=b"from: A <a@y.test>\nDATE: Thu, 26 Nov 2026 10:00:00 +0000\nmessage-id: <1@y.test>\n\nx\n"))
+    message = arrives("ann").split(b"\r\n\r\n")[0]
+    assert [len(re.findall(rb"(?mi)^%s:" % name, message)) for name in (b"From", b"Date", b"Message-ID")] == [1, 1, 1]
+    assert b"from: A <a@y.test>\r\n" in message and b"message-id: <1@y.test>" in message
+
+
 def test_resent(sendmail, arrives):
     ok(sendmail("-t", text=b"To: ann@example.test\nResent-To: bob@example.test\nResent-From: x@y.test\n\nagain\n"))
     assert b"again" in arrives("bob")
