@@ -29,8 +29,7 @@ put_record(const struct dns_record *r, enum dns_type type, char *out, size_t siz
 		strlcpy(out, address, size);
 		break;
 	case DNS_MX:
-		snprintf(out, size, "%u %s%s", r->preference, r->name,
-		    period_of(r->name));
+		snprintf(out, size, "%u %s%s", r->preference, r->name, period_of(r->name));
 		break;
 	case DNS_SRV:
 		snprintf(out, size, "%u %u %u %s%s", r->preference, r->weight, r->port, r->name,

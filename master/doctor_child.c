@@ -4,6 +4,7 @@
  * hosts (role.h), and writes its findings. Nothing that it says is believed more than that.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@
 #include "master/ctl_quiet.h"
 #include "master/doctor.h"
 
-enum { DOCUMENT_MAX_BYTES = 4 << 20 };
+enum { DOCUMENT_MAX_BYTES = 4 << 20, CHILD_FD = 3 };
 
 /* ---- documents on the socket: all that comes until the other side has said all ---- */
 
@@ -83,6 +84,19 @@ settings_of(const struct doctor *d)
 	    (long long)json_integer_value(json_object_get(d->plan, "dns_reply_s")));
 	settings_add(s, "timeouts", "DNS Reply", number);
 	return s;
+}
+
+/* Nothing that the caller has open is the child's; sock becomes the fourth descriptor. */
+static int
+leave_descriptors(int sock)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null == -1 || dup2(null, STDIN_FILENO) == -1 || dup2(null, STDOUT_FILENO) == -1 ||
+	    (sock != CHILD_FD && dup2(sock, CHILD_FD) == -1))
+		fatal("cannot leave the caller's descriptors");
+	closefrom(CHILD_FD + 1);
+	return CHILD_FD;
 }
 
 /* What needs a file. */
@@ -169,7 +183,7 @@ doctor_child_start(struct doctor_child *c)
 	if (c->pid == 0) {
 		closefd(&pair[0]);
 		signal(SIGPIPE, SIG_IGN);
-		run(pair[1]);
+		run(leave_descriptors(pair[1]));
 	}
 	closefd(&pair[1]);
 	c->sock = pair[0];

@@ -54,9 +54,11 @@ leads_here(struct doctor *d, const char *name, const char **later)
 	json_t *found = doctor_resolve(d, name, later);
 	bool here = share_one(found, doctor_addresses(d));
 
-	json_decref(found);
 	if (here)
 		*later = NULL;
+	else if (json_array_size(found) > 0 && json_array_size(doctor_addresses(d)) == 0)
+		*later = "which addresses this host has is not known";
+	json_decref(found);
 	return here;
 }
 
@@ -139,7 +141,7 @@ check_mx(struct doctor *d, const json_t *record)
 		    conclude(d, &l, FINDING_WRONG, "its mail does not come here"), record);
 }
 
-/* ---- services and names for clients ---- */
+/* ---- services ---- */
 
 static bool
 srv_fits(const struct doctor *d, const struct dns_answer *a, const char *value)
@@ -172,23 +174,6 @@ check_srv(struct doctor *d, const json_t *record)
 		    record);
 }
 
-static void
-check_alias(struct doctor *d, const json_t *record)
-{
-	const char *later;
-	struct looked_up l;
-
-	look_up(d, &l, text_in(record, "name"), "A", DNS_A);
-	if (leads_here(d, text_in(record, "name"), &later))
-		conclude(d, &l, FINDING_RIGHT, "mail clients find their settings");
-	else if (later != NULL)
-		conclude(d, &l, FINDING_UNCLEAR, "the DNS does not say where it leads");
-	else
-		mend_by_publishing(
-		    conclude(d, &l, FINDING_WRONG, "mail clients do not find their settings by it"),
-		    record);
-}
-
 /* ---- the host ---- */
 
 static void
@@ -205,6 +190,36 @@ join(const json_t *list, char text[DOCTOR_ANSWER_SIZE])
 	}
 }
 
+/* What is to be published for the host, or what is known of that. */
+static void
+mend_addresses(const struct doctor *d, json_t *finding)
+{
+	char text[DOCTOR_ANSWER_SIZE] = "";
+	const json_t *records = json_object_get(d->plan, "records"), *r;
+	size_t i;
+
+	json_array_foreach(records, i, r)
+	{
+		const char *type = text_in(r, "type");
+		size_t len = strlen(text);
+
+		if ((strcmp(type, "A") == 0 || strcmp(type, "AAAA") == 0) &&
+		    text_in(r, "value")[0] != '\0')
+			snprintf(text + len, sizeof text - len, "%s%s. IN %s %s",
+			    len > 0 ? "; " : "", text_in(r, "name"), type, text_in(r, "value"));
+	}
+	if (text[0] == '\0')
+		finding_mend(finding,
+		    "publish: %s. IN A, with the address under which the world "
+		    "reaches this host",
+		    d->host);
+	else
+		finding_mend(finding,
+		    "publish: %s; or, where others reach this host by another "
+		    "address: sambarctl config set 'Own Addresses' ADDRESS",
+		    text);
+}
+
 static json_t *
 judge_host(struct doctor *d, const char *about, const json_t *own, const char *later)
 {
@@ -217,8 +232,7 @@ judge_host(struct doctor *d, const char *about, const json_t *own, const char *l
 		    d->findings, FINDING_UNCLEAR, about, "the DNS does not say its address");
 	if (json_array_size(d->host_addresses) == 0) {
 		finding = finding_add(d->findings, FINDING_WRONG, about, "it has no address");
-		finding_mend(finding, "publish: %s. IN A %s", d->host,
-		    ours[0] != '\0' ? ours : "the address under which the world reaches this host");
+		mend_addresses(d, finding);
 	} else if (json_array_size(own) == 0) {
 		finding = finding_add(d->findings, FINDING_UNCLEAR, about,
 		    "it has an address, and no interface of this machine has a public one, as "
@@ -230,30 +244,65 @@ judge_host(struct doctor *d, const char *about, const json_t *own, const char *l
 	} else {
 		finding = finding_add(d->findings, FINDING_WRONG, about,
 		    "it leads to another machine: this one has %s", ours);
-		finding_mend(finding,
-		    "publish: %s. IN A %s; or, behind NAT: sambarctl config set "
-		    "'Own Addresses' ADDRESS",
-		    d->host, ours);
+		mend_addresses(d, finding);
 	}
 	return finding;
+}
+
+/* All that a name leads to. */
+struct resolved {
+	char about[DNS_NAME_SIZE + 16], question[DNS_NAME_SIZE + 16], text[DOCTOR_ANSWER_SIZE];
+	const char *later;
+};
+
+/* The addresses, to be freed. */
+static json_t *
+resolve(struct doctor *d, struct resolved *r, const char *name)
+{
+	json_t *found = doctor_resolve(d, name, &r->later);
+
+	snprintf(r->about, sizeof r->about, "address of %s", name);
+	snprintf(r->question, sizeof r->question, "A and AAAA %s.", name);
+	join(found, r->text);
+	if (r->text[0] == '\0')
+		strlcpy(r->text, r->later != NULL ? r->later : "none", sizeof r->text);
+	return found;
 }
 
 static void
 check_host(struct doctor *d)
 {
-	const json_t *own = json_object_get(d->plan, "addresses");
-	char about[DNS_NAME_SIZE + 16], question[DNS_NAME_SIZE + 16], text[DOCTOR_ANSWER_SIZE];
-	const char *later;
+	struct resolved r;
 
 	json_decref(d->host_addresses);
-	d->host_addresses = doctor_resolve(d, d->host, &later);
-	snprintf(about, sizeof about, "address of %s", d->host);
-	snprintf(question, sizeof question, "A and AAAA %s.", d->host);
-	join(d->host_addresses, text);
-	finding_asked(judge_host(d, about, own, later), question,
-	    text[0] != '\0' ? text
-	    : later != NULL ? later
-			    : "none");
+	d->host_addresses = resolve(d, &r, d->host);
+	finding_asked(judge_host(d, r.about, json_object_get(d->plan, "addresses"), r.later),
+	    r.question, r.text);
+}
+
+/* ---- names at which clients look for their settings ---- */
+
+static void
+check_alias(struct doctor *d, const json_t *record)
+{
+	struct resolved r;
+	const char *later;
+	bool here = leads_here(d, text_in(record, "name"), &later);
+	json_t *finding;
+
+	json_decref(resolve(d, &r, text_in(record, "name")));
+	if (here) {
+		finding = finding_add(
+		    d->findings, FINDING_RIGHT, r.about, "mail clients find their settings");
+	} else if (later != NULL) {
+		finding = finding_add(d->findings, FINDING_UNCLEAR, r.about,
+		    "whether mail clients find their settings by it is not known");
+	} else {
+		finding = finding_add(d->findings, FINDING_WRONG, r.about,
+		    "mail clients do not find their settings by it");
+		mend_by_publishing(finding, record);
+	}
+	finding_asked(finding, r.question, r.text);
 }
 
 /* ---- names of addresses ---- */

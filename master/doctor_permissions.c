@@ -114,6 +114,16 @@ look_at_directories(struct look *l, const struct config *c)
 }
 
 static void
+look_at_keys(struct look *l, const struct config *c)
+{
+	const char *section;
+
+	look_at(l, config_text(c, "tls", "Private Key"), KEY, (uid_t)-1);
+	for (size_t i = 0; (section = config_section_at(c, "certificate *", i)) != NULL; i++)
+		look_at(l, config_text(c, section, "Private Key"), KEY, (uid_t)-1);
+}
+
+static void
 look_at_all(struct look *l, const struct config *c)
 {
 	look_at(l, l->root, NO_WRITING, (uid_t)-1);
@@ -123,7 +133,7 @@ look_at_all(struct look *l, const struct config *c)
 	look_below_root(l, "config/history", ALL_BUT_OWNER, (uid_t)-1);
 	look_below_root(l, "log", OTHERS, (uid_t)-1);
 	look_below_root(l, "run", NO_WRITING, (uid_t)-1);
-	look_at(l, config_text(c, "tls", "Private Key"), KEY, (uid_t)-1);
+	look_at_keys(l, c);
 	look_at_directories(l, c);
 }
 

@@ -14,14 +14,12 @@ webd_settings_clear(struct webd_settings *s)
 	explicit_bzero(s->metrics_key, sizeof s->metrics_key);
 }
 
-/* The first one's: where there are several, they are the same port of several addresses. */
 static unsigned
 https_port(const char *listeners)
 {
-	struct span rest = span_of(listeners), first = span_take_word(&rest);
 	struct host_port at;
 
-	return first.len > 0 && host_port_parse(first, &at) ? at.port : 0;
+	return host_port_of_listener(span_of(listeners), &at) ? at.port : 0;
 }
 
 void
