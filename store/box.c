@@ -194,6 +194,7 @@ on_durable(void *arg, int error)
 		reply_clear(&o->reply);
 		reply_begin(&w, FOLDERS_REFUSED);
 		put_u64(&w, FOLDERS_TROUBLE);
+		put_u64(&w, 0);
 		(void)reply_add(&o->reply, &w, -1);
 	}
 	o->ready = true;
@@ -245,13 +246,16 @@ finish_reply(struct index_request *q)
 {
 	struct writer w;
 
-	if (q->reply.failed)
+	if (q->reply.failed) {
 		q->refusal = FOLDERS_TROUBLE;
-	if (q->refusal == FOLDERS_TROUBLE)
+		reply_clear(&q->reply);
+	}
+	if (q->refusal == FOLDERS_TROUBLE && q->type != FOLDERS_COPY && q->type != FOLDERS_MOVE)
 		reply_clear(&q->reply);
 	if (q->refusal != FOLDERS_GRANTED) {
 		reply_begin(&w, FOLDERS_REFUSED);
 		put_u64(&w, q->refusal);
+		put_u64(&w, q->type == FOLDERS_EXPUNGE ? q->number : 0);
 	} else {
 		reply_begin(&w, FOLDERS_DONE);
 		put_u64(&w, q->number);

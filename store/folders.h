@@ -5,7 +5,9 @@
  * index.db a cache of it: a session opened for the first time, or after index.db was removed,
  * finds UIDs and summaries made anew.
  *
- * message, fields (FOLDERS_... in the enum). All answers end with one of DONE and REFUSED.
+ * message, fields (FOLDERS_... in the enum). All answers end with one of DONE and REFUSED
+ * refusal, number: of EXPUNGE how many are gone all the same, else 0. UIDS before a REFUSED of COPY
+ * and MOVE say what was done until then.
  * LIST      -. Answer: FOLDER*, DONE bytes of all messages, limit (2^64-1: none)
  * CREATE    name. Answer: DONE folder
  * RENAME    folder, name. Folders below it go with it

@@ -29,7 +29,8 @@ struct folders_call {
 	uint64_t answered;
 	folders_answer_cb cb; /* NULL: forgotten */
 	void *arg;
-	bool is_local; /* refused here, without a question */
+	bool is_local;		 /* refused here, without a question */
+	size_t to_fill, at_once; /* COPY, MOVE: so many UIDs are to come, these of each request */
 	struct folders_answer answer;
 	struct folder_info *infos;
 	struct folder_row *rows;
@@ -208,34 +209,50 @@ take_rows(struct folders_call *c, struct reader *r)
 	return get_end(r) == 0;
 }
 
+static void
+add_uid(struct folders_call *c, uint64_t folder, uint64_t uid)
+{
+	size_t n = c->answer.n_uids, room = c->uids_room;
+
+	c->uids = grow(c->uids, n, &c->uids_room, sizeof *c->uids);
+	if (c->uids_room != room)
+		c->uid_folders = xrealloc(c->uid_folders, c->uids_room * sizeof *c->uid_folders);
+	c->uid_folders[n] = folder;
+	c->uids[n] = uid;
+	c->answer.n_uids++;
+}
+
 static bool
 take_uids(struct folders_call *c, struct reader *r, bool with_folder)
 {
 	uint64_t folder = with_folder ? get_u64(r) : 0;
 
 	while (get_more(r)) {
-		size_t n = c->answer.n_uids;
-		size_t room = c->uids_room;
-
-		if (n >= UIDS_MAX)
+		if (c->answer.n_uids >= UIDS_MAX)
 			return false;
-		c->uids = grow(c->uids, n, &c->uids_room, sizeof *c->uids);
-		if (c->uids_room != room)
-			c->uid_folders =
-			    xrealloc(c->uid_folders, c->uids_room * sizeof *c->uid_folders);
-		c->uid_folders[n] = folder;
-		c->uids[n] = get_u64(r);
-		c->answer.n_uids++;
+		add_uid(c, folder, get_u64(r));
 	}
 	return get_end(r) == 0;
 }
 
 /* ---- the end of an answer ---- */
 
+/* The UIDs stay in the order asked when a request was refused without any. */
+static void
+fill_up(struct folders_call *c)
+{
+	size_t want = (c->answered + 1) * c->at_once;
+
+	want = want < c->to_fill ? want : c->to_fill;
+	while (c->answer.n_uids < want)
+		add_uid(c, 0, 0);
+}
+
 /* c may be gone afterwards. */
 static bool
 one_answered(struct folders_call *c)
 {
+	fill_up(c);
 	if (++c->answered == c->last_tag - c->first_tag + 1)
 		call_finish(c);
 	return true;
@@ -254,6 +271,7 @@ take_refused(struct folders_call *c, struct reader *r)
 {
 	uint64_t refusal = get_u64(r);
 
+	c->answer.number += get_u64(r);
 	if (get_end(r) == -1 || refusal == FOLDERS_GRANTED || refusal > FOLDERS_REFUSAL_LAST)
 		return false;
 	if (c->answer.refusal == FOLDERS_GRANTED)
@@ -595,6 +613,10 @@ ask_uids(struct folders_call *c, enum folders_message type, size_t at_once, put_
 	struct writer w;
 	size_t at = 0;
 
+	if (type == FOLDERS_COPY || type == FOLDERS_MOVE) {
+		c->to_fill = n;
+		c->at_once = at_once;
+	}
 	do {
 		size_t part = n - at < at_once ? n - at : at_once;
 

@@ -1,6 +1,6 @@
 /*
  * Changes of many messages at once, folder by folder: flags and labels, moving, copying, removing.
- * Asks the mailbox's session with store.
+ * One that fails in the middle says what was done. Asks the mailbox's session with store.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@ struct moving {
 	struct items items;
 	size_t at; /* the folder that is worked on */
 	uint64_t to, n;
+	const char *done; /* moved, copied...: what to say of those that were; NULL: flags */
 	bool tells;
 	struct text_buffer
 	    moved; /* the answer: as JSON of jansson's it would be ten times as long */
@@ -58,29 +59,68 @@ note_moved(struct moving *m, const struct folders_answer *a)
 	const struct item *item = &m->items.at[m->at];
 
 	for (size_t i = 0; i < a->n_uids && i < item->n; i++)
-		if (a->uids[i] != 0)
+		if (a->uids[i] != 0) {
+			m->n++;
 			text_printf(&m->moved,
 			    "%s{\"from\":{\"folder\":%" PRIu64 ",\"uid\":%" PRIu64
 			    "},\"to\":{\"folder\":%" PRIu64 ",\"uid\":%" PRIu64 "}}",
 			    m->moved.at[m->moved.len - 1] == '[' ? "" : ",", item->folder,
 			    item->uids[i], m->to, a->uids[i]);
+		}
+}
+
+static size_t
+count_all(const struct items *items)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < items->n; i++)
+		n += items->at[i].n;
+	return n;
+}
+
+/* {"moved": [...], "error": ...}, or with n. */
+static void
+fail(struct moving *m, enum folders_refusal refusal)
+{
+	const struct refusal_words *words = refusal_words(refusal);
+	struct request *q = m->q;
+	json_t *why;
+	char *text;
+
+	if (m->n == 0 || m->done == NULL) {
+		moving_free(q);
+		reply_refusal(q, refusal);
+		return;
+	}
+	why = json_pack("{s:o, s:s, s:I}", "error",
+	    json_sprintf("%llu of %zu messages were %s. %s", (unsigned long long)m->n,
+		count_all(&m->items), m->done, words->sentence),
+	    "code", words->code, "n", (json_int_t)m->n);
+	if (!m->tells) {
+		reply_json_status(q, words->status, why);
+		return;
+	}
+	text = json_dumps(why, JSON_COMPACT);
+	json_decref(why);
+	text_put_text(&m->moved, "],");
+	text_put_text(&m->moved, text != NULL ? text + 1 : "\"code\":\"later\"}");
+	free(text);
+	reply_bytes(q, words->status, "application/json", (struct span){m->moved.at, m->moved.len});
 }
 
 static void
 on_done(void *arg, const struct folders_answer *a)
 {
 	struct moving *m = arg;
-	struct request *q = m->q;
 
-	if (a->refusal != FOLDERS_GRANTED) {
-		moving_free(q);
-		reply_refusal(q, a->refusal);
-		return;
-	}
-	m->n += a->number;
 	if (m->tells)
 		note_moved(m, a);
-	if (++m->at < m->items.n)
+	else
+		m->n += a->number;
+	if (a->refusal != FOLDERS_GRANTED)
+		fail(m, a->refusal);
+	else if (++m->at < m->items.n)
 		m->ask(m, &m->items.at[m->at]);
 	else
 		finish(m);
@@ -134,7 +174,8 @@ moving_new(
 }
 
 static void
-move_or_copy(struct request *q, struct folders_call *(*ask)(struct moving *, const struct item *))
+move_or_copy(struct request *q, const char *done,
+    struct folders_call *(*ask)(struct moving *, const struct item *))
 {
 	struct moving *m;
 	uint64_t to;
@@ -142,6 +183,7 @@ move_or_copy(struct request *q, struct folders_call *(*ask)(struct moving *, con
 	if (!body_u64(q, "to", &to) || (m = moving_new(q, ask)) == NULL)
 		return;
 	m->to = to;
+	m->done = done;
 	m->tells = true;
 	text_put_text(&m->moved, "{\"moved\":[");
 	m->ask(m, &m->items.at[0]);
@@ -150,13 +192,13 @@ move_or_copy(struct request *q, struct folders_call *(*ask)(struct moving *, con
 void
 api_move(struct request *q)
 {
-	move_or_copy(q, ask_move);
+	move_or_copy(q, "moved", ask_move);
 }
 
 void
 api_copy(struct request *q)
 {
-	move_or_copy(q, ask_copy);
+	move_or_copy(q, "copied", ask_copy);
 }
 
 void
@@ -164,8 +206,10 @@ api_remove(struct request *q)
 {
 	struct moving *m = moving_new(q, ask_expunge);
 
-	if (m != NULL)
-		m->ask(m, &m->items.at[0]);
+	if (m == NULL)
+		return;
+	m->done = "deleted";
+	m->ask(m, &m->items.at[0]);
 }
 
 /* ---- flags ---- */

@@ -158,10 +158,7 @@ items_free(struct items *items)
 
 /* ---- answers ---- */
 
-static const struct {
-	int status;
-	const char *code, *sentence;
-} refusals[] = {
+static const struct refusal_words refusals[] = {
     [FOLDERS_GRANTED] = {500, "later", "This did not work; try again."},
     [FOLDERS_NO_FOLDER] = {404, "gone", "This folder is not there any more."},
     [FOLDERS_NO_MESSAGE] = {404, "gone", "This message is not there any more."},
@@ -174,13 +171,18 @@ static const struct {
     [FOLDERS_TROUBLE] = {503, "later", "The mailbox cannot be reached now; try again later."},
 };
 
+const struct refusal_words *
+refusal_words(enum folders_refusal refusal)
+{
+	return &refusals[refusal < nitems(refusals) ? refusal : FOLDERS_TROUBLE];
+}
+
 void
 reply_refusal(struct request *q, enum folders_refusal refusal)
 {
-	if (refusal >= nitems(refusals))
-		refusal = FOLDERS_TROUBLE;
-	reply_error(
-	    q, refusals[refusal].status, refusals[refusal].code, "%s", refusals[refusal].sentence);
+	const struct refusal_words *words = refusal_words(refusal);
+
+	reply_error(q, words->status, words->code, "%s", words->sentence);
 }
 
 json_t *

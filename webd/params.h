@@ -39,6 +39,11 @@ void items_free(struct items *items);
 
 /* ---- answers ---- */
 
+struct refusal_words {
+	int status;
+	const char *code, *sentence;
+};
+const struct refusal_words *refusal_words(enum folders_refusal refusal);
 /* What store has refused, in words. */
 void reply_refusal(struct request *q, enum folders_refusal refusal);
 /* {name, address} of "Name <address>". */

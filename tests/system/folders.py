@@ -82,7 +82,9 @@ class Folders:
             elif r.kind == MESSAGE:
                 answer["fd"], = got
             elif r.kind == REFUSED:
-                raise Refused(REFUSALS[r.u64()])
+                refusal = Refused(REFUSALS[r.u64()])
+                refusal.number, refusal.uids = r.u64(), answer["uids"]
+                raise refusal
             else:
                 assert r.kind == DONE
                 answer["number"], answer["modseq"] = r.u64(), r.u64()

@@ -502,6 +502,28 @@ def test_what_waits_survives_a_restart_of_queue(instance):
     assert ann.get("/api/outbox")["messages"] == []
 
 
+def test_what_fails_in_the_middle_says_what_was_done(make_instance):
+    one = make_instance(users=("ann",))
+    for i in range(4):
+        one.send(b"Subject: some\r\n\r\n" + b"x" * 70 * 100 + b"\r\n")
+    one.wait_mailbox("ann", 4)
+    ann = Web(one, "ann")
+    inbox, archive = ann.folders()["INBOX"]["id"], ann.folders()["Archive"]["id"]
+    uids = sorted(row["uid"] for row in ann.rows("INBOX"))
+    items = [{"folder": inbox, "uids": uids}]
+    one.ctl("user", "quota", "ann", "40K")      # of which 28 are used
+    ann = Web(one, "ann")
+    failed = ann.post("/api/copy", {"items": items, "to": archive}, 507)
+    assert failed["n"] == len(failed["moved"]) == 1 and failed["moved"][0]["from"] == {"folder": inbox, "uid": uids[0]}
+    assert failed["error"].startswith("1 of 4 messages were copied. ") and ann.folders()["Archive"]["total"] == 1
+    nowhere = {"folder": 9999, "uids": [1, 2]}
+    failed = ann.post("/api/move", {"items": [{"folder": inbox, "uids": uids[:2]}, nowhere], "to": archive}, 404)
+    assert failed["n"] == 2 and failed["error"].startswith("2 of 4 messages were moved. ")
+    assert [m["to"]["folder"] for m in failed["moved"]] == [archive] * 2
+    failed = ann.post("/api/remove", {"items": [{"folder": inbox, "uids": uids[2:]}, nowhere]}, 404)
+    assert failed["n"] == 2 and failed["error"].startswith("2 of 4 messages were deleted. ") and ann.rows("INBOX") == []
+
+
 def test_contacts(instance):
     web = Web(instance, "bob")
     contact = {"id": None, "name": "Zoë", "emails": ["zoe@example.org"], "note": "a\nb", "evil": "x"}

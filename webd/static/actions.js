@@ -107,6 +107,7 @@ export async function flag(add, remove = [], what = targets()) {
 		view.list.patch(keys, (row) => before.get(keyOf(row)));
 		view.reader.patch(keys, (row) => before.get(keyOf(row)));
 		complain(error);
+		view.list.reload();
 	}
 }
 
@@ -148,6 +149,17 @@ async function moveBack(moved) {
 	}
 }
 
+/** Says what has failed; of what was moved before it did, Undo. */
+function complainOfPart(error) {
+	const { moved } = error.details ?? {};
+
+	if (moved?.length)
+		toast(error.message, { error: true, undo: () => moveBack(moved) });
+	else
+		complain(error);
+	view.list.reload();
+}
+
 async function move(what, folder, say) {
 	if (!what.rows.length && !what.all)
 		return;
@@ -165,8 +177,7 @@ async function move(what, folder, say) {
 		if (what.all || view.list.data.query.threads)
 			view.list.reload();
 	} catch (error) {
-		complain(error);
-		view.list.reload();
+		complainOfPart(error);
 	}
 }
 
