@@ -182,7 +182,7 @@ end_member(struct member *m, const char *end, member_cb each, void *arg)
 	if (m->bracket.at != NULL)
 		each(arg, text, without_route(m->bracket));
 	else if (m->words == 1)
-		each(arg, text, m->last);
+		each(arg, text, span_trim(m->last)); /* a quote may be open to the end */
 	else if (m->words > 1 && m->with_at == m->words)
 		offer_words(text, each, arg);
 	else if (m->words > 1)
