@@ -119,6 +119,7 @@ int ctl_setup(struct ctl *ctl, char **args, size_t n);
 int ctl_dns(struct ctl *ctl, char **args, size_t n);
 int ctl_backup(struct ctl *ctl, char **args, size_t n);
 int ctl_doctor(struct ctl *ctl, char **args, size_t n);
+int ctl_import(struct ctl *ctl, char **args, size_t n);
 int ctl_config(struct ctl *ctl, char **args, size_t n);
 
 #endif

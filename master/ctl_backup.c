@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/memory.h"
-#include "master/ctl.h"
+#include "master/ctl_restore.h"
 #include "master/ctl_table.h"
 #include "store/backups.h"
 
@@ -90,12 +90,16 @@ print_days(const struct backup *list, size_t n)
 static int
 backup_list(struct ctl *ctl, char **args, size_t n)
 {
-	int directory = open_backups(ctl), code;
+	const char *day = ctl_option(args, &n, "--from");
+	int directory, code;
 	struct backup *list;
 	size_t n_days;
 
-	(void)args, (void)n;
-	if (directory == -1)
+	if (n > 0)
+		return ctl_backup_contents(ctl, args, n, day);
+	if (day != NULL)
+		return ctl_usage(ctl);
+	if ((directory = open_backups(ctl)) == -1)
 		return ctl_code_of(errno, EX_NOINPUT);
 	if (backups_read(directory, &list, &n_days) == -1)
 		code = ctl_fail(EX_IOERR, "backup/ cannot be read: %s", strerror(errno));
@@ -109,8 +113,8 @@ backup_list(struct ctl *ctl, char **args, size_t n)
 int
 ctl_backup(struct ctl *ctl, char **args, size_t n)
 {
-	static const struct ctl_verb verbs[] = {
-	    {"now", 0, 0, backup_now}, {"list", 0, 0, backup_list}};
+	static const struct ctl_verb verbs[] = {{"now", 0, 0, backup_now},
+	    {"list", 0, 4, backup_list}, {"restore", 1, 5, ctl_backup_restore}};
 
 	return ctl_verb(ctl, verbs, nitems(verbs), args, n);
 }

@@ -129,11 +129,30 @@ static const struct ctl_command commands[] = {
 	"With an ADDRESS: to all messages from it or to it.\n", false, ctl_trace},
     {"stats", "[--json]", "traffic of the last day, disks and certificates", "", false, ctl_stats},
     {"usage", "[--json]", "how full the mailboxes are", "", false, ctl_usage_of_mailboxes},
-    {"backup", "now [--json]\nlist [--json]", "backups of the mailboxes",
-	"now   backs all mailboxes up, also without Backup Mailboxes, and returns when that is\n"
-	"      done; a backup of the same day is replaced\n"
-	"list  the days of which there is a backup\n",
+    {"backup",
+	"now [--json]\nlist [--json]\nlist USER [FOLDER] --from DAY [--json]\n"
+	"restore USER [FOLDER|MESSAGE] --from DAY [--json]\n"
+	"restore USER FOLDER MESSAGE --from DAY [--json]",
+	"backups of the mailboxes, and mail back from them",
+	"now      backs all mailboxes up, also without Backup Mailboxes, and returns when that is\n"
+	"         done; a backup of the same day is replaced\n"
+	"list     the days of which there is a backup; with a USER his folders in one, with a\n"
+	"         FOLDER its messages\n"
+	"restore  takes back what is not there any more; nothing is overwritten or doubled.\n"
+	"         MESSAGE is the name of its file, its Message-ID or, with a FOLDER, its number "
+	"in\n"
+	"         the list\n"
+	"DAY is written as 2026-11-26.\n",
 	false, ctl_backup},
+    {"import",
+	"mbox FILE --user USER [--folder FOLDER] [--json]\n"
+	"maildir DIR --user USER [--folder FOLDER] [--json]",
+	"take over mail of other systems",
+	"mbox     FILE, or standard input for -, goes into FOLDER, or INBOX\n"
+	"maildir  DIR with its folders; with FOLDER below it. Flags and keywords come along\n"
+	"What is damaged is named and passed over, and the exit status is 65. Run again, it adds\n"
+	"only what is not there yet.\n",
+	false, ctl_import},
     {"config",
 	"get KEY [--json]\nset KEY [VALUE]\nunset KEY\nlist [--json]\nhistory [ID] [--json]\nundo "
 	"ID",

@@ -27,8 +27,11 @@
  * COPY      folder, to, uid*. Answer: UIDS (the new ones, in the order asked; 0: it was gone)
  * MOVE      folder, to, uid*. Answer: the same
  * EXPUNGE   folder, uid*. Answer: DONE number. Removed for good
- * APPEND    folder, flags, arrival (seconds), number of keywords, keyword*; descriptor of a file
- *           with the message. Answer: DONE uid. Durable then, and within the mailbox's limit
+ * APPEND    folder, flags, arrival (seconds), number of keywords, keyword*, name; descriptor of a
+ *           file with the message. Answer: DONE uid. Durable then, and within the mailbox's limit.
+ *           name "": a new one. Else what the file is to be called, up to its flags: where any
+ *           folder has a message of that name nothing is added, and uid is 0. Keywords for which
+ *           no letter is left are then dropped instead of refused
  * KEEP      name, version, descriptor: a document of the user's (settings, contacts), durable. It
  *           replaces the one of this version (0: there is none); REFUSED when there is another.
  *           Answer: DONE version, the new one
@@ -120,6 +123,7 @@ enum {
 	FOLDERS_TO_MAX_BYTES = 400,
 	FOLDERS_PREVIEW_MAX_BYTES = 200,
 	FOLDERS_MESSAGE_ID_MAX_BYTES = 250,
+	FOLDERS_FILE_NAME_MAX_BYTES = 200,
 	FOLDERS_VIEW_MAX = 500,	 /* rows of one VIEW */
 	FOLDERS_UIDS_MAX = 5000, /* of one request on the socket */
 	FOLDERS_DOCUMENT_MAX_BYTES = 8 * 1024 * 1024,
@@ -273,6 +277,11 @@ struct folders_call *folders_expunge(struct folders *f, uint64_t folder, const u
 struct folders_call *
 folders_append(struct folders *f, uint64_t folder, unsigned flags, uint64_t arrival,
     const struct span *keywords, size_t n_keywords, int fd, folders_answer_cb cb, void *arg);
+/* The same, once: with a name that stands for this message (FOLDERS_FILE_NAME_MAX_BYTES). Answer's
+ * number 0: a folder has it already. */
+struct folders_call *folders_import(struct folders *f, uint64_t folder, unsigned flags,
+    uint64_t arrival, const struct span *keywords, size_t n_keywords, struct span name, int fd,
+    folders_answer_cb cb, void *arg);
 /* name: letters, digits and '-', up to 40. fd is borrowed. */
 struct folders_call *folders_keep(
     struct folders *f, const char *name, uint64_t version, int fd, folders_answer_cb cb, void *arg);

@@ -783,6 +783,15 @@ struct folders_call *
 folders_append(struct folders *f, uint64_t folder, unsigned flags, uint64_t arrival,
     const struct span *keywords, size_t n_keywords, int fd, folders_answer_cb cb, void *arg)
 {
+	return folders_import(
+	    f, folder, flags, arrival, keywords, n_keywords, (struct span){0}, fd, cb, arg);
+}
+
+struct folders_call *
+folders_import(struct folders *f, uint64_t folder, unsigned flags, uint64_t arrival,
+    const struct span *keywords, size_t n_keywords, struct span name, int fd, folders_answer_cb cb,
+    void *arg)
+{
 	struct folders_call *c = call_new(f, cb, arg);
 	struct writer w;
 
@@ -791,6 +800,7 @@ folders_append(struct folders *f, uint64_t folder, unsigned flags, uint64_t arri
 	put_u64(&w, flags);
 	put_u64(&w, arrival);
 	put_keywords(&w, keywords, n_keywords);
+	put_str(&w, name);
 	ask_with_file(c, &w, fd);
 	return c;
 }

@@ -15,6 +15,7 @@
 #include "common/memory.h"
 #include "store/copy_file.h"
 #include "store/index.h"
+#include "store/maildir_name.h"
 #include "store/message_flags.h"
 
 enum { FILE_MODE = 0600, NAMES_TRIED = 8 };
@@ -462,9 +463,12 @@ static int
 write_tmp(int tmp, const char *name, int from, uint64_t size, uint64_t arrival)
 {
 	const struct timespec times[2] = {{.tv_sec = arrival}, {.tv_sec = arrival}};
-	int fd = openat(tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
-	int rv;
+	const int mode = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(tmp, name, mode, FILE_MODE), rv;
 
+	/* What a crash has left: nobody writes it now. */
+	if (fd == -1 && errno == EEXIST && unlinkat(tmp, name, 0) == 0)
+		fd = openat(tmp, name, mode, FILE_MODE);
 	if (fd == -1)
 		return -1;
 	rv = copy_file(from, size, fd);
@@ -505,16 +509,33 @@ append_file(struct index *x, struct folder *f, struct message *m, int from)
 	return rv;
 }
 
+/* In any folder: it may have been moved since. */
+static bool
+is_there(struct index *x, struct span base)
+{
+	struct message m;
+
+	for (size_t i = 0; i < x->n_folders; i++)
+		if (row_by_base(x, x->folders[i], base, &m))
+			return true;
+	return false;
+}
+
 static bool
 read_append(struct index *x, struct index_request *q, struct folder *f, struct message *m)
 {
 	uint64_t flags = get_u64(&q->fields);
 	struct timespec now = {0};
+	struct span name;
 	struct stat st;
+	bool good;
 
 	m->arrival = get_u64(&q->fields);
-	if (!read_keywords(x, q, f, true, &m->keywords) || get_end(&q->fields) == -1 ||
-	    q->fd == -1 || (flags & ~(uint64_t)FLAGS_ALL) || m->arrival > INT64_MAX / 1000) {
+	good = read_keywords(x, q, f, true, &m->keywords);
+	name = get_str(&q->fields, FOLDERS_FILE_NAME_MAX_BYTES);
+	if (!good || get_end(&q->fields) == -1 || !(name.len == 0 || maildir_name_is_plain(name)) ||
+	    !span_copy(name, m->base, sizeof m->base) || q->fd == -1 ||
+	    (flags & ~(uint64_t)FLAGS_ALL) || m->arrival > INT64_MAX / 1000) {
 		q->malformed = true;
 		return false;
 	}
@@ -522,8 +543,16 @@ read_append(struct index *x, struct index_request *q, struct folder *f, struct m
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	if (m->arrival == 0)
 		m->arrival = now.tv_sec;
+	/* Keywords for which a folder has no letter are lost; mail that is taken over is not. */
+	if (m->base[0] != '\0' && q->refusal == FOLDERS_FULL)
+		q->refusal = FOLDERS_GRANTED;
 	if (f == NULL || q->refusal != FOLDERS_GRANTED)
 		return false;
+	/* Whoever hears so may rely on it. */
+	if (m->base[0] != '\0' && is_there(x, span_of(m->base))) {
+		q->sync = true;
+		return false;
+	}
 	if (fstat(q->fd, &st) == -1 || !S_ISREG(st.st_mode))
 		q->refusal = FOLDERS_BAD_REQUEST;
 	else if ((m->size = st.st_size) > q->room)
@@ -539,7 +568,8 @@ index_append(struct index *x, struct index_request *q)
 
 	if (!read_append(x, q, f, &m))
 		return;
-	new_base(x, m.arrival, m.size, m.base);
+	if (m.base[0] == '\0')
+		new_base(x, m.arrival, m.size, m.base);
 	message_flags_print(m.flags, m.keywords, m.tail);
 	if (append_file(x, f, &m, q->fd) == -1) {
 		q->refusal = refusal_of(errno);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/queue_id.h"
+#include "store/folders.h"
 #include "store/store.h"
 
 enum { US_PER_S = 1000000, US_DIGITS = 6 };
@@ -110,6 +111,18 @@ maildir_name_host(const char *domain, char out[MAILDIR_HOST_MAX_BYTES + 1])
 	for (; domain[n] != '\0' && n < MAILDIR_HOST_MAX_BYTES; n++)
 		out[n] = is_host_byte(domain[n]) ? domain[n] : '-';
 	out[n] = '\0';
+}
+
+bool
+maildir_name_is_plain(struct span base)
+{
+	if (base.len == 0 || base.len > FOLDERS_FILE_NAME_MAX_BYTES || base.at[0] == '.')
+		return false;
+	for (size_t i = 0; i < base.len; i++)
+		if (base.at[i] <= ' ' || base.at[i] >= 0x7f || base.at[i] == '/' ||
+		    base.at[i] == ':')
+			return false;
+	return true;
 }
 
 static bool

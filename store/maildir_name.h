@@ -35,6 +35,10 @@ void maildir_name_parse(struct span file, struct maildir_name *n);
 void maildir_name_print(uint64_t id, uint64_t arrival_us, const char *host, uint64_t bytes,
     char out[MAILDIR_NAME_SIZE]);
 
+/* A name, up to its flags, that a client may give a file: printable, at most
+ * FOLDERS_FILE_NAME_MAX_BYTES. */
+bool maildir_name_is_plain(struct span base);
+
 /* A domain cut to what our names can hold: letters, digits, '.' and '-'. */
 void maildir_name_host(const char *domain, char out[MAILDIR_HOST_MAX_BYTES + 1]);
 

@@ -343,7 +343,7 @@ static const struct ipc_handler handlers[] = {
     {STORE_DELIVER, ROLE_ROUTER, deliver_message},
     {STORE_VACATION, ROLE_ROUTER, on_vacation},
     {STORE_LOOKUP, ROLE_ROUTER | ROLE_AUTH, on_lookup},
-    {STORE_OPEN, ROLE_AUTH, on_open},
+    {STORE_OPEN, ROLE_AUTH | ROLE_MASTER, on_open},
     {STORE_CREATE, ROLE_AUTH, on_create},
     {STORE_REMOVE, ROLE_AUTH, on_remove},
     {STORE_SET_QUOTA, ROLE_AUTH, on_set_quota},

@@ -107,12 +107,12 @@ class Folders:
         with open(self.ask(GET, folder, uid)["fd"], "rb") as f:
             return f.read()
 
-    def append(self, folder, content, flags=0, arrival=0):
+    def append(self, folder, content, flags=0, arrival=0, name=""):
         with contextlib.ExitStack() as stack:
             fd = os.memfd_create("message")
             stack.callback(os.close, fd)
             os.write(fd, content)
-            return self.ask(APPEND, folder, flags, arrival, 0, fds=[fd])["number"]
+            return self.ask(APPEND, folder, flags, arrival, 0, name, fds=[fd])["number"]
 
     def flag(self, folder, uids, add=0, remove=0, keywords=()):
         return self.ask(FLAG, folder, add, remove, 0, len(keywords), *keywords, 0, *uids)

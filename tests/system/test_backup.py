@@ -4,11 +4,12 @@ import json
 import os
 import re
 import shutil
-import time
+import subprocess
 
 import pytest
 
 from clients import text_message
+from folders import ANSWERED, CREATE, EXPUNGE, FLAGGED, MOVE, REMOVE, SEEN, Folders
 from sambar import read
 
 
@@ -58,3 +59,191 @@ def test_a_backup_is_a_maildir_of_links(instance):
     counters = instance.counters("store")
     assert (counters["backups"], counters["backup_made_s"], counters["backup_failed"]) == (1, made["made"], 0)
     instance.wait_log("store", rf"backup day={made['day']} mailboxes=3 messages=4 ")
+
+
+def letter(subject, ident, body="text"):
+    return (f"From: Bob <bob@example.test>\r\nTo: ann@example.test\r\nSubject: {subject}\r\nMessage-ID: <{ident}@x.test>\r\n"
+            f"Date: Thu, 26 Nov 2026 10:00:00 +0000\r\n\r\n{body}\r\n").encode()
+
+
+@pytest.fixture
+def box(instance):
+    """A user of the test's own."""
+    name = f"u{os.urandom(4).hex()}"
+    instance.add_user(name)
+    return name
+
+
+def rows(one, user, folder):
+    with Folders(one, user) as f:
+        info = {i["name"]: i for i in f.list()}
+        if folder not in info:
+            return None
+        return f.view(info[folder]["id"], limit=500)[0]
+
+
+def messages_in(one, user, folder="INBOX"):
+    """{file's base: (bytes, flags)} as a session sees them."""
+    with Folders(one, user) as f:
+        found = f.view(f.id(folder), limit=500)[0]
+        return sorted((f.get(f.id(folder), row["uid"]), row["flags"], row["keywords"]) for row in found)
+
+
+def fill(one, user):
+    """INBOX with three messages, and a folder with two."""
+    with Folders(one, user) as f:
+        inbox, work = f.id("INBOX"), f.ask(CREATE, "Work/Häuser")["number"]
+        for i in range(3):
+            f.append(inbox, letter(f"in {i}", f"in{i}"), flags=SEEN if i == 0 else 0, arrival=1800000000 + i)
+        uid = f.append(work, letter("kept", "work0"), flags=FLAGGED | SEEN, arrival=1800000100)
+        f.flag(work, [uid], add=ANSWERED, keywords=["urgent"])
+        f.append(work, letter("other", "work1"), arrival=1800000101)
+
+
+def restored(one, *words):
+    done = one.json("backup", "restore", *words)
+    return done["restored"], done["there"], done["failed"]
+
+
+def test_mail_comes_back(instance, box):
+    one = instance
+    fill(one, box)
+    before = {folder: messages_in(one, box, folder) for folder in ("INBOX", "Work/Häuser")}
+    day = one.json("backup", "now")["day"]
+    # All is there: nothing is doubled.
+    assert restored(one, box, "--from", day) == (0, 5, 0)
+    listed = one.json("backup", "list", box, "--from", day)["folders"]
+    assert {(f["name"], f["messages"]) for f in listed} >= {("INBOX", 3), ("Work/Häuser", 2)}
+    numbers = one.json("backup", "list", box, "INBOX", "--from", day)["messages"]
+    assert [(m["number"], m["subject"], m["message_id"]) for m in numbers] == [(i + 1, f"in {i}", f"<in{i}@x.test>") for i in range(3)]
+    assert "in 2" in one.ctl("backup", "list", box, "INBOX", "--from", day).stdout
+    with Folders(one, box) as f:
+        inbox, work = f.id("INBOX"), f.id("Work/Häuser")
+        uids = sorted(row["uid"] for row in f.view(inbox, limit=9)[0])
+        f.ask(EXPUNGE, inbox, *uids)
+        f.ask(REMOVE, work)
+    # One message by each of its names, then one folder, then the rest.
+    assert restored(one, box, numbers[0]["file"], "--from", day) == (1, 0, 0)
+    assert restored(one, box, "<in1@x.test>", "--from", day) == (1, 0, 0)
+    assert restored(one, box, "INBOX", "3", "--from", day) == (1, 0, 0)
+    assert restored(one, box, "in1@x.test", "--from", day) == (0, 1, 0)
+    assert messages_in(one, box) == before["INBOX"]
+    assert restored(one, box, "Work/Häuser", "--from", day) == (2, 0, 0)
+    assert restored(one, box, "--from", day) == (0, 5, 0)
+    assert {folder: messages_in(one, box, folder) for folder in before} == before
+    used, = [u for u in one.json("usage")["users"] if u["name"] == box]
+    assert (used["messages"], used["bytes"]) == (5, sum(len(m[0]) for folder in before.values() for m in folder))
+    owner = os.stat(one.mailbox_path(box)).st_uid
+    for path in tree(one.mailbox_path(box)):
+        found = os.stat(os.path.join(one.mailbox_path(box), path))
+        assert found.st_uid == owner and found.st_mode & 0o077 == 0, path
+
+
+def test_restoring_knows_what_was_moved_and_keeps_what_is_new(instance, box):
+    one = instance
+    fill(one, box)
+    day = one.json("backup", "now")["day"]
+    with Folders(one, box) as f:
+        inbox, work = f.id("INBOX"), f.id("Work/Häuser")
+        uids = sorted(row["uid"] for row in f.view(inbox, limit=9)[0])
+        f.ask(MOVE, inbox, work, uids[0])
+        f.flag(inbox, [uids[1]], add=SEEN | FLAGGED)
+        f.ask(EXPUNGE, inbox, uids[2])
+        f.append(inbox, letter("new", "new"))
+    assert restored(one, box, "--from", day) == (1, 4, 0)
+    subjects = {folder: sorted(re.search(rb"Subject: (.*)\r\n", m[0])[1] for m in messages_in(one, box, folder)) for folder in ("INBOX", "Work/Häuser")}
+    assert subjects == {"INBOX": [b"in 1", b"in 2", b"new"], "Work/Häuser": [b"in 0", b"kept", b"other"]}
+    assert [m[1] for m in messages_in(one, box) if b"in 1" in m[0]] == [SEEN | FLAGGED]
+
+
+def test_a_lost_mailbox_comes_back(instance, box):
+    one = instance
+    fill(one, box)
+    day = one.json("backup", "now")["day"]
+    one.ctl("user", "mailbox", box, "off")
+    done = one.ctl("backup", "restore", box, "--from", day, check=False)
+    assert done.returncode == 67 and "no mailbox" in done.stderr
+    one.ctl("user", "mailbox", box, "on")
+    assert restored(one, box, "--from", day) == (5, 0, 0)
+    assert len(messages_in(one, box)) == 3
+
+
+def test_restoring_honours_the_quota(instance, box):
+    one = instance
+    fill(one, box)
+    day = one.json("backup", "now")["day"]
+    with Folders(one, box) as f:
+        f.ask(EXPUNGE, f.id("INBOX"), *[row["uid"] for row in f.view(f.id("INBOX"), limit=9)[0]])
+    one.ctl("user", "quota", box, "500")
+    done = one.ctl("backup", "restore", box, "--from", day, check=False)
+    assert done.returncode == 73 and "full" in done.stderr, done
+    one.ctl("user", "quota", box, "none")
+    done = one.json("backup", "restore", box, "--from", day)
+    assert done["restored"] + done["there"] == 5 and len(messages_in(one, box)) == 3
+
+
+@pytest.mark.parametrize("words, code, text", [
+    (("restore", "ann"), 64, "usage"),
+    (("restore", "ann", "--from", "1999-01-01"), 66, "no backup"),
+    (("restore", "ann", "--from", "../../x"), 64, "a day is written"),
+    (("restore", "../ann", "--from", "1999-01-01"), 64, "a user"),
+    (("restore", "ann", "no-such@x", "--from", "TODAY"), 66, "no message"),
+    (("restore", "ann", "Nothing", "1", "--from", "TODAY"), 66, "no folder"),
+    (("list", "ann", "Nothing", "--from", "TODAY"), 66, "no folder"),
+    (("list", "ann"), 64, "usage"),
+])
+def test_what_is_not_there_is_said(instance, words, code, text):
+    if "TODAY" in words:
+        day = (days(instance) or [instance.json("backup", "now")["day"]])[-1]
+        words = [day if w == "TODAY" else w for w in words]
+    done = instance.ctl("backup", *words, check=False)
+    assert done.returncode == code and text in done.stderr, done
+
+
+# ---- what lies in mailboxes ----
+
+def test_odd_things_in_a_mailbox_are_left_out(instance, box, tmp_path):
+    """Symbolic links lead nowhere, a FIFO holds nothing up, and what is right is in the backup all the same."""
+    one = instance
+    fill(one, box)
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "cur").mkdir()
+    (secret / "cur" / "1.a").write_text("Subject: not mine\n\n")
+    home = one.mailbox_path(box)
+    os.symlink(secret, os.path.join(home, ".Linked"))
+    os.symlink(secret / "cur" / "1.a", os.path.join(home, "cur", "1.link:2,S"))
+    os.symlink("/etc/passwd", os.path.join(home, "subscriptions-of-mine"))
+    os.mkfifo(os.path.join(home, "cur", "2.fifo"))
+    os.mkdir(os.path.join(home, "cur", "3.directory"))
+    os.mkdir(os.path.join(home, ".Bad"))
+    os.symlink(secret / "cur", os.path.join(home, ".Bad", "cur"))
+    made = one.json("backup", "now")
+    assert made["skipped"] >= 3 and not made["verified"]
+    kept = tree(backup_path(one, made["day"], box))
+    assert len(messages_of(kept)) == 5 and not any("not mine" in str(text) for text in kept.values())
+    assert not any(os.path.islink(os.path.join(folder, name)) for folder, dirs, names in os.walk(backup_path(one, made["day"])) for name in dirs + names)
+    assert not {"Linked", ".Linked"} & set(os.listdir(backup_path(one, made["day"], box)))
+    one.wait_log("store", rf"mailbox={box}$")
+    shutil.rmtree(home)
+
+
+def test_mail_that_moves_meanwhile_is_there_once(instance, box):
+    """Messages are flagged, moved and added all the time: each of those that stay is in the backup, once."""
+    one = instance
+    with Folders(one, box) as f:
+        inbox, other = f.id("INBOX"), f.ask(CREATE, "Other")["number"]
+        for i in range(40):
+            f.append(inbox, letter(f"m{i}", f"m{i}"))
+        with subprocess.Popen([os.path.join(one.programs, "sambarctl"), "-d", one.root, "backup", "now", "--json"], stdout=subprocess.PIPE, text=True) as run:
+            rounds = 0
+            while run.poll() is None or rounds < 3:
+                here = [row["uid"] for row in f.view(inbox, limit=500)[0]]
+                f.flag(inbox, here, add=SEEN if rounds % 2 else 0, remove=0 if rounds % 2 else SEEN)
+                moved = f.ask(MOVE, inbox, other, *here)["uids"]
+                f.ask(MOVE, other, inbox, *moved)
+                rounds += 1
+            made = json.loads(run.stdout.read())
+    kept = messages_of(tree(backup_path(one, made["day"], box)))
+    subjects = sorted(re.search(rb"Subject: (.*)\r\n", text)[1] for text in kept.values())
+    assert subjects == sorted(f"m{i}".encode() for i in range(40))
