@@ -312,7 +312,10 @@ import_add(struct import *im, const struct import_message *m, int fd)
 	im->underway_bytes += s->bytes;
 	folders_import(im->folders, m->folder, m->flags, m->arrival, m->keywords, m->n_keywords,
 	    span_of(m->name), fd, on_added, s);
-	return true;
+	/* It leaves now, not when the reader has the next one. */
+	if (event_base_loop(im->base, EVLOOP_NONBLOCK) == -1)
+		fatalx("the event loop failed");
+	return im->code == 0;
 }
 
 bool
