@@ -79,22 +79,35 @@ add(struct plan *p, const char *section, const char *name, const char *value)
 		p->changes[p->n++] = (struct config_change){section, name, value};
 }
 
+/* Adds a domain to those that will be local. */
+static void
+add_domain(struct setup *s, char **domains, const char *domain)
+{
+	char *longer;
+
+	if (strcasecmp(domain, s->wishes.host) == 0 ||
+	    address_match_list(span_of(*domains), span_of(domain)))
+		return;
+	longer = xasprintf("%s%s%s", *domains, (*domains)[0] != '\0' ? " " : "", domain);
+	free(*domains);
+	*domains = longer;
+}
+
+/* What was Mail Server goes on to be local: it may be a domain of mail, and is that of programs. */
 static void
 plan_names(struct setup *s, struct plan *p, char **domains)
 {
-	const struct setup_wishes *w = &s->wishes;
-	struct span local = span_of(config_text(s->config, "smtpd", "Local Domains"));
-	char now[CONFIG_SERVER_NAME_SIZE];
+	const char *local = config_text(s->config, "smtpd", "Local Domains");
+	const char *server = config_text(s->config, "mail", "Mail Server");
 
-	config_server_name(s->config, now);
-	if (strcasecmp(now, w->host) != 0 ||
-	    config_text(s->config, "mail", "Mail Server")[0] == '\0')
-		add(p, "mail", "Mail Server", w->host);
-	if (strcasecmp(w->domain, w->host) == 0 || address_match_list(local, span_of(w->domain)))
-		return;
-	*domains = local.len > 0 ? xasprintf("%.*s %s", (int)local.len, local.at, w->domain)
-				 : xstrdup(w->domain);
-	add(p, "smtpd", "Local Domains", *domains);
+	*domains = xstrdup(local);
+	if (strcasecmp(server, s->wishes.host) != 0)
+		add(p, "mail", "Mail Server", s->wishes.host);
+	add_domain(s, domains, s->wishes.domain);
+	if (server[0] != '\0')
+		add_domain(s, domains, server);
+	if (strcmp(*domains, local) != 0)
+		add(p, "smtpd", "Local Domains", *domains);
 }
 
 static void
@@ -334,7 +347,7 @@ run(struct setup *s)
 
 	if ((code = load(s)) != 0 || (code = load_users(s)) != 0 ||
 	    (code = setup_wishes_complete(&s->wishes, s->config, s->users)) != 0 ||
-	    (code = change_configuration(s)) != 0 || (code = make_certificate(s)) != 0 ||
+	    (code = make_certificate(s)) != 0 || (code = change_configuration(s)) != 0 ||
 	    (code = make_user(s)) != 0 || (code = make_postmaster(s)) != 0)
 		return code;
 	return print_end(s);

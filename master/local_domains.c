@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/memory.h"
 #include "common/span.h"
 
 void
@@ -19,4 +20,18 @@ local_domains_each(const struct config *c, void (*each)(void *arg, const char *d
 		if (memchr(word.at, '*', word.len) == NULL &&
 		    span_copy(word, domain, sizeof domain) && strcasecmp(domain, server) != 0)
 			each(arg, domain);
+}
+
+bool
+local_domains_is_private(const char *domain)
+{
+	static const char *const ends[] = {
+	    ".localdomain", ".local", ".lan", ".internal", ".home.arpa"};
+	size_t len = strlen(domain);
+
+	for (size_t i = 0; i < nitems(ends); i++)
+		if (len > strlen(ends[i]) &&
+		    strcasecmp(domain + len - strlen(ends[i]), ends[i]) == 0)
+			return true;
+	return strchr(domain, '.') == NULL;
 }

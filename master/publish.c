@@ -208,7 +208,7 @@ add_other_domain(void *arg, const char *domain)
 {
 	struct list *l = arg;
 
-	if (strcasecmp(domain, l->host) != 0)
+	if (strcasecmp(domain, l->host) != 0 && !local_domains_is_private(domain))
 		add_domain(l, domain);
 }
 

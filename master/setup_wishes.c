@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/span.h"
+#include "master/local_domains.h"
 
 enum { ANSWER_SIZE = 300 };
 
@@ -125,25 +126,12 @@ ask_yes(const char *question)
 	       (strcasecmp(answer, "yes") == 0 || strcasecmp(answer, "y") == 0);
 }
 
-/* Of the machine alone: nobody outside looks it up. */
-static bool
-is_private_name(const char *host)
-{
-	static const char *const ends[] = {".localdomain", ".local", ".lan", ".internal"};
-	size_t len = strlen(host);
-
-	for (size_t i = 0; i < nitems(ends); i++)
-		if (len > strlen(ends[i]) && strcasecmp(host + len - strlen(ends[i]), ends[i]) == 0)
-			return true;
-	return strchr(host, '.') == NULL;
-}
-
 /* Of an instance that has a name it stays. */
 static void
 preset_host(const struct setup_wishes *w, const struct config *c, char out[CONFIG_SERVER_NAME_SIZE])
 {
 	config_server_name(c, out);
-	if (is_private_name(out))
+	if (local_domains_is_private(out))
 		snprintf(out, CONFIG_SERVER_NAME_SIZE, "mail.%s", w->domain);
 }
 

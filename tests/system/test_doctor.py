@@ -93,6 +93,7 @@ def good(online, internet):
     online.configure("Trusted Roots", internet.path("ca.crt"))
     use_certificate(online, internet.certificate("mail.good.test"))
     online.ctl("setup", "good.test", "--host", "mail.good.test", "--public", "--user", "kim")
+    online.configure("Local Domains", "good.test")      # what it was made for, example.test, is not in this world
     return online
 
 

@@ -41,7 +41,7 @@ def house():
 # ---- setup ----
 
 def test_from_nothing_to_a_message_read(house):
-    for sentence in ("changed:   [mail] Mail Server = mail.house.test", "changed:   [smtpd] Local Domains = house.test",
+    for sentence in ("changed:   [mail] Mail Server = mail.house.test", "changed:   [smtpd] Local Domains = house.test example.test\n",
                      "changed:   user kim has an account", "changed:   user kim is an administrator",
                      "changed:   mail for postmaster goes to kim"):
         assert sentence in house.said
@@ -70,7 +70,7 @@ def test_a_second_time_nothing_changes(house):
 
 def test_another_domain_and_another_user(house):
     said = house.ctl("setup", "second.test", "--user", "lou", "--password-stdin", "--webmail", "off", text="lou-secret\n").stdout
-    assert "[smtpd] Local Domains = house.test second.test\n" in said and "[mail] Enable WebMail = false\n" in said
+    assert "[smtpd] Local Domains = house.test example.test second.test\n" in said and "[mail] Enable WebMail = false\n" in said
     assert "as it was: mail for postmaster goes to kim\n" in said and "lou is an administrator" not in said
     assert house.ctl("config", "get", "Mail Server").stdout == "mail.house.test\n"
     house.ctl("config", "unset", "Enable WebMail")
@@ -135,6 +135,8 @@ def test_questions_and_what_a_package_leaves(make_instance):
     code, said = answer_on_a_terminal(one, ["setup", "asked.test", "--host", "smtp.asked.test"], [("A first user", "none")])
     assert code == 0, said
     assert "changed:   [mail] Mail Server = smtp.asked.test" in said
+    assert one.ctl("config", "get", "Local Domains").stdout == "asked.test box.localdomain mail.asked.test\n"
+    assert "localdomain" not in one.ctl("dns").stdout
     code, said = answer_on_a_terminal(one, ["setup", "asked.test"], [("other hosts call this one [smtp.asked.test]", ""), ("A first user", "kim"),
         ("in the browser", "no"), ("Password:", "kim-secret"), ("Once more:", "kim-secret")])
     assert code == 0 and "changed:   mail for root goes to kim" in said, said
