@@ -19,6 +19,7 @@
 #include "common/memory.h"
 #include "common/span.h"
 #include "common/wall_clock.h"
+#include "master/journal.h"
 
 /* GATHER_MS: after a read, the lines of so long go into the next one. */
 enum {
@@ -240,6 +241,14 @@ read_head(struct span *line, char *mark, uint64_t *time_us)
 	*time_us = wall_clock_now();
 }
 
+static int
+level_of(char mark)
+{
+	int level = mark - '0';
+
+	return level >= LOG_LEVEL_FATAL && level <= LOG_LEVEL_DEBUG ? level : LOG_LEVEL_WARN;
+}
+
 static void
 file_line(struct log_pipe *p, struct span line, struct out *log, struct out *trace)
 {
@@ -253,6 +262,8 @@ file_line(struct log_pipe *p, struct span line, struct out *log, struct out *tra
 		span_copy((struct span){line.at, line.len < 500 ? line.len : 500}, p->last_words,
 		    sizeof p->last_words);
 	o = mark == LOG_TRACE_MARK ? trace : log;
+	if (mark != LOG_TRACE_MARK)
+		journal_send(p->name, p->pid, level_of(mark), line);
 	if (o->n + line.len + 128 > sizeof o->bytes)
 		write_out(p, o);
 	start = o->n + snprintf(o->bytes + o->n, sizeof o->bytes - o->n,

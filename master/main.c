@@ -20,7 +20,9 @@
 #include "common/memory.h"
 #include "master/certwatch.h"
 #include "master/control_server.h"
+#include "master/inherited.h"
 #include "master/instance.h"
+#include "master/journal.h"
 #include "master/logfile.h"
 #include "master/mailwatch.h"
 #include "master/mint.h"
@@ -114,6 +116,15 @@ on_change(void *arg)
 }
 
 static void
+on_listening(void *arg, struct sockets *sockets)
+{
+	struct master *m = arg;
+
+	inherited_close();
+	service_manager_keep(m->manager, sockets);
+}
+
+static void
 on_stopped(void *arg)
 {
 	struct master *m = arg;
@@ -131,7 +142,8 @@ on_message(void *arg, struct process *p, uint32_t type, uint64_t tag, struct rea
 	return mint_on_message(m->control, p, type, tag, r);
 }
 
-static const struct supervisor_ops ops = {on_ready, on_failed, on_change, on_stopped, on_message};
+static const struct supervisor_ops ops = {
+    on_ready, on_failed, on_change, on_listening, on_stopped, on_message};
 
 /* ---- signals ---- */
 
@@ -205,7 +217,7 @@ open_logs(struct master *m)
 	snprintf(path, sizeof path, "%s/log", m->instance.root);
 	if (logfile_open(path) == -1)
 		refuse(m, EX_CANTCREAT, "%s: %s", path, strerror(errno));
-	if (m->terminal != -1)
+	if (m->terminal != -1 && !journal_open(m->terminal))
 		logfile_echo(m->terminal);
 	if ((end = log_pipe_new(m->base, "master", &m->own_log)) == -1)
 		refuse(m, EX_OSERR, "cannot make a pipe: %s", strerror(errno));
@@ -305,6 +317,7 @@ main(int argc, char **argv)
 		}
 	if (root == NULL || optind != argc)
 		usage();
+	inherited_take();
 	log_open("master");
 	start(&m, root);
 	loop(&m);

@@ -67,7 +67,7 @@ on_stopped(void *arg)
 	event_base_loopbreak(o->base);
 }
 
-static const struct supervisor_ops ops = {on_ready, on_failed, NULL, on_stopped, NULL};
+static const struct supervisor_ops ops = {on_ready, on_failed, NULL, NULL, on_stopped, NULL};
 
 static json_t *
 error_document(const char *sentence)

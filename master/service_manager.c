@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,10 +14,17 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/span.h"
+#include "master/inherited.h"
+
+enum { NAME_SIZE = 256 }; /* FDNAME: at most 255 bytes, no colon */
 
 struct service_manager {
 	int socket;
-	struct event *watchdog; /* NULL: it does not watch */
+	struct event *watchdog;	 /* NULL: it does not watch */
+	char (*held)[NAME_SIZE]; /* the names of sockets that it has */
+	size_t n_held;
+	bool from_before; /* an earlier life of ours has given it all of these */
 };
 
 /* Connected, or -1. A name with @ in front is abstract. */
@@ -60,6 +69,28 @@ start_watchdog(struct service_manager *m, struct event_base *base)
 	event_add(m->watchdog, &every);
 }
 
+static void
+add_held(struct service_manager *m, struct span name)
+{
+	m->held = xrealloc(m->held, (m->n_held + 1) * sizeof *m->held);
+	if (span_copy(name, m->held[m->n_held], sizeof *m->held))
+		m->n_held++;
+}
+
+/* Which may be sockets that we cannot use: it will be given all anew. */
+static void
+read_held(struct service_manager *m)
+{
+	struct span rest = span_of(inherited_names()), name;
+	bool more = rest.len > 0;
+
+	while (more) {
+		more = span_take(&rest, ':', &name);
+		add_held(m, name);
+	}
+	m->from_before = true;
+}
+
 struct service_manager *
 service_manager_new(struct event_base *base)
 {
@@ -72,6 +103,7 @@ service_manager_new(struct event_base *base)
 	if (fd != -1) {
 		m = xcalloc(1, sizeof *m);
 		m->socket = fd;
+		read_held(m);
 		start_watchdog(m, base);
 	}
 	unsetenv("NOTIFY_SOCKET");
@@ -88,6 +120,7 @@ service_manager_free(struct service_manager **m)
 	if ((*m)->watchdog != NULL)
 		event_free((*m)->watchdog);
 	closefd(&(*m)->socket);
+	free((*m)->held);
 	free(*m);
 	*m = NULL;
 }
@@ -97,4 +130,101 @@ service_manager_tell(struct service_manager *m, const char *state)
 {
 	if (m != NULL && send(m->socket, state, strlen(state), MSG_NOSIGNAL) == -1)
 		log_warn("the service manager did not hear %s: %s", state, strerror(errno));
+}
+
+/* ---- sockets that outlive us ---- */
+
+/* By its address, whatever key of the configuration it is for: a socket that changes its key is
+ * still the same. */
+static void
+name_of(const struct listening *l, char out[NAME_SIZE])
+{
+	const char *key = strchr(l->name, ':');
+
+	strlcpy(out, strchr(key + 1, ':') + 1, NAME_SIZE);
+	for (char *colon = out; (colon = strchr(colon, ':')) != NULL;)
+		*colon = '_';
+}
+
+static bool
+is_held(const struct service_manager *m, const char *name)
+{
+	for (size_t i = 0; i < m->n_held; i++)
+		if (strcmp(m->held[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_wanted(const struct sockets *sockets, const char *held)
+{
+	char name[NAME_SIZE];
+
+	for (size_t i = 0; i < sockets->n; i++) {
+		name_of(&sockets->items[i], name);
+		if (strcmp(name, held) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+let_go(struct service_manager *m, const struct sockets *sockets)
+{
+	char text[NAME_SIZE + 64];
+	size_t kept = 0;
+
+	for (size_t i = 0; i < m->n_held; i++) {
+		if (!m->from_before && is_wanted(sockets, m->held[i])) {
+			memmove(m->held[kept++], m->held[i], sizeof *m->held);
+			continue;
+		}
+		snprintf(text, sizeof text, "FDSTOREREMOVE=1\nFDNAME=%s", m->held[i]);
+		service_manager_tell(m, text);
+	}
+	m->n_held = kept;
+	m->from_before = false;
+}
+
+static bool
+hand_over(struct service_manager *m, const char *name, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	char text[NAME_SIZE + 64];
+	struct iovec iov = {text, 0};
+	struct msghdr message = {.msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control.bytes,
+	    .msg_controllen = sizeof control.bytes};
+
+	iov.iov_len = snprintf(text, sizeof text, "FDSTORE=1\nFDNAME=%s", name);
+	control.head = (struct cmsghdr){
+	    .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+	if (sendmsg(m->socket, &message, MSG_NOSIGNAL) != -1)
+		return true;
+	log_warn("the service manager was not given %s: %s", name, strerror(errno));
+	return false;
+}
+
+void
+service_manager_keep(struct service_manager *m, struct sockets *sockets)
+{
+	char name[NAME_SIZE];
+
+	if (m == NULL)
+		return;
+	/* First, as it takes no socket twice under two names. */
+	let_go(m, sockets);
+	for (size_t i = 0; i < sockets->n; i++) {
+		struct listening *l = &sockets->items[i];
+
+		name_of(l, name);
+		l->kept = is_held(m, name) || hand_over(m, name, l->fd);
+		if (l->kept && !is_held(m, name))
+			add_held(m, span_of(name));
+	}
 }

@@ -18,8 +18,11 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/span.h"
+#include "master/inherited.h"
 
 enum { TCP_BACKLOG = 4096, UNIX_BACKLOG = 1024 };
+
+static const char LOCAL_NAME[] = "listen:Local:" SOCKETS_LOCAL;
 
 static const struct {
 	const char *key, *program;
@@ -50,9 +53,11 @@ resolve(const struct host_port *at, struct addrinfo **out)
 static int
 bind_tcp(const struct addrinfo *ai)
 {
-	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+	int fd = inherited_socket(ai->ai_addr, SOCK_STREAM), on = 1;
 
-	if (fd == -1)
+	if (fd != -1)
+		return fd;
+	if ((fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
 		return -1;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == -1 ||
 	    (ai->ai_family == AF_INET6 &&
@@ -63,10 +68,11 @@ bind_tcp(const struct addrinfo *ai)
 }
 
 static void
-add(struct sockets *s, const char *name, const char *program, bool tls, int fd, bool fresh)
+add(struct sockets *s, const char *name, const char *program, bool tls, int fd, bool fresh,
+    bool kept)
 {
 	s->items = xrealloc(s->items, (s->n + 1) * sizeof *s->items);
-	s->items[s->n++] = (struct listening){xstrdup(name), program, fd, tls, fresh};
+	s->items[s->n++] = (struct listening){xstrdup(name), program, fd, tls, fresh, kept};
 }
 
 static struct listening *
@@ -163,12 +169,13 @@ bind_one(struct sockets *s, struct sockets *old, size_t which, struct span text,
 	if (find(s, name) != NULL)
 		return 0;
 	if ((have = find(old, name)) != NULL) {
-		add(s, name, listeners[which].program, listeners[which].tls, have->fd, false);
+		add(s, name, listeners[which].program, listeners[which].tls, have->fd, false,
+		    have->kept);
 		return 0;
 	}
 	*why = NULL;
 	if ((fd = open_one(old, listeners[which].key, text, why)) != -1)
-		add(s, name, listeners[which].program, listeners[which].tls, fd, true);
+		add(s, name, listeners[which].program, listeners[which].tls, fd, true, false);
 	return *why == NULL ? 0 : -1;
 }
 
@@ -198,8 +205,15 @@ forget(struct sockets *s)
 }
 
 void
-sockets_close(struct sockets *s)
+sockets_close(struct sockets *s, const char *run)
 {
+	struct listening *local = find(s, LOCAL_NAME);
+	char path[200];
+
+	if (local != NULL && !local->kept) {
+		snprintf(path, sizeof path, "%s/%s", run, SOCKETS_LOCAL);
+		(void)unlink(path);
+	}
 	for (size_t i = 0; i < s->n; i++)
 		closefd(&s->items[i].fd);
 	forget(s);
@@ -224,6 +238,8 @@ bind_unix(const char *path, int type, mode_t mode, gid_t gid)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
+	if ((fd = inherited_socket((struct sockaddr *)&un, type)) != -1)
+		return fd;
 	if (unlink(path) == -1 && errno != ENOENT)
 		return -1;
 	if ((fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
@@ -247,15 +263,14 @@ static int
 bind_local(
     struct sockets *s, struct sockets *old, const struct config *c, const char *run, char **why)
 {
-	static const char name[] = "listen:Local:" SOCKETS_LOCAL;
-	struct listening *have = find(old, name);
+	struct listening *have = find(old, LOCAL_NAME);
 	char path[200];
 	int fd;
 
 	if (!is_wanted(c, "smtpd"))
 		return 0;
 	if (have != NULL) {
-		add(s, name, "smtpd", false, have->fd, false);
+		add(s, LOCAL_NAME, "smtpd", false, have->fd, false, have->kept);
 		return 0;
 	}
 	snprintf(path, sizeof path, "%s/%s", run, SOCKETS_LOCAL);
@@ -263,7 +278,7 @@ bind_local(
 		*why = xasprintf("cannot listen on %s: %s", path, strerror(errno));
 		return -1;
 	}
-	add(s, name, "smtpd", false, fd, true);
+	add(s, LOCAL_NAME, "smtpd", false, fd, true, false);
 	return 0;
 }
 

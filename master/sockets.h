@@ -1,6 +1,7 @@
 /*
- * Listening sockets: TCP ports and the guardians' UNIX sockets. master binds them once and keeps
- * them, so that a restarted program finds its connections waiting.
+ * Listening sockets: TCP ports and the guardians' UNIX sockets. master binds them once, or takes
+ * them over from a service manager, and keeps them, so that a restarted program finds its
+ * connections waiting.
  */
 #ifndef MASTER_SOCKETS_H
 #define MASTER_SOCKETS_H
@@ -19,6 +20,7 @@ struct listening {
 	int fd;
 	bool tls;   /* from the start: served with a usable certificate only */
 	bool fresh; /* not yet sent to running programs */
+	bool kept;  /* a service manager holds it, too: it outlives us */
 };
 
 struct sockets {
@@ -33,7 +35,8 @@ struct sockets {
  */
 int sockets_bind(
     struct sockets *s, struct sockets *old, const struct config *c, const char *run, char **why);
-void sockets_close(struct sockets *s);
+/* The UNIX socket's path goes, too, unless a service manager keeps the socket. */
+void sockets_close(struct sockets *s, const char *run);
 
 /* A listening UNIX socket at path, mode and group as given; an old one is replaced. -1 with errno.
  */

@@ -545,6 +545,13 @@ open_directory(struct supervisor *s, size_t which, char **why)
 
 /* ---- start, reload, restart ---- */
 
+static void
+tell_listening(struct supervisor *s)
+{
+	if (s->ops->on_listening != NULL)
+		s->ops->on_listening(s->arg, &s->tcp);
+}
+
 static int
 open_unix_sockets(struct supervisor *s, char **why)
 {
@@ -578,8 +585,6 @@ close_unix_sockets(struct supervisor *s)
 		(void)unlink(path);
 		closefd(&s->unix_sockets[i]);
 	}
-	snprintf(path, sizeof path, "%s/%s", s->instance->run, SOCKETS_LOCAL);
-	(void)unlink(path);
 }
 
 static int
@@ -665,6 +670,7 @@ supervisor_start(struct supervisor *s, struct event_base *base, struct instance 
 	}
 	s->sigchld = evsignal_new(base, SIGCHLD, on_sigchld, s);
 	event_add(s->sigchld, NULL);
+	tell_listening(s);
 	watch_for_demand(s);
 	set_wanted(s);
 	start_and_end_slots(s);
@@ -693,7 +699,7 @@ supervisor_free(struct supervisor *s)
 	free(s->slots);
 	s->slots = NULL;
 	s->n_slots = 0;
-	sockets_close(&s->tcp);
+	sockets_close(&s->tcp, s->instance->run);
 	close_unix_sockets(s);
 	for (size_t i = 0; i < nitems(s->directories); i++) {
 		closefd(&s->directories[i]);
@@ -802,6 +808,7 @@ supervisor_reload(struct supervisor *s, struct config *config, json_t *notices, 
 	if (sockets_bind(&tcp, &s->tcp, config, s->instance->run, why) == -1)
 		return -1;
 	s->tcp = tcp;
+	tell_listening(s);
 	if (instance_waits_for_accounts(s->instance, config))
 		json_array_append_new(notices,
 		    json_string("Uid Base takes effect at the next stop and start: until then the "

@@ -46,6 +46,8 @@ struct supervisor_ops {
 	/* A process is ready or has ended: supervisor_is_settled() may have changed. May be NULL.
 	 */
 	void (*on_change)(void *arg);
+	/* What is listened at has changed, or is there for the first time. May be NULL. */
+	void (*on_listening)(void *arg, struct sockets *sockets);
 	/* All programs have ended after supervisor_stop(). */
 	void (*on_stopped)(void *arg);
 	/* A program says something that is not the supervisor's. False: it must not, or not so.
