@@ -164,6 +164,11 @@ deb:
 	cd $(DEB_TREE) && dpkg-buildpackage -us -uc -b
 	lintian --fail-on error,warning build/sambar-mail_$(VERSION)_*.changes
 
+# Installs, uses, upgrades and removes that package on a Debian with systemd that runs in namespaces. As root.
+check-package: deb
+	@tests/packages.sh package
+	$(PYTHON) tests/package/check_package.py $(wildcard build/sambar-mail_$(VERSION)_*.deb)
+
 SOURCES = $(wildcard */*.[ch] tests/*/*.[ch])
 lint:
 	@tests/packages.sh build lint
@@ -176,7 +181,13 @@ format:
 LIBDIR  = $(DESTDIR)$(PREFIX)/lib/sambar
 SBINDIR = $(DESTDIR)$(PREFIX)/sbin
 SHARE   = $(DESTDIR)$(PREFIX)/share
-install: all
+BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS  ?= $(PREFIX)/share/zsh/site-functions
+$(B)/made/completion.%: $(B)/sambarctl
+	@mkdir -p $(@D)
+	$(B)/sambarctl completion $* >$@
+
+install: all $(B)/made/completion.bash $(B)/made/completion.zsh
 	install -d $(LIBDIR) $(SBINDIR) $(DESTDIR)$(PREFIX)/bin $(SHARE)/sambar $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man8
 	install -m 755 $(addprefix $(B)/,$(EXECUTABLES)) $(LIBDIR)
 	install -m 755 $(B)/sambarctl $(B)/sendmail $(SBINDIR)
@@ -184,10 +195,20 @@ install: all
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/mailq
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
 	install -m 644 $(wildcard conf/*.ini) $(SHARE)/sambar
+	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' conf/sambar.service >$(SHARE)/sambar/sambar.service
+	install -D -m 644 $(B)/made/completion.bash $(DESTDIR)$(BASH_COMPLETIONS)/sambarctl
+	install -D -m 644 $(B)/made/completion.zsh $(DESTDIR)$(ZSH_COMPLETIONS)/_sambarctl
 	install -m 644 $(wildcard docs/man/*.1) $(SHARE)/man/man1
 	install -m 644 $(wildcard docs/man/*.5) $(SHARE)/man/man5
 	install -m 644 $(wildcard docs/man/*.8) $(SHARE)/man/man8
 	ln -sf sendmail.8 $(SHARE)/man/man8/mailq.8
 	ln -sf sendmail.8 $(SHARE)/man/man8/newaliases.8
 
-.PHONY: run check bench lint format install
+uninstall:
+	rm -rf $(LIBDIR) $(SHARE)/sambar
+	rm -f $(SBINDIR)/sambarctl $(SBINDIR)/sendmail $(addprefix $(DESTDIR)$(PREFIX)/bin/,mailit mailq newaliases)
+	rm -f $(DESTDIR)$(BASH_COMPLETIONS)/sambarctl $(DESTDIR)$(ZSH_COMPLETIONS)/_sambarctl
+	rm -f $(foreach n,1 5 8,$(addprefix $(SHARE)/man/man$(n)/,$(notdir $(wildcard docs/man/*.$(n)))))
+	rm -f $(SHARE)/man/man8/mailq.8 $(SHARE)/man/man8/newaliases.8
+
+.PHONY: run check check-package bench deb lint format install uninstall

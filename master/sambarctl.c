@@ -13,8 +13,10 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "master/ctl.h"
+#include "master/ctl_completion.h"
 
 static int help(struct ctl *ctl, char **args, size_t n);
+static int completion(struct ctl *ctl, char **args, size_t n);
 
 static const struct ctl_command commands[] = {
     {"init", "DIR --domain DOMAIN [--host NAME] [--port-base N] [--uid-base N]",
@@ -166,6 +168,9 @@ static const struct ctl_command commands[] = {
 	"it),\n"
 	"and undo takes such a change back.\n",
 	false, ctl_config},
+    {"completion", "bash|zsh", "print what completes command lines of sambarctl in a shell",
+	"The package installs it; for one shell: eval \"$(sambarctl completion bash)\".\n", true,
+	completion},
     {"help", "[COMMAND]", "what the commands do", "", true, help},
 };
 
@@ -223,6 +228,19 @@ help(struct ctl *ctl, char **args, size_t n)
 		return ctl_fail(
 		    EX_USAGE, "there is no command \"%s\"", log_printable(span_of(args[0])));
 	print_help(c);
+	return 0;
+}
+
+static int
+completion(struct ctl *ctl, char **args, size_t n)
+{
+	if (n != 1)
+		return ctl_misuse(ctl, args, n, 1);
+	if (ctl->json)
+		return ctl_fail(EX_USAGE, "completion knows no --json");
+	if (!ctl_completion_print(args[0], commands, nitems(commands)))
+		return ctl_fail(EX_USAGE, "there is completion for bash and zsh, not for \"%s\"",
+		    log_printable(span_of(args[0])));
 	return 0;
 }
 

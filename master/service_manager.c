@@ -2,7 +2,6 @@
 #include "master/service_manager.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,7 +16,10 @@
 #include "common/span.h"
 #include "master/inherited.h"
 
-enum { NAME_SIZE = 256 }; /* FDNAME: at most 255 bytes, no colon */
+enum {
+	NAME_SIZE = 256, /* FDNAME: at most 255 bytes, no colon */
+	SEND_WAIT_S = 1
+};
 
 struct service_manager {
 	int socket;
@@ -31,6 +33,7 @@ struct service_manager {
 static int
 connect_to(const char *path)
 {
+	static const struct timeval wait = {SEND_WAIT_S, 0};
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	socklen_t length = offsetof(struct sockaddr_un, sun_path) + strlen(path);
 	int fd;
@@ -42,8 +45,10 @@ connect_to(const char *path)
 	memcpy(un.sun_path, path, strlen(path));
 	if (path[0] == '@')
 		un.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd != -1 && connect(fd, (struct sockaddr *)&un, length) == -1)
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	/* It reads at once, or is in trouble itself: then our loop does not wait for it. */
+	if (fd != -1 && (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) == -1 ||
+			    connect(fd, (struct sockaddr *)&un, length) == -1))
 		closefd(&fd);
 	return fd;
 }

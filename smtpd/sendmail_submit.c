@@ -20,11 +20,15 @@ enum {
 	REPLY_LINE_MAX_BYTES = 2000,
 	REPLY_LINES_MAX = 200,
 	TIMEOUT_S = 600, /* RFC 5321 4.5.3.2 */
+	REPLACED = 421,
+	REPLACED_TIMES_MAX = 10,
 	PUMP_BYTES = 16384
 };
 
 struct sendmail_server {
 	struct client_wire *wire;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	unsigned replaced; /* times that we had to begin anew */
 	bool verbose;
 	bool can_8bit, can_utf8, can_dsn;
 	char name[256];
@@ -97,6 +101,15 @@ refused(const struct sendmail_server *s, const char *about, int for_good)
 
 /* ---- the beginning ---- */
 
+/* smtpd ends, as in an upgrade, and another one takes the next connection: what was said so far is
+ * said again there. */
+static bool
+is_replaced(const struct sendmail_server *s)
+{
+	return s->code == REPLACED && s->replaced < REPLACED_TIMES_MAX;
+}
+
+/* As far as smtpd lets us: the code of its last reply tells. -1: the connection is lost. */
 static int
 greet(struct sendmail_server *s)
 {
@@ -104,30 +117,55 @@ greet(struct sendmail_server *s)
 	const char *word;
 
 	if (read_reply(s) == -1)
-		return later(s);
+		return -1;
 	if (s->code != 220)
-		return refused(s, "the mail system", EX_TEMPFAIL);
+		return 0;
 	word = s->text + 4;
 	(void)span_copy((struct span){word, strcspn(word, " ")}, s->name, sizeof s->name);
 	if (gethostname(host, sizeof host) == -1 || !address_is_domain(span_of(host)))
 		strlcpy(host, "localhost", sizeof host);
 	snprintf(hello, sizeof hello, "EHLO %s", host);
-	if (say(s, hello) == -1)
-		return later(s);
+	return say(s, hello);
+}
+
+static int
+dial(struct sendmail_server *s)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+
+	client_wire_free(&s->wire);
+	s->wire = client_wire_new();
+	client_wire_deadline(s->wire, TIMEOUT_S);
+	strlcpy(un.sun_path, s->path, sizeof un.sun_path);
+	if (client_wire_connect(s->wire, (struct sockaddr *)&un, sizeof un) == -1)
+		return sendmail_fail(EX_TEMPFAIL, "the mail system does not run (%s: %s)", s->path,
+		    client_wire_why(s->wire));
+	return 0;
+}
+
+static int
+begin(struct sendmail_server *s)
+{
+	int code;
+
+	while ((code = dial(s)) == 0) {
+		if (greet(s) == -1)
+			return later(s);
+		if (!is_replaced(s))
+			break;
+		s->replaced++;
+	}
+	if (code != 0)
+		return code;
 	return s->code == 250 ? 0 : refused(s, "the mail system", EX_TEMPFAIL);
 }
 
 static int
 connect_to(struct sendmail_server *s, const char *path)
 {
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-
-	if (strlcpy(un.sun_path, path, sizeof un.sun_path) >= sizeof un.sun_path)
+	if (strlcpy(s->path, path, sizeof s->path) >= sizeof s->path)
 		return sendmail_fail(EX_CONFIG, "%s: the path is too long", path);
-	if (client_wire_connect(s->wire, (struct sockaddr *)&un, sizeof un) == -1)
-		return sendmail_fail(EX_TEMPFAIL, "the mail system does not run (%s: %s)", path,
-		    client_wire_why(s->wire));
-	return greet(s);
+	return begin(s);
 }
 
 struct sendmail_server *
@@ -136,8 +174,6 @@ sendmail_connect(const char *path, bool verbose, int *code)
 	struct sendmail_server *s = xcalloc(1, sizeof *s);
 
 	s->verbose = verbose;
-	s->wire = client_wire_new();
-	client_wire_deadline(s->wire, TIMEOUT_S);
 	if ((*code = connect_to(s, path)) != 0)
 		sendmail_disconnect(&s);
 	return s;
@@ -196,6 +232,13 @@ print_mail(const struct sendmail_server *s, const struct sendmail_options *o, co
 	}
 }
 
+/* Before the message: no word of it is lost when all begins anew. */
+static int
+refused_yet(const struct sendmail_server *s, const char *about, int for_good)
+{
+	return is_replaced(s) ? EX_TEMPFAIL : refused(s, about, for_good);
+}
+
 static int
 name_recipients(
     struct sendmail_server *s, const struct sendmail_options *o, const struct sendmail_list *to)
@@ -211,7 +254,7 @@ name_recipients(
 		if (say(s, line) == -1)
 			return later(s);
 		if (s->code / 100 != 2)
-			return refused(s, to->addresses[i], EX_NOUSER);
+			return refused_yet(s, to->addresses[i], EX_NOUSER);
 	}
 	return 0;
 }
@@ -230,10 +273,6 @@ send_body(struct sendmail_server *s, const char *sender, const char *full_name,
 {
 	int rv;
 
-	if (say(s, "DATA") == -1)
-		return later(s);
-	if (s->code != 354)
-		return refused(s, "the message", EX_UNAVAILABLE);
 	rv = sendmail_message_send(m, sender, full_name, put, s);
 	/* Without its end nothing of it is kept. */
 	if (rv == -1)
@@ -243,9 +282,10 @@ send_body(struct sendmail_server *s, const char *sender, const char *full_name,
 	return s->code / 100 == 2 ? 0 : refused(s, "the message", EX_UNAVAILABLE);
 }
 
-int
-sendmail_submit(struct sendmail_server *s, const struct sendmail_options *o, const char *sender,
-    const char *full_name, const struct sendmail_list *to, struct sendmail_message *m)
+/* MAIL, RCPT and DATA. A code that was told, unless is_replaced(). */
+static int
+send_envelope(struct sendmail_server *s, const struct sendmail_options *o, const char *sender,
+    const struct sendmail_list *to)
 {
 	char line[ADDRESS_TEXT_SIZE + 500];
 	int code;
@@ -254,8 +294,26 @@ sendmail_submit(struct sendmail_server *s, const struct sendmail_options *o, con
 	if (say(s, line) == -1)
 		return later(s);
 	if (s->code / 100 != 2)
-		return refused(s, sender, EX_NOPERM);
-	if ((code = name_recipients(s, o, to)) == 0)
+		return refused_yet(s, sender, EX_NOPERM);
+	if ((code = name_recipients(s, o, to)) != 0)
+		return code;
+	if (say(s, "DATA") == -1)
+		return later(s);
+	return s->code == 354 ? 0 : refused_yet(s, "the message", EX_UNAVAILABLE);
+}
+
+int
+sendmail_submit(struct sendmail_server *s, const struct sendmail_options *o, const char *sender,
+    const char *full_name, const struct sendmail_list *to, struct sendmail_message *m)
+{
+	int code;
+
+	while ((code = send_envelope(s, o, sender, to)) != 0 && is_replaced(s)) {
+		s->replaced++;
+		if ((code = begin(s)) != 0)
+			return code;
+	}
+	if (code == 0)
 		code = send_body(s, sender, full_name, m);
 	if (code == 0)
 		(void)say(s, "QUIT");

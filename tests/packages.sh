@@ -13,6 +13,7 @@ cyrus="libdb5.3 libgnutls30 libical3 libicu72 libkrb5-3 libldap-2.5-0 libnsl2 li
 check="$check $dovecot $courier $cyrus"
 lint="clang-tidy mandoc"
 deb="debhelper dpkg-dev lintian"
+package="systemd-container debootstrap python3 util-linux"
 # smtp-source, Dovecot and collectors of mail are unpacked from their packages, which need not be installed; these are their libraries.
 bench="python3 procps openssl libdb5.3 libicu72 libnsl2 $dovecot libgsasl18 libsecret-1-0"
 
@@ -24,6 +25,7 @@ for task; do
 	check) list="$list $check" ;;
 	lint) list="$list $lint" ;;
 	deb) list="$list $deb" ;;
+	package) list="$list $package" ;;
 	bench) list="$list $bench" ;;
 	*) echo "packages.sh: no task $task" >&2; exit 64 ;;
 	esac

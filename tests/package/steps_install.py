@@ -6,7 +6,7 @@ import shutil
 APT = ("apt-get", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Options::=--force-unsafe-io")
 # Not the package's: logs and caches of the system, and what its own timers write.
 NOT_OURS = re.compile(r"^/(proc|sys|dev|run|tmp|var/(tmp|cache|log/(apt|journal|dpkg\.log|alternatives\.log|lastlog|wtmp))|"
-                      r"var/lib/(apt|dpkg|systemd|logrotate|man-db)|root|var/backups)(/|$)")
+                      r"var/lib/(apt|dpkg|systemd|logrotate|man-db|ucf)|root|var/backups|etc/sub[ug]id-?|etc/(passwd|group|g?shadow)-|var/spool/cron)(/|$)")
 
 
 def files(m):
@@ -37,6 +37,7 @@ def package_is_installed(m):
 
 def package_is_purged(m):
     """Removed and purged: no file, no account, no process, no unit of it is left."""
+    m.run("userdel", "--remove", "ann", check=False)          # and what else the steps before have made
     m.run(*APT, "remove", "sambar-mail")
     assert os.path.isdir(m.path("/var/lib/sambar/mail/mbox/root")), "mail stays when the package is removed only"
     m.run(*APT, "purge", "sambar-mail")
@@ -51,5 +52,21 @@ def package_is_purged(m):
     assert not os.path.exists(m.path("/run/sambar"))
 
 
+def other_mtas_give_way(m):
+    """apt puts the package in the place of exim4, and postfix in the place of the package."""
+    def installed(name):
+        return m.run("dpkg-query", "-W", "-f", "${db:Status-Status}", name, check=False)[1] == "installed"
+
+    m.run(*APT, "install", "exim4-daemon-light")
+    m.run(*APT, "install", "/root/sambar-mail.deb")
+    assert installed("sambar-mail") and not installed("exim4-daemon-light")
+    m.run("sendmail", "root", stdin="Subject: after exim\n\nx\n")
+    m.wait_journal(lambda e: e.get("SAMBAR_EVENT") == "delivered" and e["SAMBAR_TO"].startswith("root@"))
+    m.run(*APT, "install", "postfix")
+    assert installed("postfix") and not installed("sambar-mail")
+    m.run(*APT, "purge", "sambar-mail", "postfix", "exim4-base", "exim4-config")
+    m.run(*APT, "autoremove", "--purge")
+
+
 FIRST = [machine_is_bare, package_is_installed]
-LAST = [package_is_purged]
+LAST = [package_is_purged, other_mtas_give_way]

@@ -8,7 +8,7 @@ MAILBOX = "/var/lib/sambar/mail/mbox/{}/new"
 PASSWORD = "correct horse"
 # A host that takes mail: prints what it got.
 PEER = '''
-import asyncio
+import asyncio, os
 from aiosmtpd.controller import Controller
 
 class Handler:
@@ -18,7 +18,7 @@ class Handler:
 
 controller = Controller(Handler(), hostname="127.0.0.2", port=25)
 controller.start()
-print("ready", flush=True)
+print("ready", os.getpid(), flush=True)
 asyncio.new_event_loop().run_forever()
 '''
 
@@ -93,7 +93,7 @@ def git_mails(m):
 
 def mailq_and_newaliases_run(m):
     """What scripts of other packages call."""
-    m.run("mailq", user="ann")
+    m.run("mailq")
     m.run("newaliases")
     assert m.run("readlink", "-f", "/usr/lib/sendmail").strip() == "/usr/sbin/sendmail"
     status, _ = m.run("sendmail", "-bv", "nobody-of-that-name", check=False)
@@ -105,14 +105,16 @@ def mail_goes_out(m):
     m.write("/root/peer.py", PEER)
     peer = m.start("python3", "/root/peer.py", stdout=-1)
     try:
-        assert peer.stdout.readline() == "ready\n"
+        ready, pid = peer.stdout.readline().split()
+        assert ready == "ready"
         m.run("sambarctl", "config", "set", "SMTP Server", "127.0.0.2:25")
+        m.run("sambarctl", "config", "set", "Use MTA", "false")
         m.run("sendmail", "-f", "ann@example.org", "friend@elsewhere.example", stdin="Subject: out\n\nfar away\n", user="ann")
         got = peer.stdout.readline()
         assert "friend@elsewhere.example" in got and "far away" in got, got
-        m.wait_journal(lambda e: e.get("SAMBAR_EVENT") == "delivered" and e.get("SAMBAR_TO") == "friend@elsewhere.example")
+        m.wait_journal(lambda e: e.get("SAMBAR_EVENT") == "sent" and e.get("SAMBAR_TO") == "friend@elsewhere.example")
     finally:
-        m.sh("pkill -f /root/peer.py || true")
+        m.run("kill", pid)
         peer.wait()
     assert "friend@elsewhere.example" not in m.run("mailq")
 
@@ -142,5 +144,31 @@ def pages_are_readable(m):
         assert len(m.run("man", "--pager=cat", page)) > 300, page
 
 
-STEPS = [user_is_made, at_mails, mailx_mails, mutt_mails, php_mails, git_mails, mailq_and_newaliases_run, mail_goes_out,
+def shells_complete(m):
+    """bash and zsh know the commands of sambarctl, from its own table."""
+    bash = """. /usr/share/bash-completion/bash_completion
+_completion_loader sambarctl
+complete -p sambarctl
+try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _sambarctl; echo "= ${COMPREPLY[*]}"; }
+try sambarctl que
+try sambarctl -d /var sta
+try sambarctl queue re
+try sambarctl queue hold --old
+try sambarctl help exp
+"""
+    told = m.run("bash", "-c", bash)
+    assert "complete -F _sambarctl sambarctl" in told
+    assert re.findall("^= (.*)", told, re.M) == ["queue", "start status stats", "release retry remove reroute", "--older",
+                                                 "explain"], told
+    zsh = """autoload -Uz compinit; compinit -u -D
+compadd() { shift; print -r -- "= $@" }
+words=(sambarctl queue ""); CURRENT=3
+print -r -- $_comps[sambarctl]
+_sambarctl
+"""
+    told = m.run("zsh", "-f", "-c", zsh)
+    assert told.startswith("_sambarctl\n") and "= list show hold release" in told, told
+
+
+STEPS = [shells_complete, user_is_made, at_mails, mailx_mails, mutt_mails, php_mails, git_mails, mailq_and_newaliases_run, mail_goes_out,
          logs_rotate, cron_mails, pages_are_readable]
