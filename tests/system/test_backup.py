@@ -9,8 +9,10 @@ import subprocess
 import pytest
 
 from clients import text_message
+from events import wait_until
 from folders import ANSWERED, CREATE, EXPUNGE, FLAGGED, MOVE, REMOVE, SEEN, Folders
 from sambar import read
+from test_disk_full import small_disk
 
 
 USERS = ("ann", "bob", "carl")
@@ -247,3 +249,96 @@ def test_mail_that_moves_meanwhile_is_there_once(instance, box):
     kept = messages_of(tree(backup_path(one, made["day"], box)))
     subjects = sorted(re.search(rb"Subject: (.*)\r\n", text)[1] for text in kept.values())
     assert subjects == sorted(f"m{i}".encode() for i in range(40))
+
+
+# ---- days ----
+
+def make_up(one, day, serial):
+    """A backup of another day, with nothing in it."""
+    path = backup_path(one, day)
+    os.mkdir(path)
+    summary = {"day": day, "serial": serial, "made": 1, "seconds": 0, "mailboxes": 0, "messages": 0, "bytes": 0, "copied": 0, "skipped": 0, "verified": True}
+    with open(os.path.join(path, "summary.json"), "w") as f:
+        json.dump(summary, f)
+    owner = os.stat(backup_path(one))
+    for found in (path, os.path.join(path, "summary.json")):
+        os.chown(found, owner.st_uid, owner.st_gid)
+
+
+def test_a_week_is_kept_whatever_the_clock_says(make_instance):
+    """Seven, in the order in which they were made: one of a clock that was wrong counts like another."""
+    one = make_instance(users=("ann",))
+    made_up = ["2026-01-05", "2099-12-31", "1999-01-01", "2026-01-06", "2026-01-07", "2026-01-08", "2026-01-09"]
+    for serial, day in enumerate(made_up):
+        make_up(one, day, serial + 1)
+    os.mkdir(backup_path(one, "2026-01-10"))        # without a summary: none
+    os.mkdir(backup_path(one, "by-hand"))
+    assert days(one) == made_up
+    today = one.json("backup", "now")["day"]
+    assert days(one) == [*made_up[1:], today]
+    again = one.json("backup", "now")
+    assert days(one) == [*made_up[1:], today] and again["serial"] == 9
+    one.wait_log("store", "backup removed day=2026-01-05")
+    wait_until(lambda: not glob.glob(backup_path(one, ".*")), backup_path(one))
+    assert set(os.listdir(backup_path(one))) == {*made_up[1:], today, "2026-01-10", "by-hand"}
+
+
+def test_one_is_made_each_day_without_being_asked(make_instance):
+    """Also after the system was off; not twice on a day."""
+    one = make_instance(users=("ann",), config={"Backup Mailboxes": "true"})
+    one.wait_log("store", r"backup day=\S+ mailboxes=1 ")
+    day, = days(one)
+    one.stop()
+    shutil.move(backup_path(one, day), backup_path(one, "2026-01-05"))
+    one.start()
+    wait_until(lambda: len(days(one)) == 2, backup_path(one))
+    assert set(days(one)) == {day, "2026-01-05"}
+
+
+# ---- other disks, full ones, and the end in the middle ----
+
+def test_copies_on_another_disk(make_instance):
+    one = make_instance(users=("ann", "bob"), start=False)
+    with small_disk(backup_path(one), "size=4m,mode=0700"):
+        one.start()
+        one.send(text_message("copied", 50000), "ann@example.test", "bob@example.test")
+        one.wait_mailbox("ann", 1)
+        one.wait_mailbox("bob", 1)
+        made = one.json("backup", "now")
+        assert (made["messages"], made["copied"], made["verified"]) == (2, 2, True)
+        day = backup_path(one, made["day"])
+        first = tree(day)
+        assert messages_of(first) == {f"{u}/{path}": text for u in ("ann", "bob") for path, text in messages_of(tree(one.mailbox_path(u))).items()}
+        # It gets full in the middle: the one that is there stays, nothing else does.
+        for i in range(60):
+            one.send(text_message(f"n{i}", 100000), "ann@example.test")
+        one.wait_mailbox("ann", 61)
+        done = one.ctl("backup", "now", check=False)
+        assert done.returncode == 73 and "No space left" in done.stderr, done
+        assert tree(day) == first and one.counters("store")["backup_failed"] == 1
+        wait_until(lambda: os.listdir(backup_path(one)) == [made["day"]], backup_path(one))
+        one.wait_log("store", "no backup day=.*: cannot copy a message: No space left")
+        one.stop()
+
+
+def test_the_end_in_the_middle(make_instance):
+    """Killed at any time: there is a whole one or none, those of other days stay, and nothing is left behind."""
+    one = make_instance(users=("ann",))
+    with Folders(one, "ann") as f:
+        for i in range(200):
+            f.append(f.id("INBOX"), letter(f"m{i}", f"m{i}"))
+    make_up(one, "2026-01-05", 1)
+    for names in (0, 30, 100, 190):
+        command = [os.path.join(one.programs, "sambarctl"), "-d", one.root, "backup", "now"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            pattern = backup_path(one, ".making-*", "ann", "*", "*")
+            while run.poll() is None and len(glob.glob(pattern)) < names:
+                pass
+            one.kill_all()
+        one.start()
+        for day in days(one):
+            if day != "2026-01-05":
+                assert len(messages_of(tree(backup_path(one, day, "ann")))) == 200
+        assert "2026-01-05" in days(one)
+    assert one.json("backup", "now")["messages"] == 200
+    wait_until(lambda: not glob.glob(backup_path(one, ".*")), backup_path(one))
