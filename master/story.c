@@ -431,6 +431,29 @@ concerns(const struct message *m)
 	       (m->is_recipient && strcasecmp(m->from, what) == 0);
 }
 
+/* The lines of the message that tell of its acceptance, or the others. Returns the last one. */
+static const json_t *
+tell_lines(struct message *m, const json_t *lines, uint64_t id, bool acceptance)
+{
+	const json_t *line, *last = NULL;
+	struct span verb, rest;
+	uint64_t its;
+	size_t i;
+
+	json_array_foreach(lines, i, line)
+	{
+		if (!story_line_id(text_of(line), &its) || its != id ||
+		    !read_verb(line, &verb, &rest) || span_is(verb, "accepted") != acceptance)
+			continue;
+		last = line;
+		if (m->is_sender)
+			tell_sender(m, line);
+		else
+			tell_mailbox(m, line);
+	}
+	return last;
+}
+
 static void
 tell_message(const json_t *lines, uint64_t id, const struct story_asker *asker, json_t *story)
 {
@@ -443,16 +466,11 @@ tell_message(const json_t *lines, uint64_t id, const struct story_asker *asker, 
 	    learn(&m, line);
 	json_array_foreach(m.recipients, i, line) m.is_recipient |=
 	    list_has(asker->addresses, span_of(json_string_value(line)));
-	if (concerns(&m))
-		json_array_foreach(
-		    lines, i, line) if (story_line_id(text_of(line), &its) && its == id)
-		{
-			last = line;
-			if (m.is_sender)
-				tell_sender(&m, line);
-			else
-				tell_mailbox(&m, line);
-		}
+	if (concerns(&m)) {
+		/* It may be delivered before the program that took it in has said so. */
+		(void)tell_lines(&m, lines, id, true);
+		last = tell_lines(&m, lines, id, false);
+	}
 	if (m.next != 0 && last != NULL)
 		json_array_append_new(
 		    story, json_pack("{s:I, s:s}", "time", m.next, "text", "It is tried again."));

@@ -97,6 +97,25 @@ a_sender_hears_of_those_he_has_named(void **state)
 	assert_null(strstr(tell(sent, nitems(sent), "ann", "ann@our.example", NULL), "secret"));
 }
 
+/* Programs write at their own pace. */
+static void
+acceptance_comes_first(void **state)
+{
+	static const struct said lines[] = {
+	    {"router", "A delivered to=<bob@our.example> via=store mailboxes=bob delay=0.1"},
+	    {"smtpd", "A accepted from=<ann@our.example> to=<bob@our.example> nrcpt=1 size=9 "
+		      "client=1.2.3.4 helo=pc user=ann proto=ESMTPSA tls="},
+	};
+
+	(void)state;
+	assert_string_equal(tell(lines, nitems(lines), "ann", "ann@our.example", "bob@our.example"),
+	    "Your message to bob@our.example was accepted.\n"
+	    "It was put into the mailbox of bob@our.example.\n");
+	assert_string_equal(tell(lines, nitems(lines), "bob", "bob@our.example", "ann@our.example"),
+	    "A message from ann@our.example for you has arrived.\n"
+	    "It was put into your mailbox.\n");
+}
+
 static void
 a_recipient_hears_of_himself_and_the_sender(void **state)
 {
@@ -206,6 +225,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_sender_hears_of_those_he_has_named),
+	    cmocka_unit_test(acceptance_comes_first),
 	    cmocka_unit_test(a_recipient_hears_of_himself_and_the_sender),
 	    cmocka_unit_test(several_mailboxes),
 	    cmocka_unit_test(forged_fields),
