@@ -79,7 +79,8 @@ struct index {
 	int error; /* the first failure of the database in this request, or SQLITE_OK */
 	struct folder **folders;
 	size_t n_folders, folders_room;
-	struct stamp stamp; /* of the directory when folders were last looked for */
+	struct stamp stamp;	  /* of the directory when folders were last looked for */
+	bool subscriptions_known; /* false: the file cannot be read now */
 	bool settled, list_stale;
 	struct scan_names *scan; /* a folder that is being taken in, in portions */
 	uint64_t *gone;		 /* folders that others are to be told of */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/memory.h"
+#include "common/pread_all.h"
 #include "store/index.h"
 
 enum {
@@ -338,25 +339,34 @@ read_directories(struct index *x)
 
 /* ---- subscriptions ---- */
 
-/* The file's bytes; NULL when it cannot be read. */
-static char *
-read_subscriptions(struct index *x, size_t *len)
+/* The file's bytes, the caller's; none without a file. -1 with errno when it cannot be read: it
+ * must not be taken for empty, and written over. */
+static int
+read_subscriptions(struct index *x, char **text, size_t *len)
 {
 	int fd = openat(
 	    x->directory, subscriptions_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
-	char *text = NULL;
-	ssize_t n;
+	int rv = -1;
 
+	*text = NULL;
 	*len = 0;
-	if (fd != -1 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    st.st_size <= SUBSCRIPTIONS_MAX_BYTES) {
-		text = xmalloc(st.st_size + 1);
-		n = read(fd, text, st.st_size);
-		*len = n > 0 ? n : 0;
+	if (fd == -1)
+		return errno == ENOENT ? 0 : -1;
+	if (fstat(fd, &st) == 0) {
+		errno = EFBIG;
+		if (S_ISREG(st.st_mode) && st.st_size <= SUBSCRIPTIONS_MAX_BYTES) {
+			*text = xmalloc(st.st_size + 1);
+			*len = st.st_size;
+			rv = pread_all(fd, *text, *len, 0);
+		}
 	}
 	closefd(&fd);
-	return text;
+	if (rv == -1) {
+		free(*text);
+		*text = NULL;
+	}
+	return rv;
 }
 
 /* A line with its levels apart by tabs, or, in older files, dots. */
@@ -377,10 +387,14 @@ line_names(struct span line, const char *directory)
 static void
 load_subscriptions(struct index *x)
 {
+	struct span rest, line;
 	size_t len;
-	char *text = read_subscriptions(x, &len);
-	struct span rest = {text, len}, line;
+	char *text;
 
+	x->subscriptions_known = read_subscriptions(x, &text, &len) == 0;
+	if (!x->subscriptions_known)
+		return;
+	rest = (struct span){text, len};
 	for (size_t i = 0; i < x->n_folders; i++)
 		x->folders[i]->subscribed = false;
 	while (rest.len > 0) {
@@ -420,11 +434,9 @@ print_subscription(FILE *out, const char *directory)
 
 /* What is there of folders that there are not stays: their owner may make them again. */
 static void
-print_others(struct index *x, FILE *out)
+print_others(struct index *x, FILE *out, struct span rest)
 {
-	size_t len;
-	char *text = read_subscriptions(x, &len);
-	struct span rest = {text, len}, line;
+	struct span line;
 
 	while (rest.len > 0) {
 		bool ours = false;
@@ -438,24 +450,24 @@ print_others(struct index *x, FILE *out)
 			fputc(line.at[i] == '.' ? '\t' : line.at[i], out);
 		fputc('\n', out);
 	}
-	free(text);
 }
 
 static int
 save_subscriptions(struct index *x)
 {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
+	char *old, *text = NULL;
+	size_t old_len, len = 0;
+	FILE *out = NULL;
 	int fd, rv = -1;
 
-	if (out == NULL)
-		return -1;
+	if (read_subscriptions(x, &old, &old_len) == -1 ||
+	    (out = open_memstream(&text, &len)) == NULL)
+		goto out;
 	fputs(subscriptions_head, out);
 	for (size_t i = 0; i < x->n_folders; i++)
 		if (x->folders[i]->subscribed)
 			print_subscription(out, x->folders[i]->directory);
-	print_others(x, out);
+	print_others(x, out, (struct span){old, old_len});
 	if (fclose(out) != 0)
 		goto out;
 	(void)unlinkat(x->directory, subscriptions_new, 0);
@@ -467,6 +479,7 @@ save_subscriptions(struct index *x)
 		rv = renameat(x->directory, subscriptions_new, x->directory, subscriptions_name);
 	closefd(&fd);
 out:
+	free(old);
 	free(text);
 	return rv;
 }
@@ -488,7 +501,7 @@ index_list_directories(struct index *x)
 	load_subscriptions(x);
 	x->stamp = stamps[0];
 	x->settled = index_is_quiet(stamps, index_now_ms());
-	x->list_stale = false;
+	x->list_stale = !x->subscriptions_known;
 }
 
 /* ---- what each mailbox has ---- */
@@ -515,7 +528,7 @@ index_make_roles(struct index *x)
 			made = f->subscribed = true;
 		}
 	}
-	return made ? save_subscriptions(x) : 0;
+	return made && x->subscriptions_known ? save_subscriptions(x) : 0;
 }
 
 /* ---- what sessions are told ---- */

@@ -14,7 +14,11 @@
 #include "common/memory.h"
 #include "store/index.h"
 
-enum { FILE_MODE = 0600, FILE_MAX_BYTES = 16384 };
+enum {
+	FILE_MODE = 0600,
+	FILE_MAX_BYTES = 16384,
+	OWN_MAX_BYTES = FOLDERS_KEYWORDS_MAX * (FOLDERS_KEYWORD_MAX_BYTES + 8)
+};
 
 static const char file_name[] = "dovecot-keywords", file_new[] = "dovecot-keywords.new";
 
@@ -105,19 +109,59 @@ keywords_load(struct index *x, struct folder *f)
 	return k->known;
 }
 
+/* The lines of further keywords: Dovecot keeps them in its own index, by these numbers. -1 with
+ * errno when they cannot be had, and would be lost. */
+static int
+keep_others(int at, char *text, size_t *len)
+{
+	int fd = openat(at, file_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char old[FILE_MAX_BYTES + 1];
+	struct span rest, line;
+	ssize_t n;
+
+	if (fd == -1)
+		return errno == ENOENT ? 0 : -1;
+	n = read(fd, old, sizeof old);
+	closefd(&fd);
+	if (n == -1)
+		return -1;
+	if (n > FILE_MAX_BYTES) {
+		errno = EFBIG;
+		return -1;
+	}
+	rest = (struct span){old, n};
+	while (rest.len > 0) {
+		struct span number, name;
+		uint64_t value;
+
+		(void)span_take(&rest, '\n', &line);
+		name = line;
+		(void)span_take(&name, ' ', &number);
+		if (!span_u64(number, UINT64_MAX, &value) || value < FOLDERS_KEYWORDS_MAX)
+			continue;
+		memcpy(text + *len, line.at, line.len);
+		*len += line.len;
+		text[(*len)++] = '\n';
+	}
+	return 0;
+}
+
 static int
 save(struct index *x, struct folder *f)
 {
 	int at = index_open_folder(x, f, O_PATH), fd = -1, rv = -1;
-	char text[FILE_MAX_BYTES];
+	char text[OWN_MAX_BYTES + FILE_MAX_BYTES + 1];
 	size_t len = 0;
 
 	for (int i = 0; i < FOLDERS_KEYWORDS_MAX; i++)
 		if (f->keywords.names[i][0] != '\0')
 			len += snprintf(
 			    text + len, sizeof text - len, "%d %s\n", i, f->keywords.names[i]);
-	if (at == -1)
+	if (at == -1 || keep_others(at, text, &len) == -1) {
+		closefd(&at);
+		f->keywords.known = false;
 		return -1;
+	}
 	(void)unlinkat(at, file_new, 0);
 	fd = openat(at, file_new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
 	if (fd != -1 && write(fd, text, len) == (ssize_t)len && fdatasync(fd) == 0)

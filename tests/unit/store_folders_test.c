@@ -859,6 +859,55 @@ labels_out_of_reach(void **state)
 	leave(v);
 }
 
+/* Keywords of which there are more than letters stay in Dovecot's file. */
+static void
+further_keywords(void **state)
+{
+	const struct span label = span_of("ours");
+	struct folders_flags change = {.add_keywords = &label, .n_add = 1};
+	struct visit *v;
+	uint64_t inbox, uid = 1;
+	char text[200];
+	ssize_t n;
+	int fd;
+
+	(void)state;
+	make_file("ann/cur/1700000001.a,S=4:2,", "one\n");
+	make_file("ann/dovecot-keywords", "0 theirs\n26 more\n31 and more\n");
+	v = visit("ann");
+	inbox = id_of(v, "INBOX");
+	folders_flag(v->folders, inbox, &change, &uid, 1, on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	fd = open(path_of("ann/dovecot-keywords"), O_RDONLY);
+	n = read(fd, text, sizeof text - 1);
+	text[n > 0 ? n : 0] = '\0';
+	close(fd);
+	assert_string_equal(text, "0 theirs\n1 ours\n26 more\n31 and more\n");
+	leave(v);
+}
+
+/* What cannot be read is not taken for empty, and written over. */
+static void
+subscriptions_out_of_reach(void **state)
+{
+	struct visit *v = visit("ann");
+	uint64_t archive = id_of(v, "Archive");
+	char link[20];
+
+	(void)state;
+	assert_true(info_of(v, "Archive")->subscribed);
+	assert_int_equal(unlink(path_of("ann/subscriptions")), 0);
+	assert_int_equal(symlink("elsewhere", path_of("ann/subscriptions")), 0);
+	folders_subscribe(v->folders, archive, false, on_answer, v);
+	assert_int_equal(wait_for(v), FOLDERS_TROUBLE);
+	assert_true(info_of(v, "Archive")->subscribed);
+	assert_int_equal(readlink(path_of("ann/subscriptions"), link, sizeof link), 9);
+	assert_int_equal(unlink(path_of("ann/subscriptions")), 0);
+	folders_subscribe(v->folders, archive, false, on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	leave(v);
+}
+
 static void
 documents(void **state)
 {
@@ -1049,6 +1098,8 @@ main(void)
 	    WITH(lost_and_torn_databases),
 	    WITH(limits),
 	    WITH(labels_out_of_reach),
+	    WITH(further_keywords),
+	    WITH(subscriptions_out_of_reach),
 	    WITH(documents),
 	    WITH(ends_while_the_disk_works),
 	    WITH(half_done_renames),
