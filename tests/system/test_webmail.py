@@ -598,9 +598,10 @@ def test_phone(one, dark):
         assert browser.faults() == []
         browser.press("Save and close", window)
         browser.gone(COMPOSER)
-        for page in ("contacts", "outbox", "trace", "settings/general", "settings/vacation"):
+        for page, title in (("contacts", "Contacts"), ("outbox", "Outbox"), ("trace", "Where is my message?"),
+                            ("settings/general", "Reading"), ("settings/vacation", "Vacation reply")):
             browser.open("/#/" + page)
-            browser.find("//h1")
+            browser.find(f"//h1[starts-with(normalize-space(.), '{title}')]")
             browser.shot(page.replace("/", "-") + suffix)
             assert browser.faults() == [], page
         assert browser.complaints() == []
