@@ -13,7 +13,8 @@
 
 /*
  * PATIENCE_S without a word, then PROBE_S for each program to say that it lives: the one asked may
- * itself wait for another. When all do, it has much to do, and WORK_S for it.
+ * itself wait for another. When all do, it has much to do, or waits for a server elsewhere, and they
+ * are asked again after each WORK_S.
  */
 enum { PATIENCE_S = 2, PROBE_S = 3, WORK_S = 60, NAMES_BYTES = 120 };
 
@@ -25,7 +26,7 @@ struct admin_call {
 	admin_reply_cb cb;
 	void *arg;
 	struct event *timeout;
-	bool is_probe; /* its limit is the last one */
+	bool is_probe; /* PROBE_S is all that it has */
 	bool probed;   /* all programs were found to live */
 	unsigned n_probes;
 	char silent[NAMES_BYTES]; /* ", store" for each that does not answer */
@@ -161,8 +162,6 @@ on_timeout(evutil_socket_t fd, short what, void *arg)
 		((struct probe *)call->arg)->silent = true;
 	if (call->is_probe)
 		fail_call(call, call->process->program->name, "does not answer");
-	else if (call->probed)
-		fail_call(call, call->process->program->name, "has not finished in time");
 	else
 		probe_all(call);
 }
