@@ -167,7 +167,7 @@ deb:
 # Installs, uses, upgrades and removes that package on a Debian with systemd that runs in namespaces. As root.
 check-package: deb
 	@tests/packages.sh package
-	$(PYTHON) tests/package/check_package.py $(wildcard build/sambar-mail_$(VERSION)_*.deb)
+	$(PYTHON) tests/package/check_package.py build/sambar-mail_$(VERSION)_*.deb
 
 SOURCES = $(wildcard */*.[ch] tests/*/*.[ch])
 lint:

@@ -7,11 +7,27 @@ import socket
 import subprocess
 import threading
 
+from root import unit_options
+
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
                "DEBIAN_FRONTEND": "noninteractive", "HOME": "/root", "TERM": "dumb"}
 
 # A machine of its own has it; what nspawn allows by itself does not.
 LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
+
+
+def remove_control_groups():
+    """Those that nspawn has made below ours; one that is still in use stays."""
+    with open("/proc/self/cgroup") as f:
+        ours = [line.rstrip("\n").split(":", 2)[1:] for line in f]
+    for name, path in ours:
+        for mount in ((name.removeprefix("name="),) if name else ("", "unified")):
+            for group in ("payload", "supervisor"):
+                for folder, _, _ in os.walk(f"/sys/fs/cgroup/{mount}{path}/{group}", topdown=False):
+                    try:
+                        os.rmdir(folder)
+                    except OSError:
+                        pass
 
 
 class Container:
@@ -28,11 +44,9 @@ class Container:
         told = {}
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(path)
-            # Where systemd runs this machine it makes a scope for the container; else there is none to leave.
-            place = [] if os.path.isdir("/run/systemd/system") else ["--keep-unit"]
             self.process = subprocess.Popen(
-                ["systemd-nspawn", "--quiet", "--boot", "--private-network", "--register=no", *place, "--notify-ready=yes",
-                 "--console=pipe", "--machine=sambar-package", f"--system-call-filter={LANDLOCK}",
+                ["systemd-nspawn", "--quiet", "--boot", "--private-network", "--register=no",
+                 *unit_options(), "--notify-ready=yes", "--console=pipe", "--machine=sambar-package", f"--system-call-filter={LANDLOCK}",
                  f"--directory={self.root}"],
                 env={**os.environ, "NOTIFY_SOCKET": path}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 start_new_session=True)
@@ -121,3 +135,4 @@ class Container:
             os.kill(self.leader, signal.SIGKILL)
         self.process.wait()
         self.journal.wait()
+        remove_control_groups()

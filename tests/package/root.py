@@ -14,7 +14,7 @@ SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
 
 # What a Debian server has, and what speaks to its MTA. No MTA is among them.
 BASE = "systemd systemd-sysv dbus ca-certificates"
-USERS = ("cron at s-nail mutt php-cli git git-email libmailtools-perl swaks python3 python3-aiosmtpd mpop apparmor bash-completion"
+USERS = ("cron at s-nail mutt php-cli git git-email libmailtools-perl swaks python3 python3-aiosmtpd mpop bash-completion"
          " zsh man-db logrotate procps iproute2 openssl curl netcat-openbsd")
 # Kept as files in apt's cache, each row by itself, so that apt can install them without a network.
 OTHER_MTAS = ("exim4-daemon-light", "postfix")
@@ -32,9 +32,14 @@ def recipe(depends):
     return [MIRROR, SUITE, BASE, USERS, *OTHER_MTAS, " ".join(build_packages()), " ".join(depends)]
 
 
+def unit_options():
+    """Where systemd runs this machine it makes a scope for a container; else there is no unit to leave."""
+    return [] if os.path.isdir("/run/systemd/system") else ["--keep-unit"]
+
+
 def in_root(root, *command):
     """In a root that is not booted, with the network of this machine."""
-    subprocess.run(["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe",
+    subprocess.run(["systemd-nspawn", "--quiet", "--register=no", *unit_options(), "--console=pipe",
                     "--setenv=DEBIAN_FRONTEND=noninteractive", f"--directory={root}", *command],
                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
 
