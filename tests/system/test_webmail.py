@@ -556,6 +556,28 @@ def test_where_is_my_message(ann):
     assert ann.faults() == []
 
 
+def offline(browser, on):
+    browser.driver.execute_cdp_cmd("Network.enable", {})
+    browser.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": on, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1})
+
+
+def test_the_server_is_away(ann):
+    """What is shown then was there before, pictures too; it goes on with Try again."""
+    row(ann, "Lunch on Thursday")
+    offline(ann, True)
+    try:
+        ann.click(ann.find("//nav//a[normalize-space(.)='Where is my message?']"))
+        ann.find("//h2[.='That did not work']")
+        drawn = "return [...document.querySelectorAll('[role=alert] svg')].map((node) => node.getBBox().width > 0)"
+        assert ann.driver.execute_script(drawn) == [True, True]
+        ann.shot("away")
+    finally:
+        offline(ann, False)
+    ann.press("Try again")
+    ann.find("//h1[.='Where is my message?']")
+    ann.complaints()        # of the module that could not be had
+
+
 def test_shortcuts(ann):
     keys(ann, "?")
     sheet = ann.dialog("Keyboard shortcuts")

@@ -220,9 +220,10 @@ async function removeForGood(what) {
 		const sure = await confirm({ title: T.actions.removeTitle(countOf(items)), text: T.actions.removeText, action: T.actions.removeAction });
 		if (!sure)
 			return;
-		if (what.all)
+		if (what.all) {
+			view.list.clearPicks();
 			view.leave(null);
-		else
+		} else
 			take(what.rows);
 		const { n } = await api.post('remove', { items });
 		toast(T.actions.removed(n ?? countOf(items)));

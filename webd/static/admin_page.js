@@ -3,7 +3,7 @@
  * phone, state pills, meters, loading with a way to try again.
  */
 import { post } from './api.js';
-import { button, complain, el, errorState, fill, icon, iconButton, menu, newId, skeleton } from './ui.js';
+import { busy, button, complain, el, errorState, fill, icon, iconButton, menu, newId, skeleton } from './ui.js';
 import { texts } from './texts_admin.js';
 
 /** A request to master, as master/control.h has them: the answer's document; an ApiError with .details, its document. */
@@ -120,16 +120,11 @@ export function searchBox(label, changed) {
 
 /** Runs what a button is for: busy meanwhile, a failure is told. Returns what work resolves to, undefined when it failed. */
 export async function run(node, work) {
-	node.disabled = true;
-	node.setAttribute('aria-busy', 'true');
 	try {
-		return await work();
+		return await busy(node, work());
 	} catch (error) {
 		complain(error);
 		return undefined;
-	} finally {
-		node.disabled = false;
-		node.removeAttribute('aria-busy');
 	}
 }
 

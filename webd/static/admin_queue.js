@@ -36,8 +36,11 @@ const isFiltered = () => which(false).length > 0;
 const fitting = () => (state.next === null ? state.messages.length : isFiltered() ? null : state.total);
 
 async function read(after) {
+	const mine = state, turn = ++mine.turn;
 	const answer = await askMaster('queue', 'list', `limit=${PAGE}`, ...which(true), ...(after ? [`after=${after}`] : []));
 
+	if (mine !== state || turn !== mine.turn)		/* asked for otherwise meanwhile */
+		return;
 	state.messages = after ? [...state.messages, ...answer.messages] : answer.messages;
 	state.total = answer.total;
 	state.next = answer.next ?? null;
@@ -269,7 +272,7 @@ function filterForm() {
 }
 
 export function show(body, path) {
-	state = { filter: {}, messages: [], total: 0, next: null, chosen: new Set(), all: false, list: el('div', {}), bar: el('div', { class: 'select-bar', hidden: true }), heads: [],
+	state = { turn: 0, filter: {}, messages: [], total: 0, next: null, chosen: new Set(), all: false, list: el('div', {}), bar: el('div', { class: 'select-bar', hidden: true }), heads: [],
 		flush: button({ label: t.flush, icon: 'send', hidden: true, title: t.flushNote, onclick: () => run(state.flush, async () => {
 			const sums = await order('flush', ['all=true']);
 			await again();

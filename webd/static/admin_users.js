@@ -6,7 +6,7 @@ import { contentsOf, usersWithUsage } from './admin_mailboxes.js';
 import { askMaster, card, heading, load, meter, notice, pill, row, rowMenu, searchBox, table } from './admin_page.js';
 import { exactSize, parseSize } from './admin_values.js';
 import { size } from './format.js';
-import { avatar, button, checkbox, confirm, dialog, el, emptyState, field, fill, form, iconButton, input, newId, toast } from './ui.js';
+import { avatar, button, checkbox, complain, confirm, dialog, el, emptyState, field, fill, form, iconButton, input, newId, toast } from './ui.js';
 import { texts } from './texts_admin.js';
 
 const t = texts.users;
@@ -26,8 +26,12 @@ export function passwordField(label) {
 	const box = input({ type: 'password', autocomplete: 'new-password', spellcheck: 'false' });
 	const eye = iconButton({ label: t.show, icon: 'eye', onclick: () => reveal(box.type === 'password') });
 	const copy = iconButton({ label: t.copy, icon: 'copy', hidden: true, onclick: async () => {
-		await navigator.clipboard?.writeText(box.value);
-		toast(t.copied);
+		try {
+			await navigator.clipboard.writeText(box.value);
+			toast(t.copied);
+		} catch (error) {
+			complain(error);
+		}
 	} });
 	const make = button({ label: t.generate, icon: 'key', class: 'small', onclick: () => {
 		box.value = madeUp();
@@ -88,7 +92,7 @@ function create() {
 			toast(`${t.partly(called)} ${error.message}`, { error: true });
 		}
 		node.shut();
-		again();
+		again().catch(complain);
 	}
 	const node = dialog({
 		title: t.new,
@@ -114,15 +118,19 @@ function edit(user) {
 			return;
 		if (!lost.hidden && !await confirm({ title: texts.mailboxes.confirm(user.name), text: texts.mailboxes.lost(contentsOf(user.used)), action: texts.mailboxes.delete }))
 			return;
-		if (mailbox.input.checked !== user.mailbox)
+		if (mailbox.input.checked !== user.mailbox) {
 			await askMaster('user', 'mailbox', user.name, mailbox.input.checked ? 'on' : 'off');
-		if (bytes !== old)
+			user.mailbox = mailbox.input.checked;		/* what is tried again after a failure begins here */
+			fit();
+		}
+		if (bytes !== old) {
 			await askMaster('user', 'quota', user.name, bytes);
+			user.quota = bytes === 'none' ? 0 : Number(bytes);
+		}
 		if (admin.input.checked !== user.admin)
 			await askMaster('user', 'admin', user.name, admin.input.checked ? 'on' : 'off');
 		toast(t.saved(user.name));
 		node.shut();
-		again();
 	}
 	const node = dialog({
 		title: t.editTitle(user.name),
@@ -130,6 +138,7 @@ function edit(user) {
 			quota, admin, mailbox, lost),
 	});
 	fit();
+	node.closed.then(again).catch(complain);		/* also when it was left after a part had been done */
 }
 
 function reset(user) {
@@ -168,7 +177,7 @@ function remove(user) {
 		await askMaster('user', 'del', user.name, purges() ? 'purge' : 'keep');
 		toast(t.deleted(user.name));
 		node.shut();
-		return again();
+		again().catch(complain);
 	};
 	const node = dialog({
 		title: t.deleteTitle(user.name),

@@ -3,10 +3,11 @@
  * show(container, path, params), fetched when they are first needed.
  */
 import * as api from './api.js';
+import * as preferences from './preferences.js';
 import { href, start, stop } from './router.js';
 import * as shell from './shell.js';
 import { T } from './texts.js';
-import { complain, el, errorState, fill, useStyle } from './ui.js';
+import { complain, el, errorState, fill, loadIcons, useStyle } from './ui.js';
 
 const app = document.getElementById('app');
 
@@ -47,8 +48,14 @@ async function logOut() {
 
 async function setTheme(theme) {
 	shell.setTheme(theme);
-	if (api.session.mail)
-		await api.post('settings', { theme }).catch(complain);
+	if (!api.session.mail)
+		return;
+	try {
+		await preferences.load();
+		await preferences.save({ theme });
+	} catch (error) {
+		complain(error);
+	}
 }
 
 function begin(session) {
@@ -71,6 +78,7 @@ function begin(session) {
 
 async function open() {
 	shell.rememberedTheme();
+	loadIcons().catch(console.error);
 	api.onLoggedOut(() => {
 		dispatchEvent(new Event('logged-out'));
 		logIn(T.login.ended);

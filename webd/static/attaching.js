@@ -4,6 +4,11 @@ import { size } from './format.js';
 import { T } from './texts.js';
 import { el, icon, iconButton } from './ui.js';
 
+/** Whether files are pasted; what office programs copy has a picture beside its text, and the text is meant. */
+export function isFilePaste({ clipboardData }) {
+	return clipboardData.files.length > 0 && !clipboardData.types.includes('text/plain');
+}
+
 export class Attaching {
 	/** attachments as a letter has them; names: [{name, size}] for them; changed() is called when the list has. */
 	constructor({ changed, attachments, names }) {
@@ -26,6 +31,11 @@ export class Attaching {
 		const failed = this.files.find((file) => file.error);
 
 		return failed ? T.attach.failedFile(failed.name) : null;
+	}
+
+	/** Files are on their way. */
+	get underway() {
+		return this.files.some((file) => file.abort);
 	}
 
 	choose() {

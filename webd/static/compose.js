@@ -3,7 +3,7 @@
  * on the server while one types; Send waits for that and for attachments on their way, and can be undone for some seconds.
  */
 import * as api from './api.js';
-import { Attaching } from './attaching.js';
+import { Attaching, isFilePaste } from './attaching.js';
 import { personText, shortDate, timeOfDay } from './format.js';
 import * as folders from './folders.js';
 import { prefs } from './preferences.js';
@@ -60,6 +60,10 @@ class Composer {
 		this.letter = letter;
 		this.saved = null;		/* the letter as it was last saved, as text */
 		this.saving = Promise.resolve();
+		this.sending = false;		/* Send was pressed: it waits for attachments and the draft */
+		this.posting = false;		/* it is on its way: no draft is saved, and the window stays */
+		this.stopped = false;		/* closed or discarded meanwhile */
+		this.before = document.activeElement;	/* what has the focus again afterwards */
 		this.to = new Recipients({ label: T.compose.to, changed: () => this.changed() });
 		this.cc = new Recipients({ label: T.compose.cc, changed: () => this.changed() });
 		this.bcc = new Recipients({ label: T.compose.bcc, changed: () => this.changed() });
@@ -103,7 +107,7 @@ class Composer {
 		this.attaching.acceptDrops(this.node);
 		this.node.addEventListener('keydown', (event) => this.onKey(event));
 		this.node.addEventListener('paste', (event) => {
-			if (event.clipboardData.files.length) {
+			if (isFilePaste(event)) {
 				event.preventDefault();
 				this.attaching.add(event.clipboardData.files);
 			}
@@ -242,7 +246,7 @@ class Composer {
 	save() {
 		clearTimeout(this.timer);
 		this.saving = this.saving.catch(() => {}).then(async () => {
-			if (this.gone || !this.isChanged)
+			if (this.gone || this.posting || !this.isChanged)
 				return;
 			const text = this.asText();
 			this.status.textContent = T.compose.saving;
@@ -263,16 +267,23 @@ class Composer {
 	/* --- ends --- */
 
 	leave() {
+		const focused = this.node.contains(document.activeElement);
+
 		this.gone = true;
 		clearTimeout(this.timer);
+		[this.to, this.cc, this.bcc].forEach((field) => field.shut());
 		this.node.remove();
+		if (focused && this.before?.isConnected)
+			this.before.focus({ preventScroll: true });
 		windows = windows.filter((one) => one !== this);
 		document.body.classList.toggle('composing', windows.length > 0);
 	}
 
 	/** Closes it; what was written stays in Drafts. */
 	async shut() {
-		this.to.shut();
+		if (this.posting || (this.attaching.underway && !await confirm({ title: T.compose.stopTitle, text: T.compose.stopText, action: T.compose.stopAction })))
+			return;
+		this.stopped = true;
 		try {
 			this.attaching.abort();
 			const changed = this.isChanged;
@@ -284,14 +295,21 @@ class Composer {
 			complain(error);
 			if (await confirm({ title: T.compose.loseTitle, text: T.compose.loseText, action: T.compose.discard }))
 				this.leave();
+			else
+				this.stopped = false;
 		}
 	}
 
 	async discard() {
 		const written = this.letter.draft || this.isChanged;
 
+		if (this.posting)
+			return;
 		if (written && !await confirm({ title: T.compose.discardTitle, text: T.compose.discardText, action: T.compose.discard }))
 			return;
+		if (this.posting)		/* sent while this was asked */
+			return;
+		this.stopped = true;
 		this.attaching.abort();
 		this.leave();
 		await this.saving.catch(() => {});
@@ -330,7 +348,7 @@ class Composer {
 	async sendIt(at) {
 		if (this.sending)
 			return;
-		this.to.shut();
+		[this.to, this.cc, this.bcc].forEach((field) => field.shut());
 		const problem = this.problem();
 		if (problem)
 			return this.fail(problem);
@@ -342,6 +360,9 @@ class Composer {
 			await busy(this.send, (async () => {
 				await this.attaching.finished();
 				await this.saving.catch(() => {});
+				if (this.stopped || this.gone)		/* closed while files were on their way: it is a draft, or nothing */
+					return;
+				this.posting = true;
 				const answer = await api.post('send', { ...this.current(), at, undo: prefs().undo });
 				this.leave();
 				tellSent(answer, at);
@@ -350,6 +371,7 @@ class Composer {
 			this.fail(error.message);
 		} finally {
 			this.sending = false;
+			this.posting = false;
 		}
 	}
 
@@ -395,8 +417,11 @@ function tellSent({ id, release, sent }, at) {
 
 	if (!seconds)
 		return void toast(T.compose.sent);
-	const note = toast(T.compose.sending, { undo: () => takeBack(id), seconds: Math.min(seconds, 60) });
-	setTimeout(() => {
+	const note = toast(T.compose.sending, { seconds: Math.min(seconds, 60), undo: () => {
+		clearTimeout(timer);
+		takeBack(id);
+	} });
+	const timer = setTimeout(() => {
 		note.shut();
 		announce(T.compose.sent);
 	}, Math.min(seconds, 60) * 1000);

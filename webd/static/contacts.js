@@ -9,10 +9,12 @@ import { T } from './texts.js';
 import { avatar, button, busy, complain, confirm, download, el, emptyState, errorState, field, fill, form, icon, iconButton, input, menu, skeleton, textarea, toast } from './ui.js';
 
 let contacts = null;
+let stale = true;		/* to be read (again) before they are shown */
 let parts = null;
 
 async function load() {
 	contacts = (await api.get('contacts')).contacts.sort((a, b) => nameOf(a).localeCompare(nameOf(b)));
+	stale = false;
 }
 
 const nameOf = (contact) => contact.name || contact.emails[0] || contact.organization || T.contacts.unnamed;
@@ -114,7 +116,7 @@ function drawForm(contact) {
 				if (wrong || !(next.name || next.emails.length || next.organization))
 					return;
 				const id = await save(next);
-				await load();
+				stale = true;
 				if (id)
 					toast(T.saved);
 				go(`contacts/${id ?? next.id}`, {}, { replace: true });
@@ -161,9 +163,9 @@ export async function show(container, path) {
 		fill(container, skeleton(10));
 	try {
 		const side = await prepare();
-		if (!contacts)
+		if (stale)
 			await load();
-		if (here().path[0] !== 'contacts')
+		if (here().path[0] !== 'contacts' || here().path.slice(1).join('/') !== path.join('/'))
 			return;
 		if (!parts)
 			build();
@@ -190,5 +192,6 @@ export async function show(container, path) {
 
 addEventListener('logged-out', () => {
 	contacts = null;
+	stale = true;
 	parts = null;
 });

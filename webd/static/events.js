@@ -54,6 +54,8 @@ function again() {
 		try {
 			await api.get('session');
 			await folders.load(true);
+			if (!api.session)
+				return;
 			begin();
 			folders.all().forEach((folder) => tell('folder', folder));
 		} catch (error) {

@@ -34,14 +34,19 @@ function put(list) {
 export function load(again = false) {
 	if (again)
 		reading = null;
-	reading ??= api.get('folders').then((answer) => {
+	if (reading)
+		return reading;
+	const mine = api.get('folders').then((answer) => {
+		if (reading !== mine)		/* asked for anew, or another user's by now */
+			return reading;
 		space = { usage: answer.usage, limit: answer.limit };
-		put(answer.folders);
+		return void put(answer.folders);
 	}).catch((error) => {
-		reading = null;
+		if (reading === mine)
+			reading = null;
 		throw error;
 	});
-	return reading;
+	return reading = mine;
 }
 
 export const all = () => folders;

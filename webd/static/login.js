@@ -33,6 +33,7 @@ export function show(container, { why = null, done }) {
 				done(await api.post('login', { user: user.value.trim(), password: password.value }));
 			} catch (error) {
 				node.setError(error.status === 429 ? T.login.slow : error.message);
+				password.focus();
 				password.select();
 			}
 		},

@@ -17,7 +17,7 @@ const HOLD_MS = 450;
 const SETTLE_MS = 70;
 
 export class MessageList {
-	/** handlers: open(row), picked(n), star(row), drag() */
+	/** handlers: open(row), picked(n), star(row), drawn() */
 	constructor(handlers) {
 		this.handlers = handlers;
 		this.picked = new Map();	/* key → row */
@@ -299,11 +299,6 @@ export class MessageList {
 
 		this.data.remove(keys);
 		keys.forEach((key) => this.picked.delete(key));
-		if (this.all) {
-			this.all = false;
-			this.data.rows = [];
-			this.data.total = 0;
-		}
 		this.tellPicked();
 		if (!Number.isFinite(index))
 			return null;

@@ -101,12 +101,18 @@ export class MessageRows {
 	/** All rows from first to last, fetched if need be (for a selection that reaches over what was not looked at). */
 	async range(first, last) {
 		const rows = [];
+		const { generation } = this;
 
 		for (let at = first; at <= last; at += BLOCK_MAX) {
 			const end = Math.min(last + 1, at + BLOCK_MAX);
-			if (this.lacks(at, end))
-				this.take(at, await this.fetch(at, end - at));
-			rows.push(...this.rows.slice(at, end));
+			if (!this.lacks(at, end)) {
+				rows.push(...this.rows.slice(at, end));
+				continue;
+			}
+			const answer = await this.fetch(at, end - at);
+			if (generation === this.generation)
+				this.take(at, answer);
+			rows.push(...answer.messages);
 		}
 		return rows.filter(Boolean);
 	}

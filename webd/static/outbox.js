@@ -14,6 +14,7 @@ const REFRESH_MS = 15000;
 
 let sheet = null;
 let timer = 0;
+let turn = 0;
 
 /** One sentence on how it stands. */
 function standing(message) {
@@ -54,18 +55,43 @@ function card(message) {
 	el('footer', { class: 'muted small' }, el('time', {}, T.outbox.written(fullDate(message.arrival))), el('a', { href: href('trace', { what: message.recipients[0]?.to }) }, T.trace.title)));
 }
 
+/** A card stays while it says the same, and keeps the focus when it says something else: it is drawn each second. */
+function drawCards(messages) {
+	const known = new Map([...sheet.list.children].filter((node) => node.shown).map((node) => [node.message, node]));
+	const cards = messages.map((message) => {
+		const shown = JSON.stringify([message, standing(message)]);
+		const before = known.get(message.id);
+		return before?.shown === shown ? before : Object.assign(card(message), { message: message.id, shown });
+	});
+	const focused = sheet.list.contains(document.activeElement) ? document.activeElement : null;
+	const place = focused?.closest('.outbox-card')?.message;
+
+	if (cards.length === sheet.list.children.length && cards.every((node, i) => node === sheet.list.children[i]))
+		return;
+	fill(sheet.list, cards);
+	if (focused)
+		(focused.isConnected ? focused : cards.find((node) => node.message === place)?.querySelector(focused.tagName))?.focus({ preventScroll: true });
+}
+
 async function draw() {
+	const mine = ++turn;
+
 	clearTimeout(timer);
 	if (!sheet?.isConnected)
 		return;
 	try {
 		const { messages } = await api.get('outbox');
-		fill(sheet.list, messages.length ? messages.sort((a, b) => b.arrival - a.arrival).map(card)
-			: emptyState({ icon: 'outbox', title: T.outbox.empty, text: T.outbox.emptyText }));
+		if (mine !== turn)
+			return;
+		if (messages.length)
+			drawCards(messages.sort((a, b) => b.arrival - a.arrival));
+		else
+			fill(sheet.list, emptyState({ icon: 'outbox', title: T.outbox.empty, text: T.outbox.emptyText }));
 		sheet.count.textContent = messages.length ? number(messages.length) : '';
 		timer = setTimeout(draw, messages.some((message) => message.release * 1000 > Date.now() && message.release * 1000 < Date.now() + 60e3) ? 1000 : REFRESH_MS);
 	} catch (error) {
-		fill(sheet.list, errorState(error, draw));
+		if (mine === turn && error.status !== 401)
+			fill(sheet.list, errorState(error, draw));
 	}
 }
 

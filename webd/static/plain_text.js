@@ -12,20 +12,18 @@ const DEPTH_MAX = 6;
 
 /** What ends a sentence is no part of an address, nor is a bracket that was opened before it. */
 function trimEnd(text) {
+	const opened = { ')': text.split('(').length, ']': text.split('[').length };
+	const closed = { ')': text.split(')').length, ']': text.split(']').length };
 	let end = text.length;
 
-	for (;;) {
+	for (; end > 0; end--) {
 		const last = text[end - 1];
-		const part = text.slice(0, end);
-		if (/[.,;:!?*_~]/.test(last))
-			end--;
-		else if (last === ')' && part.split(')').length > part.split('(').length)
-			end--;
-		else if (last === ']' && part.split(']').length > part.split('[').length)
-			end--;
-		else
-			return part;
+		if (closed[last] > opened[last])
+			closed[last]--;
+		else if (!/[.,;:!?*_~]/.test(last))
+			break;
 	}
+	return text.slice(0, end);
 }
 
 function target(text) {

@@ -23,11 +23,14 @@ function take({ version: now, ...answer }) {
 }
 
 export function load() {
-	reading ??= api.get('settings').then((answer) => take(answer)).catch((error) => {
-		reading = null;
+	if (reading)
+		return reading;
+	const mine = api.get('settings').then((answer) => reading === mine && take(answer)).catch((error) => {
+		if (reading === mine)
+			reading = null;
 		throw error;
 	});
-	return reading;
+	return reading = mine;
 }
 
 /** Keeps changes over what the server has. What another session has changed meanwhile is taken in; nothing is kept when it is the same setting. */

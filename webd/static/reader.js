@@ -23,7 +23,7 @@ function people(list, compose) {
 }
 
 export class Reader {
-	/** handlers: compose (of compose.js), back(), changed(), step(by) */
+	/** handlers: compose (of compose.js), back(), step(by), unpick() */
 	constructor(handlers) {
 		this.handlers = handlers;
 		this.kept = new Map();		/* key → answer of GET message */
@@ -194,6 +194,8 @@ export class Reader {
 			node.classList.add('open');
 			try {
 				const message = await this.fetch(row);
+				if (!card.open)
+					return;
 				this.fillHead(head, message, star, card);
 				this.fillContent(content, message);
 			} catch (error) {
@@ -319,6 +321,7 @@ export class Reader {
 		const send = button({ label: T.reader.sendReceipt, onclick: async () => {
 			try {
 				await busy(send, api.post('receipt', { folder: message.folder, uid: message.uid }));
+				message.headers.receipt_to = [];
 				notice.remove();
 				toast(T.reader.receiptSent);
 			} catch (error) {
@@ -355,9 +358,13 @@ export class Reader {
 		const text = api.getText('message/source', { folder, uid });
 
 		dialog({ title: T.reader.source, wide: true, body: pre, actions: [
-			button({ label: T.reader.copySource, icon: 'copy', onclick: async () => {
-				await navigator.clipboard?.writeText(await text).catch(() => {});
-				toast(T.reader.copied);
+			navigator.clipboard && button({ label: T.reader.copySource, icon: 'copy', onclick: async () => {
+				try {
+					await navigator.clipboard.writeText(await text);
+					toast(T.reader.copied);
+				} catch (error) {
+					complain(error);
+				}
 			} }),
 			button({ label: T.reader.download, icon: 'download', onclick: () => download(api.url('message/source', { folder, uid, download: 1 })) })] });
 		try {

@@ -5,7 +5,7 @@
 import * as api from './api.js';
 import { personText } from './format.js';
 import { T } from './texts.js';
-import { complain, el, fill, iconButton, newId, place } from './ui.js';
+import { el, fill, iconButton, newId, place } from './ui.js';
 
 const ADDRESS = /^[^\s<>@,;:"()[\]\\]+@[^\s<>@,;:"()[\]\\]+$/u;
 const WAIT_MS = 120;
@@ -49,6 +49,7 @@ export class Recipients {
 		this.list = [];
 		this.offers = [];
 		this.at = -1;
+		this.turn = 0;			/* answers to what was asked before are not shown */
 		this.id = newId('to');
 		this.control = el('input', {
 			type: 'text', id: this.id, autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', inputmode: 'email', role: 'combobox', 'aria-expanded': false,
@@ -172,20 +173,21 @@ export class Recipients {
 
 	offerSoon() {
 		clearTimeout(this.timer);
+		const turn = ++this.turn;
 		const q = this.control.value.trim();
 		if (q.length < 1)
 			return this.shut();
 		this.timer = setTimeout(async () => {
 			try {
 				const answer = await api.get('complete', { q });
-				if (this.control.value.trim() !== q || document.activeElement !== this.control)
+				if (turn !== this.turn || this.control.value.trim() !== q || document.activeElement !== this.control)
 					return;
 				const have = new Set(this.list.map((text) => addressOf(text).toLowerCase()));
-				this.offers = (Array.isArray(answer) ? answer : answer.people ?? []).filter((person) => !have.has(person.address.toLowerCase())).slice(0, 8);
+				this.offers = answer.filter((person) => !have.has(person.address.toLowerCase())).slice(0, 8);
 				this.at = this.offers.length ? 0 : -1;
 				this.drawOffers();
-			} catch (error) {
-				complain(error);
+			} catch {
+				this.shut();		/* a help that is not there need not be told at each key */
 			}
 		}, WAIT_MS);
 	}
@@ -212,6 +214,7 @@ export class Recipients {
 
 	shut() {
 		clearTimeout(this.timer);
+		this.turn++;
 		this.offers = [];
 		this.at = -1;
 		this.popup.remove();

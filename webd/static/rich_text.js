@@ -2,6 +2,7 @@
  * Simple formatted text: a few elements and no more, in and out. HTML that comes in (a draft, what is pasted) is read by the
  * browser's parser into a document that is never shown, and only what is on the list is made anew from it.
  */
+import { isFilePaste } from './attaching.js';
 import { T } from './texts.js';
 import { ask, el, iconButton } from './ui.js';
 
@@ -147,7 +148,7 @@ export function richEditor({ label, changed }) {
 	editor.addEventListener('mouseup', mark);
 	editor.addEventListener('paste', (event) => {
 		const html = event.clipboardData.getData('text/html');
-		if (event.clipboardData.files.length)
+		if (isFilePaste(event))
 			return;
 		event.preventDefault();
 		if (html)

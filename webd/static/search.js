@@ -13,7 +13,7 @@ const quote = (text) => (/\s/.test(text) ? `"${text.replaceAll('"', '')}"` : tex
 function currentFolder() {
 	const { path } = here();
 
-	return path[0] === 'mail' ? Number(path[1]) || folders.byRole('inbox')?.id : folders.byRole('inbox')?.id;
+	return path[0] === 'mail' && path[1] !== undefined ? Number(path[1]) : folders.byRole('inbox')?.id;
 }
 
 export function search(q, folder = 0) {

@@ -38,8 +38,8 @@ export function rememberedTheme() {
 }
 
 export function openDrawer() {
-	parts.side.inert = false;
 	parts.frame.classList.add('drawer-open');
+	fitDrawer();
 	parts.burger.setAttribute('aria-expanded', 'true');
 	parts.side.querySelector('a, button')?.focus();
 }
@@ -47,9 +47,12 @@ export function openDrawer() {
 export function closeDrawer() {
 	if (!parts?.frame.classList.contains('drawer-open'))
 		return;
+	const focused = parts.side.contains(document.activeElement);
 	parts.frame.classList.remove('drawer-open');
 	parts.burger.setAttribute('aria-expanded', 'false');
 	fitDrawer();
+	if (focused)
+		parts.burger.focus();
 }
 
 const phone = matchMedia('(max-width: 760px)');
@@ -59,10 +62,13 @@ export function isPhone() {
 	return phone.matches;
 }
 
-/** What is out of sight takes no focus. */
+/** What is out of sight, or behind the open drawer, takes no focus. */
 function fitDrawer() {
-	if (parts)
-		parts.side.inert = phone.matches && !parts.frame.classList.contains('drawer-open');
+	if (!parts)
+		return;
+	const open = parts.frame.classList.contains('drawer-open');
+	parts.side.inert = phone.matches && !open;
+	parts.main.inert = phone.matches && open;
 }
 
 phone.addEventListener('change', fitDrawer);

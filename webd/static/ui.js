@@ -5,6 +5,7 @@
 import { T } from './texts.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
+const ICON = 'icon-';		/* before a symbol's name: its id in the page */
 const PROPERTIES = new Set(['value', 'checked', 'disabled', 'hidden', 'indeterminate', 'selected', 'textContent', 'srcObject', 'open']);
 
 function give(node, name, value) {
@@ -47,6 +48,23 @@ export function fill(container, ...children) {
 	return container;
 }
 
+/**
+ * Puts icons.svg into the page, once: what is shown when the server is away has its icons, too. Icons that are there already
+ * appear with it.
+ */
+export async function loadIcons() {
+	const response = await fetch('/icons.svg');
+
+	if (!response.ok)
+		throw new Error(`icons.svg: ${response.status}`);
+	const sprite = new DOMParser().parseFromString(await response.text(), 'image/svg+xml').documentElement;
+	for (const symbol of sprite.querySelectorAll('symbol'))
+		symbol.id = ICON + symbol.id;
+	sprite.setAttribute('class', 'icons');
+	sprite.setAttribute('aria-hidden', 'true');
+	document.body.prepend(document.adoptNode(sprite));
+}
+
 /** An icon of icons.svg; beside a text or in a button with a label, so hidden from screen readers. */
 export function icon(name, classes = '') {
 	const svg = document.createElementNS(SVG, 'svg');
@@ -54,7 +72,7 @@ export function icon(name, classes = '') {
 
 	svg.setAttribute('class', 'icon ' + classes);
 	svg.setAttribute('aria-hidden', 'true');
-	use.setAttribute('href', '/icons.svg#' + name);
+	use.setAttribute('href', '#' + ICON + name);
 	svg.append(use);
 	return svg;
 }
@@ -69,8 +87,10 @@ export function iconButton({ label, icon: picture, hint = label, class: classes,
 	return el('button', { type: 'button', class: ['icon-button', classes], 'aria-label': label, title: hint, ...props }, icon(picture));
 }
 
-/** Shows that work goes on in a button until the promise has ended; passes its result on. */
+/** Shows that work goes on in a button until the promise has ended; passes its result on. It has the focus again if it had it. */
 export async function busy(node, promise) {
+	const focused = document.activeElement === node;
+
 	node.disabled = true;
 	node.setAttribute('aria-busy', 'true');
 	try {
@@ -78,6 +98,8 @@ export async function busy(node, promise) {
 	} finally {
 		node.disabled = false;
 		node.removeAttribute('aria-busy');
+		if (focused && document.activeElement === document.body)
+			node.focus({ preventScroll: true });
 	}
 }
 
@@ -369,8 +391,8 @@ export function toast(text, { undo, action, error = false, seconds = error ? 12 
 	toasts.append(node);
 	while (toasts.children.length > 3)
 		toasts.firstChild.remove();
-	node.addEventListener('pointerenter', () => clearTimeout(timer));
-	node.addEventListener('pointerleave', wait);
+	['pointerenter', 'focusin'].forEach((name) => node.addEventListener(name, () => clearTimeout(timer)));
+	['pointerleave', 'focusout'].forEach((name) => node.addEventListener(name, wait));
 	wait();
 	if (undo)
 		lastUndo = undoThis;
