@@ -8,6 +8,7 @@ import threading
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "system"))
+import fetching  # noqa: E402
 import internet as outside  # noqa: E402
 import network  # noqa: E402
 import sambar  # noqa: E402
@@ -109,3 +110,17 @@ def make_instance():
 
     yield make
     finish(made)
+
+
+@pytest.fixture
+def here(make_instance):
+    """An instance that collects."""
+    return fetching.Fetching(make_instance(users=("ann", "bob", "lost")))
+
+
+@pytest.fixture(scope="module")
+def there():
+    """Our own server at another host."""
+    one = sambar.Instance(users=("src", "other"))
+    yield one
+    finish([one])

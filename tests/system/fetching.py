@@ -1,7 +1,12 @@
-"""An instance that collects from other hosts."""
+"""An instance that collects from other hosts, and messages that are known again."""
+import collections
 import json
+import re
 
 from events import wait_until
+
+EX_TEMPFAIL = 75
+TOKEN = re.compile(rb"^X-Token: (\S+)\r$", re.M)
 
 
 class Fetching:
@@ -41,3 +46,20 @@ class Fetching:
 def read_ini(one):
     with open(one.path("config", "mail.ini")) as f:
         return f.read()
+
+
+def mail(token, to="ann@example.test", size=0, **fields):
+    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
+    return f"{head}From: s@far.test\r\nTo: {to}\r\nSubject: {token}\r\nX-Token: {token}\r\n\r\n{'x' * 70 + chr(13) + chr(10) if size else ''}".encode() \
+        + b"y" * max(0, size - 200) + b"\r\n"
+
+
+def tokens(one, user="ann"):
+    return collections.Counter(TOKEN.search(m).group(1).decode() for m in one.messages(user))
+
+
+def empty(one, user):
+    with one.pop(user) as pop:
+        for number in range(1, len(one.mailbox(user)) + 1):
+            pop.ok(f"DELE {number}")
+        pop.quit()

@@ -23,6 +23,9 @@ PORTS = os.path.join(tempfile.gettempdir(), f"sambar-ports-{os.geteuid()}")
 ALARMS = re.compile(r"AddressSanitizer|runtime error:|FORBIDDEN SYSTEM CALL|KEEPS DYING"
                     r"|killed by signal (?!9 )|ended with status (?!0)|fatal:|: assertion")
 
+MADE_FOLDER = tempfile.TemporaryDirectory(prefix="sambar-made-")
+MADE = {}           # what it was made of: (the folder of an instance that was never started, its port base)
+
 
 class PortBase:
     """A number of which no other instance, here or in a parallel test, uses the ports.
@@ -74,16 +77,38 @@ class Instance:
         self.master_pid = None
         if uid_base is None and os.geteuid() == 0:
             uid_base = 61000
+        # No test asks the world's name servers: nobody listens here, so what leaves the house waits.
+        self.lay_out(tuple(users), {"DNS Primary": "127.0.0.1:1", **dict(config)}, uid_base)
+        if start:
+            self.start()
+
+    def lay_out(self, users, config, uid_base):
+        """Makes the folder by sambarctl; where one like it was made before, a copy of that with these ports."""
+        like = json.dumps([users, config, uid_base, self.programs])
+        if like in MADE:
+            folder, base = MADE[like]
+            subprocess.run(["cp", "-a", folder, self.root], check=True)
+            path = self.path("config", "config.ini")
+            with open(path, "r+b") as f:
+                text = re.sub(rb":(\d{5})\b", lambda m: b":%d" % self.ours(int(m.group(1)), base), f.read())
+                f.seek(0)
+                f.truncate()
+                f.write(text)
+            return
         command = ["init", self.root, "--domain", "example.test", "--port-base", str(self.port_base.base)]
         command += ["--uid-base", str(uid_base)] if uid_base else []
         self.run([os.path.join(self.programs, "sambarctl"), *command])
-        # No test asks the world's name servers: nobody listens here, so what leaves the house waits.
-        for key, value in {"DNS Primary": "127.0.0.1:1", **dict(config)}.items():
+        for key, value in config.items():
             self.configure(key, value)
         for user in users:
             self.add_user(user)
-        if start:
-            self.start()
+        folder = os.path.join(MADE_FOLDER.name, str(len(MADE)))
+        subprocess.run(["cp", "-a", self.root, folder], check=True)
+        MADE[like] = folder, self.port_base.base
+
+    def ours(self, port, base):
+        """The port of another instance with this base, as it is here."""
+        return port - base + self.port_base.base if port - base in OFFSETS.values() else port
 
     # ---- sambarctl ----
 
