@@ -329,6 +329,10 @@ def fetch():
                 runs["sambar"].append(fetching_bench.ours(Measured, pss_kb, source, protocol, "full", n))
             ours = median(runs["sambar"], 0)
             for name, each in runs.items():
+                each = [run for run in each if run]
+                if not each:
+                    rows.append((protocol, name, n, *["failed"] * 5))
+                    continue
                 seconds, cpu, peak = median(each, 0), median(each, 1), statistics.median(run[2]["all"] for run in each)
                 rows.append((protocol, name, n, f"{seconds:.2f}", f"{n / seconds:.0f}", f"{seconds / ours:.1f}", f"{cpu / n * 1000:.3f}", f"{peak / 1024:.1f}"))
     table(f"Collected from Dovecot with TLS, 4 KB, medians of {RUNS}",

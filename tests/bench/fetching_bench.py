@@ -202,7 +202,7 @@ def peak_rss(pid_of, over, found):
 
 
 def other(kind, source, protocol, user, n):
-    """The same of another one: seconds, CPU seconds of its process, memory of its process."""
+    """The same of another one: seconds, CPU seconds of its process, memory of its process. None: it did not collect them all."""
     collector = kind(source, protocol, user, tempfile.mkdtemp(prefix=kind.name))
     command, environment = collector.configure()
     if kind.account:
@@ -221,6 +221,8 @@ def other(kind, source, protocol, user, n):
     watch.join()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if collector.collected() != n:
-        sys.exit(f"{kind.name}: {collector.collected()} of {n} messages by {protocol}: {said[-1000:]}")
+        print(f"{kind.name}: {collector.collected()} of {n} messages by {protocol}: {said[-1000:]}", file=sys.stderr)
+        shutil.rmtree(collector.folder)
+        return None
     shutil.rmtree(collector.folder)
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, {"all": found[0]}

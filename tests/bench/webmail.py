@@ -9,8 +9,8 @@ import statistics
 import time
 
 import bench
-from dovecot import Dovecot
 from events import wait_until
+from mailservers import Dovecot
 
 USERS = 100
 ROUNDS = 21
