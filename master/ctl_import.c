@@ -63,8 +63,6 @@ import_from_mbox(struct ctl *ctl, char **args, size_t n)
 static bool
 print_target(const struct maildir_folder_found *f, const char *below, char *out, size_t size)
 {
-	if (f->name[0] == '\0')
-		return false;
 	if (below == NULL)
 		return strlcpy(out, f->name, size) < size;
 	if (f->directory[0] == '\0')
@@ -80,10 +78,10 @@ import_folders(struct import *im, int maildir, const char *below,
 	bool whole = true;
 
 	for (size_t i = 0; i < n && !import_is_over(im); i++)
-		if (!print_target(&f[i], below, to, sizeof to)) {
-			ctl_fail(EX_DATAERR,
-			    "passed over the folder %s: no folder can have this name",
-			    log_printable(span_of(f[i].directory)));
+		if (f[i].why_not != NULL || !print_target(&f[i], below, to, sizeof to)) {
+			ctl_fail(EX_DATAERR, "passed over the folder %s: %s",
+			    log_printable(span_of(f[i].directory)),
+			    f[i].why_not != NULL ? f[i].why_not : "its name would be too long");
 			whole = false;
 		} else if (!import_maildir_folder(
 			       im, maildir, f[i].directory, to, false, NULL, NULL)) {

@@ -69,7 +69,7 @@ static const struct maildir_folder_found *
 find_folder(const struct kept *k, const char *name)
 {
 	for (size_t i = 0; i < k->n_folders; i++)
-		if (k->folders[i].name[0] != '\0' && strcmp(k->folders[i].name, name) == 0)
+		if (k->folders[i].why_not == NULL && strcmp(k->folders[i].name, name) == 0)
 			return &k->folders[i];
 	return NULL;
 }
@@ -94,7 +94,7 @@ describe_folder(const struct kept *k, const struct maildir_folder_found *f)
 		ctl_fail(EX_IOERR, "%s: %s", log_printable(span_of(f->directory)), strerror(errno));
 	for (size_t i = 0; i < c.n; i++)
 		bytes += c.messages[i].size;
-	doc = json_pack("{s:s, s:I, s:I}", "name", f->name[0] != '\0' ? f->name : f->directory,
+	doc = json_pack("{s:s, s:I, s:I}", "name", f->why_not == NULL ? f->name : f->directory,
 	    "messages", (json_int_t)c.n, "bytes", (json_int_t)bytes);
 	maildir_contents_free(&c);
 	return doc;
@@ -267,10 +267,9 @@ restore_messages(struct import *im, const struct kept *k, const struct maildir_f
 
 		if (folder != NULL && folder != f)
 			continue;
-		if (f->name[0] == '\0') {
-			ctl_fail(EX_DATAERR,
-			    "passed over the folder %s: no folder can have this name",
-			    log_printable(span_of(f->directory)));
+		if (f->why_not != NULL) {
+			ctl_fail(EX_DATAERR, "passed over the folder %s: %s",
+			    log_printable(span_of(f->directory)), f->why_not);
 			whole = false;
 		} else if (!import_maildir_folder(im, k->maildir, f->directory, f->name, true,
 			       choice != NULL ? is_chosen : NULL, choice)) {
@@ -281,27 +280,35 @@ restore_messages(struct import *im, const struct kept *k, const struct maildir_f
 }
 
 /* Settings, contacts and the like, where there are none now. */
-static void
+static bool
 restore_documents(struct import *im, const struct kept *k)
 {
 	int at = openat(k->maildir, "documents", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *d = at != -1 ? fdopendir(at) : NULL;
 	const struct dirent *e;
+	bool whole = true;
 
+	if (d == NULL && errno != ENOENT) {
+		ctl_fail(EX_IOERR, "the backup's documents: %s", strerror(errno));
+		whole = false;
+	}
 	while (d != NULL && (e = readdir(d)) != NULL) {
 		int fd;
 
 		if (e->d_name[0] == '.' || strchr(e->d_name, '.') != NULL)
 			continue;
 		fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-		if (fd != -1)
-			import_document(im, e->d_name, fd);
+		if (fd == -1)
+			ctl_fail(EX_IOERR, "the document \"%s\": %s",
+			    log_printable(span_of(e->d_name)), strerror(errno));
+		whole &= fd != -1 && import_document(im, e->d_name, fd);
 		closefd(&fd);
 	}
 	if (d != NULL)
 		closedir(d);
 	else
 		closefd(&at);
+	return whole;
 }
 
 static int
@@ -316,7 +323,7 @@ restore(const struct ctl *ctl, const struct kept *k, const struct maildir_folder
 		return code;
 	whole = restore_messages(im, k, folder, choice);
 	if (folder == NULL && choice == NULL)
-		restore_documents(im, k);
+		whole &= restore_documents(im, k);
 	if (choice != NULL && choice->found == 0) {
 		ctl_fail(EX_NOINPUT, "the backup of %s of that day has no message \"%s\"", k->user,
 		    log_printable(span_of(choice->what)));

@@ -49,6 +49,7 @@ compare_folders(const void *a, const void *b)
 	return strcmp(x->directory, y->directory);
 }
 
+/* It has messages, or is ready to have them. */
 static bool
 is_maildir(int at, const char *directory)
 {
@@ -64,15 +65,41 @@ is_maildir(int at, const char *directory)
 }
 
 static void
-add_folder(struct maildir_folder_found **list, size_t *n, const char *directory)
+add_folder(
+    struct maildir_folder_found **list, size_t *n, const char *directory, const char *why_not)
 {
 	struct maildir_folder_found *f;
 
 	*list = xrealloc(*list, (*n + 1) * sizeof **list);
 	f = &(*list)[(*n)++];
 	strlcpy(f->directory, directory, sizeof f->directory);
-	if (!folder_name_of(directory, f->name))
+	if (why_not == NULL && !folder_name_of(directory, f->name))
+		why_not = "no folder can have this name";
+	if (why_not != NULL)
 		f->name[0] = '\0';
+	f->why_not = why_not;
+}
+
+static bool
+is_link(int at, const char *name)
+{
+	struct stat st;
+
+	return fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode) &&
+	       fstatat(at, name, &st, 0) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* What else may hold mail is not left out silently. */
+static void
+look_at_entry(struct maildir_folder_found **list, size_t *n, int maildir, const char *name)
+{
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return;
+	if (is_maildir(maildir, name))
+		add_folder(list, n, name,
+		    name[0] == '.' ? NULL : "it is no folder of Maildir++, but of LAYOUT=fs");
+	else if (name[0] == '.' && is_link(maildir, name))
+		add_folder(list, n, name, "it is a symbolic link");
 }
 
 int
@@ -81,6 +108,7 @@ maildir_list_folders(int maildir, struct maildir_folder_found **list, size_t *n)
 	int fd = open_below(maildir, "");
 	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
 	const struct dirent *e;
+	int error;
 
 	*list = NULL;
 	*n = 0;
@@ -89,14 +117,13 @@ maildir_list_folders(int maildir, struct maildir_folder_found **list, size_t *n)
 		return -1;
 	}
 	if (is_maildir(maildir, ""))
-		add_folder(list, n, "");
-	while ((e = readdir(d)) != NULL && *n < FOLDERS_MAX)
-		if (e->d_name[0] == '.' && strcmp(e->d_name, ".") != 0 &&
-		    strcmp(e->d_name, "..") != 0 && is_maildir(maildir, e->d_name))
-			add_folder(list, n, e->d_name);
+		add_folder(list, n, "", NULL);
+	for (errno = 0; *n <= FOLDERS_MAX && (e = readdir(d)) != NULL; errno = 0)
+		look_at_entry(list, n, maildir, e->d_name);
+	error = *n > FOLDERS_MAX ? E2BIG : errno;
 	closedir(d);
-	errno = ENOTDIR;
-	if (*n == 0)
+	errno = error != 0 ? error : ENOTDIR;
+	if (error != 0 || *n == 0)
 		return -1;
 	qsort(*list, *n, sizeof **list, compare_folders);
 	return 0;
@@ -185,6 +212,20 @@ compare_messages(const void *a, const void *b)
 	return strcmp(x->file, y->file);
 }
 
+/*
+ * IMAP's INTERNALDATE, for Dovecot and Courier the time of the file: what was appended or converted
+ * has the day of that in its name. A copy that has lost its time leaves the name.
+ */
+static uint64_t
+arrival_of(const struct maildir_name *name, const struct stat *st)
+{
+	uint64_t changed = st->st_mtim.tv_sec > 0 ? st->st_mtim.tv_sec : 0;
+
+	if (changed == 0 || name->seconds == 0)
+		return changed + name->seconds;
+	return name->seconds < changed ? name->seconds : changed;
+}
+
 static void
 add_message(struct maildir_contents *c, int at, const char *file, bool is_new)
 {
@@ -202,7 +243,7 @@ add_message(struct maildir_contents *c, int at, const char *file, bool is_new)
 	c->messages[c->n++] = (struct maildir_message){.file = xstrdup(file),
 	    .is_new = is_new,
 	    .uid = UINT64_MAX,
-	    .arrival_s = name.seconds != 0 ? name.seconds : (uint64_t)st.st_mtim.tv_sec,
+	    .arrival_s = arrival_of(&name, &st),
 	    .size = st.st_size};
 }
 
@@ -250,6 +291,8 @@ maildir_read(int maildir, const char *directory, struct maildir_contents *c)
 		if (c->n > 0)
 			qsort(c->messages, c->n, sizeof *c->messages, compare_messages);
 	}
+	if (rv == -1)
+		maildir_contents_free(c);
 	closefd(&folder);
 	return rv;
 }
@@ -257,12 +300,15 @@ maildir_read(int maildir, const char *directory, struct maildir_contents *c)
 void
 maildir_contents_free(struct maildir_contents *c)
 {
+	int error = errno;
+
 	for (size_t i = 0; i < c->n; i++)
 		free(c->messages[i].file);
 	free(c->messages);
 	closefd(&c->new);
 	closefd(&c->cur);
 	*c = (struct maildir_contents){.new = -1, .cur = -1};
+	errno = error;
 }
 
 int

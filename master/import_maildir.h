@@ -14,11 +14,12 @@
 #include "store/folders.h"
 
 struct maildir_folder_found {
-	char name[FOLDERS_NAME_MAX_BYTES + 1]; /* as people see it; "": no folder can have this */
+	char name[FOLDERS_NAME_MAX_BYTES + 1]; /* as people see it; "" with why_not */
 	char directory[NAME_MAX + 1];	       /* "" for INBOX */
+	const char *why_not; /* it is passed over: a phrase, static. NULL: it is not */
 };
-/* Those of a Maildir by name, INBOX first; the caller's to free. -1 with errno, ENOTDIR when it is
- * no Maildir. */
+/* Those of a Maildir by name, INBOX first; the caller's to free, also after a failure. -1 with
+ * errno: ENOTDIR when it is no Maildir, E2BIG when there are too many. */
 int maildir_list_folders(int maildir, struct maildir_folder_found **list, size_t *n);
 
 struct maildir_message {
@@ -35,7 +36,8 @@ struct maildir_contents {
 	uint64_t odd; /* what is no regular file */
 	char keywords[FOLDERS_KEYWORDS_MAX][FOLDERS_KEYWORD_MAX_BYTES + 1]; /* by their letters */
 };
-/* One folder's messages in the order of their UIDs, else of their arrival. -1 with errno. */
+/* One folder's messages in the order of their UIDs, else of their arrival. -1 with errno: c is then
+ * empty. */
 int maildir_read(int maildir, const char *directory, struct maildir_contents *c);
 void maildir_contents_free(struct maildir_contents *c);
 /* For reading. -1 with errno. */

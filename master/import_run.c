@@ -27,7 +27,39 @@ struct mbox_import {
 	struct import_file *file;
 	uint64_t folder, offset, arrival_s;
 	struct text_buffer head; /* as much of the message as has its status */
+	bool in_header, at_line; /* a line of the header is next */
+	bool leaves_out;	 /* what comes is of a field of the mbox's own */
+	bool any;		 /* something is left of it */
 };
+
+/*
+ * What programs note in an mbox is no part of the message, and changes: with it a message would be
+ * another one when it is taken over again.
+ */
+static bool
+is_note(struct span line)
+{
+	static const char *const names[] = {"Status", "X-Status", "X-Keywords", "X-UID", "X-IMAP",
+	    "X-IMAPbase", "X-Mozilla-Status", "X-Mozilla-Status2", "X-Mozilla-Keys",
+	    "Content-Length"};
+	struct span name;
+
+	(void)span_take(&line, ':', &name);
+	name = span_trim(name);
+	for (size_t i = 0; i < nitems(names); i++)
+		if (span_is_nocase(name, names[i]))
+			return true;
+	return false;
+}
+
+static void
+look_at_line(struct mbox_import *b, struct span line)
+{
+	if (line.at[0] == '\r' || line.at[0] == '\n')
+		b->in_header = b->leaves_out = false;
+	else if (line.at[0] != ' ' && line.at[0] != '\t')
+		b->leaves_out = is_note(line);
+}
 
 static void
 on_begin(void *arg, uint64_t offset, uint64_t arrival_s)
@@ -38,6 +70,8 @@ on_begin(void *arg, uint64_t offset, uint64_t arrival_s)
 	b->arrival_s = arrival_s;
 	text_buffer_free(&b->head);
 	text_buffer_init(&b->head, HEAD_MAX_BYTES);
+	b->in_header = b->at_line = true;
+	b->leaves_out = b->any = false;
 	import_file_begin(b->file);
 }
 
@@ -47,6 +81,12 @@ on_text(void *arg, struct span text)
 	struct mbox_import *b = arg;
 
 	text_put(&b->head, text);
+	if (b->in_header && b->at_line)
+		look_at_line(b, text);
+	b->at_line = text.at[text.len - 1] == '\n';
+	if (b->leaves_out)
+		return;
+	b->any = true;
 	import_file_put(b->file, text);
 }
 
@@ -96,13 +136,18 @@ take_mozilla(struct import_message *m, struct span value)
 static void
 take_keywords(struct import_message *m, struct span value, struct span *keywords)
 {
-	struct span word;
+	struct span line, word;
+	bool more;
 
-	value = span_trim(value);
-	while (m->n_keywords < FOLDERS_KEYWORDS_MAX && (word = span_take_word(&value)).len > 0)
-		if (word.len <= FOLDERS_KEYWORD_MAX_BYTES && word.at[0] != '\\' &&
-		    memchr(word.at, '\r', word.len) == NULL)
-			keywords[m->n_keywords++] = word;
+	do {
+		more = span_take(&value, '\n', &line);
+		if (line.len > 0 && line.at[line.len - 1] == '\r')
+			line.len--;
+		for (line = span_trim(line); m->n_keywords < FOLDERS_KEYWORDS_MAX &&
+					     (word = span_take_word(&line)).len > 0;)
+			if (word.len <= FOLDERS_KEYWORD_MAX_BYTES)
+				keywords[m->n_keywords++] = word;
+	} while (more);
 	m->keywords = keywords;
 }
 
@@ -144,6 +189,10 @@ on_end(void *arg)
 
 	if (take_status(b, &m, keywords))
 		return;
+	if (!b->any) {
+		on_damage(b, b->offset, "it is empty");
+		return;
+	}
 	snprintf(label, sizeof label, "at offset %llu", (unsigned long long)b->offset);
 	m.name = name;
 	m.label = label;
@@ -207,6 +256,24 @@ struct maildir_import {
 	char *buf;
 };
 
+/* As Dovecot's plugins keep messages, without a sign of it in the name: so it would be no mail. */
+static bool
+is_packed(int fd)
+{
+	static const char *const marks[] = {"\x1f\x8b", "BZh",
+	    "\xfd"
+	    "7zXZ",
+	    "\x28\xb5\x2f\xfd", "Dovecot-LZ4", "CRYPTED\x03\x07"};
+	char begin[16];
+	ssize_t n = pread(fd, begin, sizeof begin, 0);
+
+	for (size_t i = 0; i < nitems(marks); i++)
+		if (n >= (ssize_t)strlen(marks[i]) &&
+		    memcmp(begin, marks[i], strlen(marks[i])) == 0)
+			return true;
+	return false;
+}
+
 /* The descriptor to send; -1 with errno. */
 static int
 convert(struct maildir_import *d, int fd, uint64_t arrival_s, char name[IMPORT_NAME_SIZE])
@@ -235,7 +302,7 @@ add_message(struct maildir_import *d, const struct maildir_message *found)
 	struct import_message m = {.folder = d->folder, .arrival = found->arrival_s};
 	struct span keywords[FOLDERS_KEYWORDS_MAX], base = maildir_base(found);
 	char name[FOLDERS_FILE_NAME_MAX_BYTES + 1], label[NAME_MAX + 1];
-	int fd = maildir_open_message(d->contents, found), send = fd;
+	int fd = maildir_open_message(d->contents, found), send = fd, error = errno;
 	bool as_is = d->as_is && maildir_name_is_plain(base), good = true;
 
 	strlcpy(label, log_printable(span_of(found->file)), sizeof label);
@@ -245,12 +312,14 @@ add_message(struct maildir_import *d, const struct maildir_message *found)
 	m.label = label;
 	if (as_is)
 		(void)span_copy(base, name, sizeof name);
-	else if (fd != -1)
-		send = convert(d, fd, found->arrival_s, name);
+	else if (fd != -1 && (send = convert(d, fd, found->arrival_s, name)) == -1)
+		error = errno;
 	if (send == -1)
-		fail_message(d->im, label, strerror(errno));
+		fail_message(d->im, label, strerror(error));
 	else if (found->size == 0)
 		fail_message(d->im, label, "it is empty");
+	else if (!d->as_is && is_packed(fd))
+		fail_message(d->im, label, "it is compressed or encrypted");
 	else
 		good = import_add(d->im, &m, send);
 	closefd(&fd);

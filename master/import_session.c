@@ -239,15 +239,16 @@ import_folder(struct import *im, const char *name)
 	return f != NULL ? f->id : make_folder(im, name);
 }
 
-void
+bool
 import_document(struct import *im, const char *name, int fd)
 {
 	if (im->code != 0)
-		return;
+		return false;
 	folders_keep(im->folders, name, 0, fd, on_answer, im);
-	if (!wait_answer(im) && im->refusal != FOLDERS_OTHER)
-		ctl_fail(
-		    EX_DATAERR, "the document \"%s\" cannot be kept", log_printable(span_of(name)));
+	if (wait_answer(im) || im->refusal == FOLDERS_OTHER)
+		return true;
+	ctl_fail(EX_DATAERR, "the document \"%s\" cannot be kept", log_printable(span_of(name)));
+	return false;
 }
 
 /* ---- messages ---- */

@@ -42,8 +42,8 @@ struct import_message {
 bool import_add(struct import *im, const struct import_message *m, int fd);
 /* No more can be added: why was told. */
 bool import_is_over(const struct import *im);
-/* A document, unless there is one of that name. */
-void import_document(struct import *im, const char *name, int fd);
+/* A document, unless there is one of that name. False: it cannot be kept, which was told. */
+bool import_document(struct import *im, const char *name, int fd);
 /* Waits until all are durable or refused. 0, or the exit code of what was told. */
 int import_finish(struct import *im);
 /* One that was not even sent was told of by the caller. */

@@ -30,8 +30,8 @@
  * APPEND    folder, flags, arrival (seconds), number of keywords, keyword*, name; descriptor of a
  *           file with the message. Answer: DONE uid. Durable then, and within the mailbox's limit.
  *           name "": a new one. Else what the file is to be called, up to its flags: where any
- *           folder has a message of that name nothing is added, and uid is 0. Keywords for which
- *           no letter is left are then dropped instead of refused
+ *           folder has a message of that name nothing is added, and uid is 0. Keywords that
+ *           are none, or for which no letter is left, are then dropped instead of refused
  * KEEP      name, version, descriptor: a document of the user's (settings, contacts), durable. It
  *           replaces the one of this version (0: there is none); REFUSED when there is another.
  *           Answer: DONE version, the new one

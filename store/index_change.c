@@ -543,8 +543,9 @@ read_append(struct index *x, struct index_request *q, struct folder *f, struct m
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	if (m->arrival == 0)
 		m->arrival = now.tv_sec;
-	/* Keywords for which a folder has no letter are lost; mail that is taken over is not. */
-	if (m->base[0] != '\0' && q->refusal == FOLDERS_FULL)
+	/* Keywords that are none here, or for which a folder has no letter, are lost; mail that is
+	 * taken over is not. */
+	if (m->base[0] != '\0' && (q->refusal == FOLDERS_FULL || q->refusal == FOLDERS_BAD_NAME))
 		q->refusal = FOLDERS_GRANTED;
 	if (f == NULL || q->refusal != FOLDERS_GRANTED)
 		return false;

@@ -1,4 +1,5 @@
 """Mail of other systems taken over: mbox as many write it, Maildirs of Dovecot's; nothing twice, nothing lost silently."""
+import gzip
 import imaplib
 import os
 import re
@@ -48,21 +49,25 @@ def contents(one, user, folder="INBOX"):
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_mbox(instance, box, end):
-    first = mail(b"one", b">From the start\n>>From deeper\nFrom here it goes on\n\nFrom nobody\n", b"Status: RO\nX-Status: AF\nX-Keywords: work $Label1\nContent-Length: 3\n")
+    body = b">From the start\n>>From deeper\nFrom here it goes on\n\nFrom nobody\n\nStatus: of the text\n"
+    first = mail(b"one", body, b"Status: RO\nX-Status: AF\nX-Keywords: work (odd) " + b"k" * 70000 + b" \n\t$Label1 \\Recent\nContent-Length: 3\n")
     second = mail(b"two", b"\n\nlast\n\n", b"X-Status: DT\n")
     third = mail(b"three", b"no end of its line", b"X-Mozilla-Status: 1003\n")
     source = (FROM + first + b"\n" + b"From MAILER-DAEMON Thu Nov 26 13:00:05 +0100 2026\n" + second + b"\nFrom x  Thu Nov  5 08:01 2026 +0000\n" + third).replace(b"\n", end)
     assert run(instance, "mbox", source, box) == (3, 0, 0)
-    unquoted = first.replace(b">From the", b"From the").replace(b">>From", b">From")
+    unquoted = body.replace(b">From the", b"From the").replace(b">>From", b">From")
     assert contents(instance, box) == [
-        (crlf(unquoted), SEEN | ANSWERED | FLAGGED, "work $Label1", 1795698000),
-        (crlf(second), DELETED | DRAFT, "", 1795694405),
-        (crlf(third) + b"\r\n", SEEN | ANSWERED | FORWARDED, "", 1793865660)]
+        (crlf(mail(b"one", unquoted)), SEEN | ANSWERED | FLAGGED, "work $Label1", 1795698000),
+        (crlf(mail(b"two", b"\n\nlast\n\n")), DELETED | DRAFT, "", 1795694405),
+        (crlf(mail(b"three", b"no end of its line\n")), SEEN | ANSWERED | FORWARDED, "", 1793865660)]
     # Again, in the other form of lines, after one was moved: nothing comes twice.
     with Folders(instance, box) as f:
         inbox, other = f.id("INBOX"), f.ask(CREATE, "Other")["number"]
         f.ask(MOVE, inbox, other, f.view(inbox, limit=9)[0][0]["uid"])
     assert run(instance, "mbox", source.replace(end, b"\n"), box) == (0, 3, 0)
+    # Nor when the old system has noted meanwhile what was read there.
+    noted = source.replace(b"X-Status: DT", b"Status: RO" + end + b"X-UID: 5" + end + b"X-Status: F").replace(b"X-Mozilla-Status: 1003" + end, b"")
+    assert noted != source and run(instance, "mbox", noted, box) == (0, 3, 0)
     # Another folder is another place.
     assert run(instance, "mbox", source, box, "--folder", "Old/Mail") == (3, 0, 0)
     assert len(contents(instance, box, "Old/Mail")) == 3
@@ -179,11 +184,34 @@ def test_a_maildir_of_dovecot(instance, box):
         found = contents(instance, box)
         assert [m[0] for m in found] == [crlf(mail(s)) for s in (b"first", b"second", b"third")]
         assert [(m[1], sorted(m[2].split())) for m in found] == [(0, []), (SEEN | ANSWERED, ["work"]), (DRAFT, ["home", "work"])]
-        assert found[0][3] == 1700000001
+        assert [m[3] for m in found] == [1700000001, 1795687200, 1795600800]     # what IMAP calls the internal date
         assert [(m[0], m[1]) for m in contents(instance, box, "Projects/Häuser")] == [(crlf(mail(b"fourth")), FLAGGED)]
         assert run(instance, "maildir", source, box) == (0, 4, 0)
         assert run(instance, "maildir", source, box, "--folder", "Old") == (4, 0, 0)
         assert len(contents(instance, box, "Old")) == 3 and len(contents(instance, box, "Old/Projects/Häuser")) == 1
+
+
+def test_what_would_come_wrong_is_told(instance, box, tmp_path):
+    """Folders that are not read, and messages that are packed: nothing is left out silently, nothing taken over as rubbish."""
+    def put(folder, name, text):
+        for part in ("cur", "new", "tmp"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        (folder / "cur" / name).write_bytes(text)
+
+    there, outside = tmp_path / "Maildir", tmp_path / "shared"
+    put(there, "1700000001.M1.a:2,S", mail(b"plain"))
+    put(there, "1700000002.M1.a:2,SZ", gzip.compress(mail(b"packed")))
+    put(there, "1700000003.M1.a:2,S", b"CRYPTED\x03\x07secret")
+    put(there / "Work", "1700000004.M1.a:2,S", mail(b"below"))
+    put(outside, "1700000005.M1.a:2,S", mail(b"linked"))
+    os.symlink(outside, there / ".Shared")
+    (there / "courierimapkeywords").mkdir()
+    counts, done = run(instance, "maildir", there, box, check=False)
+    assert (counts, done.returncode) == ((1, 0, 2), 65), done
+    for words in (b"1700000002.*compressed or encrypted", b"1700000003.*compressed or encrypted", b"folder Work: .*LAYOUT=fs", b"folder .Shared: .*symbolic link"):
+        assert re.search(words, done.stderr), (words, done)
+    assert b"courier" not in done.stderr
+    assert [m[0] for m in contents(instance, box)] == [crlf(mail(b"plain"))]
 
 
 def test_too_many_keywords_cost_no_mail(instance, box):
