@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 
 #include "common/memory.h"
 #include "store/backup_file.h"
+#include "store/backup_seen.h"
 #include "store/maildir.h"
 #include "store/maildir_name.h"
 
@@ -36,16 +36,12 @@ enum {
 struct place {
 	struct stamp stamp; /* when its names were read last */
 	bool settled;
+	bool skipped; /* it cannot be read, which was counted */
 };
 
 struct folder {
 	char name[NAME_MAX + 1]; /* "": the mailbox itself */
 	struct place places[2];
-};
-
-/* base 0: free. */
-struct seen {
-	uint64_t base, name;
 };
 
 struct copying {
@@ -54,90 +50,9 @@ struct copying {
 	int from, to;
 	struct folder *folders;
 	size_t n_folders;
-	struct seen *seen;
-	size_t n_seen, seen_size;
-	bool twice;   /* one has come under two names */
+	struct backup_seen seen;
 	bool changed; /* in this round */
 };
-
-/* ---- what has come ---- */
-
-/* Of the first text and a second one. */
-static uint64_t
-hash(struct span a, const char *b)
-{
-	unsigned char digest[SHA256_DIGEST_LENGTH];
-	unsigned char text[2 * NAME_MAX + 2];
-	size_t n = a.len < NAME_MAX ? a.len : NAME_MAX, len = strnlen(b, NAME_MAX);
-	uint64_t value;
-
-	memcpy(text, a.at, n);
-	text[n] = '\0';
-	memcpy(text + n + 1, b, len);
-	SHA256(text, n + 1 + len, digest);
-	memcpy(&value, digest, sizeof value);
-	return value == 0 ? 1 : value;
-}
-
-static uint64_t
-hash_base(const char *name)
-{
-	struct maildir_name n;
-
-	maildir_name_parse(span_of(name), &n);
-	return hash(n.base, "");
-}
-
-static struct seen *
-find_seen(const struct copying *c, uint64_t base)
-{
-	size_t at = base & (c->seen_size - 1);
-
-	while (c->seen[at].base != 0 && c->seen[at].base != base)
-		at = (at + 1) & (c->seen_size - 1);
-	return &c->seen[at];
-}
-
-static void
-grow_seen(struct copying *c)
-{
-	struct copying old = *c;
-
-	c->seen_size = old.seen_size == 0 ? 1024 : old.seen_size * 2;
-	c->seen = xcalloc(c->seen_size, sizeof *c->seen);
-	for (size_t i = 0; i < old.seen_size; i++)
-		if (old.seen[i].base != 0)
-			*find_seen(c, old.seen[i].base) = old.seen[i];
-	free(old.seen);
-}
-
-static struct seen
-seen_of(const struct folder *f, const char *name)
-{
-	return (struct seen){hash_base(name), hash(span_of(f->name), name)};
-}
-
-/* Under this very name. */
-static bool
-has_come(const struct copying *c, struct seen s)
-{
-	return c->seen_size > 0 && find_seen(c, s.base)->name == s.name;
-}
-
-static void
-note_seen(struct copying *c, struct seen now)
-{
-	struct seen *s;
-
-	if (c->n_seen * 2 >= c->seen_size)
-		grow_seen(c);
-	s = find_seen(c, now.base);
-	if (s->base == 0)
-		c->n_seen++;
-	else if (s->name != now.name)
-		c->twice = true;
-	*s = now;
-}
 
 /* ---- directories ---- */
 
@@ -190,6 +105,15 @@ make_folder(struct copying *c, const struct folder *f)
 	return 0;
 }
 
+/* Of what is to be in the backup. */
+static void
+skip(struct copying *c)
+{
+	c->run->made.skipped++;
+	c->run->made.verified = false;
+	c->files->odd = true;
+}
+
 static int
 add_folder(struct copying *c, const char *name)
 {
@@ -199,9 +123,7 @@ add_folder(struct copying *c, const char *name)
 		if (strcmp(c->folders[i].name, name) == 0)
 			return 0;
 	if (c->n_folders == FOLDERS_MAX) {
-		c->run->made.skipped++;
-		c->run->made.verified = false;
-		c->files->odd = true;
+		skip(c);
 		return 0;
 	}
 	strlcpy(f.name, name, sizeof f.name);
@@ -228,12 +150,17 @@ list_folders(struct copying *c)
 {
 	DIR *d = read_below(c->from, "");
 	const struct dirent *e;
-	int rv = add_folder(c, "");
+	int rv;
 
-	while (rv == 0 && d != NULL && (e = readdir(d)) != NULL)
+	if (d == NULL && errno != ENOENT) /* that mailbox was removed just now */
+		skip(c);
+	rv = add_folder(c, "");
+	for (errno = 0; rv == 0 && d != NULL && (e = readdir(d)) != NULL; errno = 0)
 		if (e->d_name[0] == '.' && strcmp(e->d_name, ".") != 0 &&
 		    strcmp(e->d_name, "..") != 0 && is_directory(dirfd(d), e))
 			rv = add_folder(c, e->d_name);
+	if (rv == 0 && d != NULL && errno != 0)
+		rv = backup_fail(c->run, "read a mailbox");
 	if (d != NULL)
 		closedir(d);
 	return rv;
@@ -274,17 +201,17 @@ look_at_place(struct place *p, int fd)
 static int
 copy_name(struct copying *c, const struct folder *f, int from, const char *name, int to)
 {
-	struct seen s = seen_of(f, name);
+	struct seen_name s = backup_seen_name(f->name, name);
 	int rv;
 
 	if (atomic_load(c->run->stop)) {
 		errno = ECANCELED;
 		return backup_fail(c->run, "go on");
 	}
-	if (has_come(c, s))
+	if (backup_seen_has(&c->seen, s))
 		return 0;
 	if ((rv = backup_file_message(c->files, from, name, to)) == 1)
-		note_seen(c, s);
+		backup_seen_note(&c->seen, s);
 	return rv == -1 ? -1 : 0;
 }
 
@@ -312,6 +239,10 @@ copy_place(struct copying *c, struct folder *f, enum maildir_folder place)
 	snprintf(directory, sizeof directory, "%s%s%s", f->name, f->name[0] ? "/" : "",
 	    maildir_folder_name(place));
 	c->files->directory = directory;
+	if (from == -1 && errno != ENOENT && !f->places[place].skipped) {
+		f->places[place].skipped = true;
+		skip(c);
+	}
 	if (from == -1 || !look_at_place(&f->places[place], from)) {
 		closefd(&from);
 		return 0;
@@ -365,13 +296,17 @@ copy_others(struct copying *c, const char *name)
 	const struct dirent *e;
 	struct stat st;
 
+	if (d == NULL && errno != ENOENT)
+		skip(c);
 	if (d != NULL && to == -1)
 		rv = backup_fail(c->run, "open a folder in the backup");
-	while (rv == 0 && d != NULL && (e = readdir(d)) != NULL)
+	for (errno = 0; rv == 0 && d != NULL && (e = readdir(d)) != NULL; errno = 0)
 		if (!is_passing(e->d_name) &&
 		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    S_ISREG(st.st_mode))
 			rv = backup_file_other(c->files, dirfd(d), e->d_name, to);
+	if (rv == 0 && d != NULL && errno != 0)
+		rv = backup_fail(c->run, "read a folder of a mailbox");
 	closefd(&to);
 	if (d != NULL)
 		closedir(d);
@@ -402,7 +337,7 @@ is_outdated(const struct copying *c, const struct folder *f, int from, const cha
 {
 	struct stat st;
 
-	if (!c->twice || has_come(c, seen_of(f, name)))
+	if (!c->seen.twice || backup_seen_has(&c->seen, backup_seen_name(f->name, name)))
 		return false;
 	return from == -1 || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) == -1;
 }
@@ -504,8 +439,12 @@ backup_mailbox(struct backup_run *r, const char *name, int day)
 
 	c.from = open_below(r->mail, name);
 	if (c.from == -1 || fstatat(c.from, "inbox.fld", &st, AT_SYMLINK_NOFOLLOW) == -1) {
+		if (errno != ENOENT && errno != ENOTDIR) {
+			skip(&c);
+			strlcpy(r->odd, name, sizeof r->odd);
+		}
 		closefd(&c.from);
-		return 0; /* no mailbox, or none any more */
+		return 0; /* no mailbox, none any more, or one that cannot be read */
 	}
 	if (mkdirat(day, name, DIRECTORY_MODE) == -1 || (c.to = open_below(day, name)) == -1) {
 		(void)backup_fail(r, "make a mailbox in the backup");
@@ -518,7 +457,7 @@ backup_mailbox(struct backup_run *r, const char *name, int day)
 		strlcpy(r->odd, name, sizeof r->odd);
 	backup_file_end(&files);
 	free(c.folders);
-	free(c.seen);
+	backup_seen_free(&c.seen);
 	closefd(&c.from);
 	closefd(&c.to);
 	return rv;

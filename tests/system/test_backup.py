@@ -230,6 +230,23 @@ def test_odd_things_in_a_mailbox_are_left_out(instance, box, tmp_path):
     shutil.rmtree(home)
 
 
+@pytest.mark.parametrize("part", ["", "cur", ".Work.H&AOQ-user", ".Work.H&AOQ-user/cur"])
+def test_what_cannot_be_read_is_not_verified(instance, box, part):
+    """No backup is called whole that lacks a mailbox, or a folder of one."""
+    one = instance
+    fill(one, box)
+    closed = os.path.join(one.mailbox_path(box), part)
+    mode = os.stat(closed).st_mode & 0o777
+    os.chmod(closed, 0)
+    try:
+        made = one.json("backup", "now")
+        assert made["skipped"] >= 1 and not made["verified"], made
+        one.wait_log("store", rf"mailbox={box}$")
+    finally:
+        os.chmod(closed, mode)
+    assert one.json("backup", "now")["verified"]
+
+
 def test_mail_that_moves_meanwhile_is_there_once(instance, box):
     """Messages are flagged, moved and added all the time: each of those that stay is in the backup, once."""
     one = instance
