@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/utf8.h"
+
 enum { SAFE_BUFFERS = 8, SAFE_MAX_BYTES = 600 };
 
 static const char *program = "sambar";
@@ -153,27 +155,6 @@ fatalx(const char *format, ...)
 	va_end(ap);
 	end_program(sentence, NULL);
 	abort();
-}
-
-/* The length of the UTF-8 sequence at p (RFC 3629), 0 when it is none. Rejects overlong forms and
- * surrogates. */
-static size_t
-utf8_length(const unsigned char *p, size_t left)
-{
-	size_t n;
-
-	if (p[0] < 0x80)
-		return 1;
-	n = p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	if (p[0] < 0xc2 || p[0] > 0xf4 || n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
 }
 
 static bool

@@ -17,7 +17,12 @@
 #include "store/maildir_name.h"
 #include "store/message_flags.h"
 
-enum { MESSAGES_MAX = 4000000, FOLDERS_MAX = 10000, UID_LINE_MAX_BYTES = 1024 };
+enum {
+	MESSAGES_MAX = 4000000,
+	FOLDERS_MAX = 10000,
+	DEPTH_MAX = 10, /* of directories that are looked through for folders */
+	UID_LINE_MAX_BYTES = 1024
+};
 
 static int
 open_below(int at, const char *name)
@@ -89,17 +94,46 @@ is_link(int at, const char *name)
 	       fstatat(at, name, &st, 0) == 0 && S_ISDIR(st.st_mode);
 }
 
+static bool
+is_place(const char *name)
+{
+	return strcmp(name, "new") == 0 || strcmp(name, "cur") == 0 || strcmp(name, "tmp") == 0;
+}
+
+/* A folder lies there, or below: of "Work/2026" the first may be none. */
+static bool
+has_maildir(int at, const char *directory, unsigned depth)
+{
+	int fd = open_below(at, directory);
+	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	const struct dirent *e;
+	bool found = false;
+
+	if (d == NULL) {
+		closefd(&fd);
+		return false;
+	}
+	found = is_maildir(dirfd(d), "");
+	while (!found && depth < DEPTH_MAX && (e = readdir(d)) != NULL)
+		found = e->d_name[0] != '.' && !is_place(e->d_name) &&
+			(e->d_type == DT_DIR || e->d_type == DT_UNKNOWN) &&
+			has_maildir(dirfd(d), e->d_name, depth + 1);
+	closedir(d);
+	return found;
+}
+
 /* What else may hold mail is not left out silently. */
 static void
 look_at_entry(struct maildir_folder_found **list, size_t *n, int maildir, const char *name)
 {
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || is_place(name))
 		return;
-	if (is_maildir(maildir, name))
-		add_folder(list, n, name,
-		    name[0] == '.' ? NULL : "it is no folder of Maildir++, but of LAYOUT=fs");
-	else if (name[0] == '.' && is_link(maildir, name))
+	if (is_link(maildir, name))
 		add_folder(list, n, name, "it is a symbolic link");
+	else if (name[0] == '.' && is_maildir(maildir, name))
+		add_folder(list, n, name, NULL);
+	else if (name[0] != '.' && has_maildir(maildir, name, 0))
+		add_folder(list, n, name, "it is no folder of Maildir++, but of LAYOUT=fs");
 }
 
 int

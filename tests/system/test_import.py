@@ -202,7 +202,7 @@ def test_what_would_come_wrong_is_told(instance, box, tmp_path):
     put(there, "1700000001.M1.a:2,S", mail(b"plain"))
     put(there, "1700000002.M1.a:2,SZ", gzip.compress(mail(b"packed")))
     put(there, "1700000003.M1.a:2,S", b"CRYPTED\x03\x07secret")
-    put(there / "Work", "1700000004.M1.a:2,S", mail(b"below"))
+    put(there / "Work" / "Deep", "1700000004.M1.a:2,S", mail(b"below"))
     put(outside, "1700000005.M1.a:2,S", mail(b"linked"))
     os.symlink(outside, there / ".Shared")
     (there / "courierimapkeywords").mkdir()
