@@ -183,7 +183,7 @@ print_commands(FILE *f)
 		   "DIR is the instance's directory; without it $SAMBAR_DIR, or the current one, "
 		   "or\n" INSTANCE_DIR ".\n\n");
 	for (size_t i = 0; i < nitems(commands); i++)
-		fprintf(f, "  %-10s%s\n", commands[i].name, commands[i].summary);
+		fprintf(f, "  %-12s%s\n", commands[i].name, commands[i].summary);
 	fprintf(f, "\nsambarctl help COMMAND says more, sambarctl(8) everything.\n");
 }
 
