@@ -102,6 +102,8 @@ on_added(void *arg, int code, json_t *doc)
 		answer_ok(f->peer, f->tag, f->user, true);
 	else if (f->peer != NULL)
 		answer_refused(f->peer, f->tag, refusal_of(code));
+	if (code != 0)
+		log_info("- setup-refused user=%s", log_safe(span_of(f->user)));
 	TAILQ_REMOVE(&a->firsts, f, entry);
 	free(f);
 	auth_settled(a);
@@ -138,8 +140,9 @@ first_on_setup(struct ipc_peer *p, uint64_t tag, struct reader *r)
 	}
 	if (a->draining)
 		return; /* it will ask our successor */
-	log_info("- setup client=%s user=%s", log_safe(client), log_safe(user));
+	log_info("- setup-wished client=%s user=%s", log_safe(client), log_safe(user));
 	if (!attempt_is_new_password(password, user)) {
+		log_info("- setup-refused user=%s", log_safe(user));
 		answer_refused(p, tag, AUTH_BAD_PASSWORD);
 		return;
 	}

@@ -79,6 +79,14 @@ warn_not_yet(struct config *c)
 }
 
 static void
+warn_turned_off(struct config *c)
+{
+	if (!config_bool(c, "common", "Act As Mail Server"))
+		config_warn_key(
+		    c, "common", "Act As Mail Server", "is false: sambarctl start starts nothing");
+}
+
+static void
 warn_mail_server(struct config *c)
 {
 	char name[CONFIG_SERVER_NAME_SIZE];
@@ -426,6 +434,7 @@ config_warn(struct config *c)
 {
 	struct local l;
 
+	warn_turned_off(c);
 	warn_mail_server(c);
 	config_warn_certificates(c);
 	warn_not_yet(c);

@@ -22,6 +22,7 @@ enum {
 	 * so many bytes unless it is one message. */
 	BATCH = FETCH_SLOTS,
 	BATCH_BYTES = 8 * 1024 * 1024,
+	TEST_PATIENCE_S = 20, /* until there is a greeting */
 	WAIT_S = 24 * 3600,   /* fetcher says AGAIN earlier */
 	VAIN_MAX_S = 300,     /* a server that always has news, and nothing new */
 	RECEIVED_SIZE = 1500, /* names, addresses and TLS are limited, see remote.h */
@@ -764,10 +765,31 @@ get_token(struct collect *c)
 	return c->job->command ? ask_for_token(c) : refresh_token(c);
 }
 
+static unsigned
+at_most(unsigned seconds)
+{
+	return seconds < TEST_PATIENCE_S ? seconds : TEST_PATIENCE_S;
+}
+
+/* Somebody waits for what a test says, and a server that is there begins to speak at once. */
+static struct remote_timeouts
+timeouts_of(const struct collect *c)
+{
+	struct remote_timeouts t = c->config->timeouts;
+
+	if (c->job->mode == FETCH_COLLECT)
+		return t;
+	t.connect_s = at_most(t.connect_s);
+	t.tls_s = at_most(t.tls_s);
+	t.greeting_s = at_most(t.greeting_s);
+	return t;
+}
+
 static enum remote_end
 run(struct collect *c)
 {
 	const struct fetch_job *job = c->job;
+	const struct remote_timeouts timeouts = timeouts_of(c);
 	bool by_token = job->command || job->endpoint[0] != '\0';
 	struct remote_target target = {.protocol = job->protocol,
 	    .host = job->host,
@@ -778,7 +800,7 @@ run(struct collect *c)
 	    .user = job->user,
 	    .password = by_token ? NULL : job->password,
 	    .token = by_token ? c->token.access : NULL,
-	    .timeouts = c->config->timeouts,
+	    .timeouts = timeouts,
 	    .trace = c->config->trace ? on_trace : NULL,
 	    .trace_arg = c};
 	char why[REMOTE_WHY_SIZE];

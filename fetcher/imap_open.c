@@ -278,8 +278,10 @@ greet(struct remote *r)
 	bool tagged;
 
 	client_wire_deadline(r->wire, r->target->timeouts.greeting_s);
-	if (imap_read(r, "at the greeting", &tagged) != REMOTE_OK)
+	if (imap_read(r, "at the greeting", &tagged) != REMOTE_OK) {
+		remote_explain_silence(r);
 		return r->end;
+	}
 	/* Somebody is logged in, but who says that this is we? And there is no TLS any more. */
 	if (i->preauth)
 		return remote_fail(

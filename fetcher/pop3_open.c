@@ -257,8 +257,10 @@ greet(struct remote *r)
 	struct pop3 *p = r->p;
 
 	client_wire_deadline(r->wire, r->target->timeouts.greeting_s);
-	if (pop3_reply(r, "at the greeting") != REMOTE_OK)
+	if (pop3_reply(r, "at the greeting") != REMOTE_OK) {
+		remote_explain_silence(r);
 		return r->end;
+	}
 	if (p->sign != POP3_OK)
 		return remote_fail(r, REMOTE_TEMPORARY, "does not serve us now: %s", p->text);
 	remote_copy_text(span_of(p->text), r->info.software, sizeof r->info.software);

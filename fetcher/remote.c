@@ -15,6 +15,7 @@
 #include "fetcher/remote_private.h"
 
 enum { SHA256_MATCHING = 1, CERTIFICATE_SELECTOR = 0, DANE_EE_USAGE = 3 };
+enum { FINGERPRINT_TEXT_SIZE = REMOTE_FINGERPRINT_BYTES * 3 };
 
 const struct remote_timeouts remote_timeouts_default = {
     .connect_s = 30,
@@ -116,6 +117,16 @@ remote_fail_wire(struct remote *r, const char *where)
 	return remote_fail(r, REMOTE_TEMPORARY, "%s: %s", where, client_wire_why(r->wire));
 }
 
+/* Neither does a server speak that waits for TLS. */
+void
+remote_explain_silence(struct remote *r)
+{
+	if (client_wire_end(r->wire) != WIRE_TIMEOUT || r->target->tls == REMOTE_TLS_IMPLICIT)
+		return;
+	strlcat(r->why, ": no greeting; perhaps TLS = implicit is needed there", sizeof r->why);
+	remote_note(r, "no greeting: perhaps TLS = implicit is needed there");
+}
+
 /* ---- commands and lines ---- */
 
 enum remote_end
@@ -177,13 +188,44 @@ remote_in_step(struct remote *r, const char *where)
 /* ---- TLS ---- */
 
 static void
-print_fingerprint(struct remote *r, const unsigned char *digest)
+print_fingerprint(const unsigned char *digest, char out[FINGERPRINT_TEXT_SIZE])
 {
-	char *out = r->info.fingerprint;
-
 	for (size_t i = 0; i < REMOTE_FINGERPRINT_BYTES; i++)
-		snprintf(out + 3 * i, sizeof r->info.fingerprint - 3 * i, "%02X%s", digest[i],
+		snprintf(out + 3 * i, FINGERPRINT_TEXT_SIZE - 3 * i, "%02X%s", digest[i],
 		    i + 1 < REMOTE_FINGERPRINT_BYTES ? ":" : "");
+}
+
+static bool
+was_shown(const unsigned char *digest)
+{
+	static const unsigned char none[REMOTE_FINGERPRINT_BYTES];
+
+	return memcmp(digest, none, sizeof none) != 0;
+}
+
+/* OpenSSL speaks of DANE then, which is only how the fingerprint is compared. */
+static bool
+is_another(const struct remote *r, const unsigned char *shown)
+{
+	const unsigned char *wanted = r->target->fingerprint;
+
+	return wanted != NULL && was_shown(shown) &&
+	       memcmp(shown, wanted, REMOTE_FINGERPRINT_BYTES) != 0;
+}
+
+static enum remote_end
+fail_as_another(struct remote *r, const unsigned char *shown)
+{
+	char is[FINGERPRINT_TEXT_SIZE], wanted[FINGERPRINT_TEXT_SIZE];
+
+	print_fingerprint(shown, is);
+	print_fingerprint(r->target->fingerprint, wanted);
+	strlcpy(r->info.tls_how, "not the certificate of Certificate Fingerprint",
+	    sizeof r->info.tls_how);
+	return remote_fail(r, REMOTE_PERMANENT,
+	    "at the TLS handshake: the certificate has the fingerprint %s, Certificate "
+	    "Fingerprint is %s",
+	    is, wanted);
 }
 
 static enum remote_end
@@ -199,6 +241,8 @@ handshake(struct remote *r, const struct tls_client *tls)
 	client_wire_deadline(r->wire, r->target->timeouts.tls_s);
 	if (client_wire_start_tls(r->wire, ssl) == -1) {
 		refused = SSL_get_verify_result(ssl) != X509_V_OK;
+		if (refused && is_another(r, tls->fingerprint))
+			return fail_as_another(r, tls->fingerprint);
 		strlcpy(r->info.tls_how, client_wire_why(r->wire), sizeof r->info.tls_how);
 		return remote_fail(r, refused ? REMOTE_PERMANENT : REMOTE_TEMPORARY,
 		    "at the TLS handshake: %s", client_wire_why(r->wire));
@@ -216,7 +260,6 @@ enum remote_end
 remote_handshake(struct remote *r)
 {
 	const struct remote_target *t = r->target;
-	static const unsigned char none[REMOTE_FINGERPRINT_BYTES];
 	unsigned char shown[REMOTE_FINGERPRINT_BYTES] = {0};
 	const struct tlsa_record pin = {DANE_EE_USAGE, CERTIFICATE_SELECTOR, SHA256_MATCHING,
 	    {(const char *)t->fingerprint, REMOTE_FINGERPRINT_BYTES}};
@@ -236,8 +279,8 @@ remote_handshake(struct remote *r)
 	/* What is asked of tls is asked within the handshake only. */
 	if (client_wire_ssl(r->wire) != NULL)
 		SSL_set_app_data(client_wire_ssl(r->wire), NULL);
-	if (memcmp(shown, none, sizeof none) != 0)
-		print_fingerprint(r, shown);
+	if (was_shown(shown))
+		print_fingerprint(shown, r->info.fingerprint);
 	return r->end;
 }
 

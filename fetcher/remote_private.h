@@ -60,6 +60,8 @@ enum remote_end remote_fail(struct remote *r, enum remote_end end, const char *f
     __attribute__((format(printf, 3, 4)));
 /* The wire is of no more use. where: "at the greeting", "at RETR". */
 enum remote_end remote_fail_wire(struct remote *r, const char *where);
+/* Adds to the error of a greeting that did not come in time what may be the reason. */
+void remote_explain_silence(struct remote *r);
 /* Why something did not go well that does not end the session. */
 void remote_say(struct remote *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

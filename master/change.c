@@ -31,20 +31,29 @@ is_directory(const struct config_key *key)
 	return false;
 }
 
-/* The key of such a change; NULL: it is another one, or is not right, which others say. */
+/* The key of a change; NULL: it is about a line or a section, or is not right, which others say. */
 static const struct config_key *
-directory_key(const struct config_change *change)
+key_of(const struct config_change *change)
 {
 	const struct config_key *key;
 	char *why = NULL;
 
-	if (change->name == NULL || change->value == NULL ||
-	    span_trim(span_of(change->value)).len == 0 ||
+	if (change->name == NULL ||
 	    (change->section != NULL && config_entries_section(change->section) != NULL))
 		return NULL;
 	key = config_find(change->section, change->name, &why);
 	free(why);
-	return key != NULL && is_directory(key) ? key : NULL;
+	return key;
+}
+
+static const struct config_key *
+directory_key(const struct config_change *change)
+{
+	const struct config_key *key = key_of(change);
+
+	if (key == NULL || change->value == NULL || span_trim(span_of(change->value)).len == 0)
+		return NULL;
+	return is_directory(key) ? key : NULL;
 }
 
 /* A sentence, to be freed, about a directory that the supervisor would not make; or NULL. */
@@ -67,6 +76,104 @@ why_no_directory(const char *root, const struct config_change *change)
 	return sentence;
 }
 
+/* ---- the name that mail comes to ---- */
+
+static const struct config_change *
+find_change(const struct config_change *changes, size_t n, const char *section, const char *name)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct config_key *key = key_of(&changes[i]);
+
+		if (key != NULL && strcmp(key->section, section) == 0 &&
+		    strcmp(key->key, name) == 0)
+			return &changes[i];
+	}
+	return NULL;
+}
+
+/*
+ * Where there are no Local Domains, Mail Server is the domain of all addresses: under another name
+ * their mail would be refused. To be freed; NULL: nothing is lost.
+ */
+static char *
+domain_to_keep(const char *root, const struct config_change *changes, size_t n)
+{
+	const struct config_change *server = find_change(changes, n, "mail", "Mail Server");
+	struct config_problems problems = {0};
+	char *keep = NULL;
+	struct config *c;
+
+	if (server == NULL || find_change(changes, n, "smtpd", "Local Domains") != NULL)
+		return NULL;
+	c = config_load(root, &problems);
+	if (config_text(c, "mail", "Mail Server")[0] != '\0' &&
+	    config_text(c, "smtpd", "Local Domains")[0] == '\0' &&
+	    (server->value == NULL || !span_is_nocase(span_trim(span_of(server->value)),
+					  config_text(c, "mail", "Mail Server"))))
+		keep = xstrdup(config_text(c, "mail", "Mail Server"));
+	config_problems_free(&problems);
+	config_free(&c);
+	return keep;
+}
+
+static int
+change_and_keep(
+    const char *root, const struct config_change *changes, size_t n, struct config_changed *out)
+{
+	char *keep = domain_to_keep(root, changes, n);
+	struct config_change *all = xcalloc(n + 1, sizeof *all);
+	int rv;
+
+	memcpy(all, changes, n * sizeof *all);
+	all[n] = (struct config_change){"smtpd", "Local Domains", keep};
+	rv = config_change(root, all, keep != NULL ? n + 1 : n, out);
+	free(all);
+	free(keep);
+	return rv;
+}
+
+char *
+change_kept_domain(
+    const struct config_change *changes, size_t n, const struct config_changed *changed)
+{
+	const json_t *one;
+	size_t i;
+
+	if (find_change(changes, n, "smtpd", "Local Domains") != NULL)
+		return NULL;
+	json_array_foreach(changed->what, i, one)
+	{
+		const char *key = json_string_value(json_object_get(one, "key"));
+		const char *new = json_string_value(json_object_get(one, "new"));
+
+		if (key != NULL && new != NULL && strcmp(key, "Local Domains") == 0)
+			return xasprintf("[smtpd] Local Domains was set to %s, too: mail to it, "
+					 "which was Mail Server, stays local",
+			    new);
+	}
+	return NULL;
+}
+
+bool
+change_turns_off(const char *root, const struct config_change *changes, size_t n)
+{
+	const struct config_change *c = find_change(changes, n, "common", "Act As Mail Server");
+	char *text, *why = NULL;
+	bool off;
+
+	if (c == NULL || c->value == NULL)
+		return false;
+	if (config_normalize(key_of(c), root, span_trim(span_of(c->value)), &text, &why) == -1) {
+		free(why);
+		return false;
+	}
+	off = strcmp(text, "false") == 0;
+	free(text);
+	return off;
+}
+
+/* ---- the files ---- */
+
 int
 change_files(
     const char *root, const struct config_change *changes, size_t n, struct config_changed *out)
@@ -81,7 +188,7 @@ change_files(
 		    directory_key(&changes[i])->key);
 		return -1;
 	}
-	return config_change(root, changes, n, out);
+	return change_and_keep(root, changes, n, out);
 }
 
 /* ---- sets ---- */

@@ -9,9 +9,15 @@
 
 #include "common/config.h"
 
-/* As config_change(); and a directory that nobody would make is no right value. */
+/* As config_change(); and a directory that nobody would make is no right value. What was Mail
+ * Server becomes the Local Domains where there are none and the changes do not say which. */
 int change_files(
     const char *root, const struct config_change *changes, size_t n, struct config_changed *out);
+/* A sentence, to be freed, when change_files() did the latter; or NULL. */
+char *change_kept_domain(
+    const struct config_change *changes, size_t n, const struct config_changed *changed);
+/* Whether Act As Mail Server becomes false, which a running instance cannot take over. */
+bool change_turns_off(const char *root, const struct config_change *changes, size_t n);
 
 /* Changes from a document. */
 struct change_set {

@@ -129,6 +129,16 @@ take_back(struct request *q, struct config_changed *changed, json_t *doc)
 }
 
 static void
+add_kept(json_t *notices, const struct change_set *set, const struct config_changed *changed)
+{
+	char *sentence = change_kept_domain(set->items, set->n, changed);
+
+	if (sentence != NULL)
+		json_array_append_new(notices, json_string(sentence));
+	free(sentence);
+}
+
+static void
 add_notices(json_t *doc, json_t *more)
 {
 	json_array_extend(json_object_get(doc, "notices"), more);
@@ -180,7 +190,8 @@ sets_command(const struct change_set *set)
 	return NULL;
 }
 
-/* undo: the change that is taken back, or 0. notices: what is known already, borrowed. */
+/* undo: the change that is taken back, or 0. notices: what is known already; borrowed, and added
+ * to. */
 static void
 make(struct request *q, const struct change_set *set, uint64_t undo, json_t *notices)
 {
@@ -198,8 +209,10 @@ make(struct request *q, const struct change_set *set, uint64_t undo, json_t *not
 	else if (json_array_size(changed.what) == 0)
 		request_answer(
 		    q, 0, json_pack("{s:[], s:O, s:n}", "problems", "notices", notices, "change"));
-	else
+	else {
+		add_kept(notices, set, &changed);
 		bring_into_effect(q, &changed, undo, notices);
+	}
 	config_changed_free(&changed);
 }
 

@@ -101,6 +101,8 @@ int ctl_check(struct ctl *ctl, char **args, size_t n);
 /* A password: asked for twice at a terminal, else the first line of standard input. 0, or the exit
  * code of an error that was told; an empty one is an error. */
 int ctl_password(char password[SASL_PASSWORD_SIZE]);
+/* The same for a user of ours: one that is easy to guess is warned of. */
+int ctl_new_password(char password[SASL_PASSWORD_SIZE]);
 
 /* Words with a blank between them; to be freed. */
 char *ctl_join(char **words, size_t n);

@@ -91,6 +91,29 @@ fail_change(const struct config_changed *changed)
 	return ctl_fail(code, "%s", changed->why);
 }
 
+static void
+tell_kept(const struct config_change *changes, size_t n, const struct config_changed *changed)
+{
+	char *sentence = change_kept_domain(changes, n, changed);
+
+	if (sentence != NULL)
+		fprintf(stderr, "sambarctl: %s\n", sentence);
+	free(sentence);
+}
+
+static int
+refuse_to_turn_off(const struct ctl *ctl, const struct config_change *changes, size_t n)
+{
+	int code, sock;
+
+	if (!change_turns_off(ctl->root, changes, n) || (sock = ctl_connect(ctl, &code)) == -1)
+		return 0;
+	closefd(&sock);
+	return ctl_fail(EX_OSERR,
+	    "Act As Mail Server cannot become false while the instance runs: use sambarctl stop; "
+	    "nothing was changed");
+}
+
 int
 ctl_change_all(const struct ctl *ctl, const struct config_change *changes, size_t n, uint64_t undo,
     bool *running)
@@ -98,14 +121,17 @@ ctl_change_all(const struct ctl *ctl, const struct config_change *changes, size_
 	struct config_problems before;
 	struct config_changed changed;
 	size_t n_errors = 0;
-	int code = 0;
+	int code;
 
 	*running = false;
+	if ((code = refuse_to_turn_off(ctl, changes, n)) != 0)
+		return code;
 	load(ctl, &before);
 	if (change_files(ctl->root, changes, n, &changed) == -1) {
 		code = fail_change(&changed);
 	} else {
 		add_record(ctl, &changed, undo);
+		tell_kept(changes, n, &changed);
 		n_errors = tell_state(ctl, &before);
 	}
 	config_changed_free(&changed);

@@ -63,8 +63,8 @@ warn_about_accounts(const struct init_wishes *w)
 		return;
 	printf(
 	    "\nWarning: there are no accounts sambar-<program>, so started by root all programs\n"
-	    "run as root. Make the accounts, or give each a number of its own: init --uid-base "
-	    "N,\nor later: config set 'Uid Base' N\n");
+	    "run as root. Make the accounts, or give each a number of its own that nobody else "
+	    "has:\ninit --uid-base 610000, or later: config set 'Uid Base' 610000\n");
 }
 
 static json_t *

@@ -12,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/config_tls_check.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/span.h"
@@ -27,7 +28,8 @@ struct setup {
 	struct setup_wishes wishes;
 	struct config *config; /* as it was before the step */
 	json_t *users;
-	json_t *steps; /* [{"what": sentence, "changed": bool}] */
+	char password[SASL_PASSWORD_SIZE]; /* of a user who is not there yet */
+	json_t *steps;			   /* [{"what": sentence, "changed": bool}] */
 };
 
 /* ---- what was done ---- */
@@ -167,6 +169,36 @@ change_configuration(struct setup *s)
 
 /* ---- the certificate ---- */
 
+struct fit {
+	const char *host;
+	bool fits;
+};
+
+static void
+look_at_name(void *arg, struct span name)
+{
+	struct fit *f = arg;
+	const char *rest = strchr(f->host, '.');
+
+	f->fits |= span_is_nocase(name, f->host);
+	if (rest != NULL && name.len > 1 && name.at[0] == '*')
+		f->fits |= span_is_nocase((struct span){name.at + 1, name.len - 1}, rest);
+}
+
+static void
+tell_certificate(struct setup *s, const char *certificate, const char *key)
+{
+	struct fit fit = {s->wishes.host, false};
+
+	config_tls_names(certificate, look_at_name, &fit);
+	tell(s, false, "the certificate: %s", certificate);
+	if (!fit.fits)
+		fprintf(stderr,
+		    "sambarctl: warning: %s is not for %s: put one there that is, or remove it and "
+		    "%s, and setup makes one\n",
+		    certificate, s->wishes.host, key);
+}
+
 static int
 make_certificate(struct setup *s)
 {
@@ -177,7 +209,7 @@ make_certificate(struct setup *s)
 
 	if (access(certificate, F_OK) == 0 || errno != ENOENT || access(key, F_OK) == 0 ||
 	    errno != ENOENT) {
-		tell(s, false, "the certificate: %s", certificate);
+		tell_certificate(s, certificate, key);
 		return 0;
 	}
 	if (init_certificate(s->wishes.host, certificate, key, &why) == -1) {
@@ -216,21 +248,28 @@ load_users(struct setup *s)
 	return code;
 }
 
+/* Before anything is changed. */
 static int
-add_user(struct setup *s)
+ask_password(struct setup *s)
 {
-	char password[SASL_PASSWORD_SIZE] = "";
-	const char *const words[] = {"user", "add", s->wishes.user, password, "mailbox"};
-	int code;
-
+	if (s->wishes.user[0] == '\0' || find_user(s, s->wishes.user) != NULL)
+		return 0;
 	if (!s->wishes.password_on_stdin && !isatty(STDIN_FILENO))
 		return ctl_fail(EX_USAGE,
 		    "there is no user %s yet, and no terminal to ask for the password: with "
 		    "--password-stdin it is the first line of standard input",
 		    s->wishes.user);
-	if ((code = ctl_password(password)) == 0)
-		code = ctl_tell(s->ctl, true, words, nitems(words));
-	explicit_bzero(password, sizeof password);
+	if (isatty(STDIN_FILENO))
+		fprintf(stderr, "The password of the new user %s:\n", s->wishes.user);
+	return ctl_new_password(s->password);
+}
+
+static int
+add_user(struct setup *s)
+{
+	const char *const words[] = {"user", "add", s->wishes.user, s->password, "mailbox"};
+	int code = ctl_tell(s->ctl, true, words, nitems(words));
+
 	if (code == 0)
 		tell(s, true, "user %s has an account and a mailbox", s->wishes.user);
 	return code;
@@ -323,7 +362,7 @@ print_end(struct setup *s)
 {
 	json_t *addresses = machine_public_addresses(s->config);
 	json_t *records = publish_records(s->config, s->wishes.domain, addresses);
-	int code = 0;
+	int code = 0, sock;
 
 	json_decref(addresses);
 	if (s->ctl->json)
@@ -333,8 +372,12 @@ print_end(struct setup *s)
 		printf("\nTo be published in the DNS:\n\n");
 		ctl_publish_print(records);
 		printf("\nThe address must lead back to %s, too (PTR): who gives you the address "
-		       "sets that.\nThen: sambarctl start, and sambarctl doctor\n",
+		       "sets that.\n",
 		    s->wishes.host);
+		sock = ctl_connect(s->ctl, &code);
+		printf(sock != -1 ? "Then: sambarctl doctor\n"
+				  : "Then: sambarctl start, and sambarctl doctor\n");
+		closefd(&sock);
 	}
 	json_decref(records);
 	return code;
@@ -347,8 +390,9 @@ run(struct setup *s)
 
 	if ((code = load(s)) != 0 || (code = load_users(s)) != 0 ||
 	    (code = setup_wishes_complete(&s->wishes, s->config, s->users)) != 0 ||
-	    (code = make_certificate(s)) != 0 || (code = change_configuration(s)) != 0 ||
-	    (code = make_user(s)) != 0 || (code = make_postmaster(s)) != 0)
+	    (code = ask_password(s)) != 0 || (code = make_certificate(s)) != 0 ||
+	    (code = change_configuration(s)) != 0 || (code = make_user(s)) != 0 ||
+	    (code = make_postmaster(s)) != 0)
 		return code;
 	return print_end(s);
 }
@@ -361,6 +405,7 @@ ctl_setup(struct ctl *ctl, char **args, size_t n)
 
 	if (code == 0)
 		code = run(&s);
+	explicit_bzero(s.password, sizeof s.password);
 	config_free(&s.config);
 	json_decref(s.users);
 	json_decref(s.steps);

@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "auth/auth.h"
 #include "common/address.h"
 #include "common/config.h"
 #include "common/config_values.h"
@@ -76,6 +77,20 @@ ctl_password(char password[SASL_PASSWORD_SIZE])
 	return code;
 }
 
+/* The administrator may: there may be programs that know no other. */
+int
+ctl_new_password(char password[SASL_PASSWORD_SIZE])
+{
+	int code = ctl_password(password);
+
+	if (code == 0 && strlen(password) < AUTH_NEW_PASSWORD_MIN_BYTES)
+		fprintf(stderr,
+		    "sambarctl: warning: the password has fewer than %d characters, which is easy "
+		    "to guess: a user could not choose it himself\n",
+		    AUTH_NEW_PASSWORD_MIN_BYTES);
+	return code;
+}
+
 /* ---- verbs ---- */
 
 static int
@@ -122,7 +137,7 @@ add(struct ctl *ctl, char **args, size_t n)
 		return ctl_misuse(ctl, args, n, 1);
 	if ((code = look_before_asking(ctl, args[0], false)) != 0)
 		return code;
-	code = ctl_password(password);
+	code = ctl_new_password(password);
 	if (code == 0)
 		code = ctl_tell(ctl, true, words, nitems(words));
 	explicit_bzero(password, sizeof password);
@@ -212,7 +227,7 @@ passwd(struct ctl *ctl, char **args, size_t n)
 	(void)n;
 	if (code != 0)
 		return code;
-	code = ctl_password(password);
+	code = ctl_new_password(password);
 	if (code == 0)
 		code = ctl_tell(ctl, true, words, nitems(words));
 	explicit_bzero(password, sizeof password);

@@ -383,6 +383,15 @@ evaluate_addresses(struct doctor *d, const char *domain, const char **address)
 	return result;
 }
 
+static bool
+has_record(const struct dns_answer *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (is_spf(a->records[i].data))
+			return true;
+	return false;
+}
+
 static json_t *
 judge(struct doctor *d, const char *domain, const char *about)
 {
@@ -404,12 +413,11 @@ judge(struct doctor *d, const char *domain, const char *about)
 static json_t *
 judge_relayed(struct doctor *d, const char *about, const struct dns_answer *a)
 {
-	for (size_t i = 0; i < a->n; i++)
-		if (is_spf(a->records[i].data))
-			return finding_add(d->findings, FINDING_UNCLEAR, about,
-			    "mail leaves by %s: whether SPF includes what that sends from, its "
-			    "provider says",
-			    doctor_text(d, "relay"));
+	if (has_record(a))
+		return finding_add(d->findings, FINDING_UNCLEAR, about,
+		    "mail leaves by %s: whether SPF includes what that sends from, its provider "
+		    "says",
+		    doctor_text(d, "relay"));
 	return finding_add(d->findings, a->status == DNS_LATER ? FINDING_UNCLEAR : FINDING_WRONG,
 	    about, "%s",
 	    a->status == DNS_LATER ? "the DNS does not say whether it has SPF"
@@ -432,8 +440,8 @@ doctor_look_at_spf(struct doctor *d, const json_t *record)
 	if (strcmp(json_string_value(json_object_get(finding, "verdict")),
 		finding_word(FINDING_WRONG)) == 0) {
 		if (value != NULL)
-			finding_mend(finding,
-			    "publish, in the place of what is there: %s. IN TXT %s", domain, value);
+			finding_mend(finding, "publish%s: %s. IN TXT %s",
+			    has_record(a) ? ", in the place of what is there" : "", domain, value);
 		else
 			finding_mend(finding, "publish what the provider of %s says for it",
 			    doctor_text(d, "relay"));

@@ -194,8 +194,12 @@ print_help(const struct ctl_command *c)
 
 	for (;; form = end + 1) {
 		end = strchrnul(form, '\n');
-		printf("sambarctl [-d DIR] %s%s%.*s\n", c->name, end > form ? " " : "",
-		    (int)(end - form), form);
+		/* what begins with a blank goes on with the line before */
+		if (*form == ' ')
+			printf("                  %.*s\n", (int)(end - form), form);
+		else
+			printf("sambarctl [-d DIR] %s%s%.*s\n", c->name, end > form ? " " : "",
+			    (int)(end - form), form);
 		if (*end == '\0')
 			break;
 	}

@@ -117,13 +117,21 @@ ask(char answer[ANSWER_SIZE], const char *question, const char *preset)
 	return span_copy(text.len > 0 ? text : span_of(preset), answer, ANSWER_SIZE);
 }
 
+/* Again until it is one of both. */
 static bool
 ask_yes(const char *question)
 {
 	char answer[ANSWER_SIZE];
+	bool whole = ask(answer, question, "yes");
 
-	return ask(answer, question, "yes") &&
-	       (strcasecmp(answer, "yes") == 0 || strcasecmp(answer, "y") == 0);
+	for (;;) {
+		if (whole && (strcasecmp(answer, "yes") == 0 || strcasecmp(answer, "y") == 0))
+			return true;
+		if (whole && (strcasecmp(answer, "no") == 0 || strcasecmp(answer, "n") == 0))
+			return false;
+		printf("Right is yes or no.\n");
+		whole = ask(answer, question, "yes");
+	}
 }
 
 /* Of an instance that has a name it stays. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "auth/auth.h"
+#include "common/address.h"
 #include "common/ipc.h"
 #include "common/json_text.h"
 #include "common/log.h"
@@ -321,6 +322,20 @@ api_setup_is_valid(struct request *q)
 	l->call = auth_setup_is_valid(q->web->auth, span_of(token), on_valid, l);
 }
 
+/* Of a new user. */
+static void
+refuse_name(struct request *q)
+{
+	const char *name = json_string_value(json_object_get(q->json, "user"));
+
+	if (name != NULL && address_is_user_name(span_of(name)))
+		reply_error(q, 400, "bad", "There is a user %s already.", name);
+	else
+		reply_error(q, 400, "bad",
+		    "A user name has up to %d small letters (a-z), digits, - and _.",
+		    ADDRESS_LOCAL_MAX_BYTES);
+}
+
 static void
 refuse_change(struct request *q, enum auth_refusal refusal, const char *wrong)
 {
@@ -334,7 +349,7 @@ refuse_change(struct request *q, enum auth_refusal refusal, const char *wrong)
 		    AUTH_NEW_PASSWORD_MIN_BYTES);
 		break;
 	case AUTH_BAD_NAME:
-		reply_error(q, 400, "bad", "A user cannot have this name, or one has it already.");
+		refuse_name(q);
 		break;
 	default:
 		reply_error(q, 503, "later", "This is not possible now; try again later.");

@@ -116,8 +116,12 @@ def test_the_quick_start_from_nothing_in_the_browser():
         link = made.json("user", "setup-link")["link"]
         with Sink() as provider, browsing(home(made)) as browser:
             browser.open(link[len(home(made)):])
-            browser.fill("User name", "tod")
+            browser.fill("User name", "Tod")
             browser.fill("Password", "a-long-secret")
+            browser.fill("Password again", "a-long-secret")
+            browser.press("Create administrator")
+            browser.text("A user name has up to 64 small letters (a-z), digits, - and _.")
+            browser.fill("User name", "tod")
             browser.fill("Password again", "another")
             browser.shot("setup-1")
             browser.press("Create administrator")
@@ -143,8 +147,10 @@ def test_the_quick_start_from_nothing_in_the_browser():
             browser.fill("Password", "billys-secret")
             browser.shot("setup-4")
             browser.press("Create mailbox")
-            browser.text("Mail can arrive")
+            browser.text("Only this computer reaches it so far")
             browser.shot("setup-5")
+            browser.driver.refresh()
+            browser.text("The server is set up")
             browser.press("Open System Administration")
             browser.find("//h1[.='Status']")
 
@@ -541,6 +547,11 @@ def test_status_shows_programs_traffic_disk_and_certificates(one, person):
     person.press("Reload configuration")
     toast(person, "The configuration was read")
     person.shot("status")
+    person.press("Restart all")
+    assert "you too" in person.dialog("Restart all programs?").text
+    person.driver.execute_script("location.hash = '#/admin/users'")
+    person.gone("//dialog")             # with the page that it was about
+    assert one.pids("auth") != [] and person.find("//h1[.='User Management']")
 
 
 def test_routes_and_tls_policy(one, person):

@@ -68,6 +68,10 @@ def test_a_second_time_nothing_changes(house):
         pass
 
 
+def test_the_last_line_fits(house):
+    assert house.ctl("setup", "house.test", "--user", "kim").stdout.endswith("Then: sambarctl doctor\n")
+
+
 def test_another_domain_and_another_user(house):
     said = house.ctl("setup", "second.test", "--user", "lou", "--password-stdin", "--webmail", "off", text="lou-secret\n").stdout
     assert "[smtpd] Local Domains = house.test example.test second.test\n" in said and "[mail] Enable WebMail = false\n" in said
@@ -131,11 +135,16 @@ def test_questions_and_what_a_package_leaves(make_instance):
     code, said = answer_on_a_terminal(one, ["setup", "asked.test"], [
         ("other hosts call this one [mail.asked.test]", ""), ("usual ports", "yes"), ("A first user", "kim"), ("in the browser", "no"),
         ("Password:", "kim-secret"), ("Once more:", "other")])
-    assert code == EX_DATAERR and "the two passwords differ" in said
+    assert code == EX_DATAERR and "the two passwords differ" in said and "password of the new user kim" in said and "changed:" not in said
+    code, said = answer_on_a_terminal(one, ["setup", "asked.test"], [
+        ("other hosts call this one [mail.asked.test]", ""), ("usual ports", "short"), ("Right is yes or no.", "yes"), ("A first user", "none")])
+    assert code == 0 and "is not for" not in said, said
     code, said = answer_on_a_terminal(one, ["setup", "asked.test", "--host", "smtp.asked.test"], [("A first user", "none")])
     assert code == 0, said
     assert "changed:   [mail] Mail Server = smtp.asked.test" in said
-    assert one.ctl("config", "get", "Local Domains").stdout == "asked.test box.localdomain mail.asked.test\n"
+    assert f"warning: {one.path('config', 'tls.crt')} is not for smtp.asked.test" in said
+    assert said.rstrip().endswith("Then: sambarctl start, and sambarctl doctor")
+    assert one.ctl("config", "get", "Local Domains").stdout == "example.test asked.test box.localdomain mail.asked.test\n"
     assert "localdomain" not in one.ctl("dns").stdout
     code, said = answer_on_a_terminal(one, ["setup", "asked.test"], [("other hosts call this one [smtp.asked.test]", ""), ("A first user", "kim"),
         ("in the browser", "no"), ("Password:", "kim-secret"), ("Once more:", "kim-secret")])

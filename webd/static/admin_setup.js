@@ -170,7 +170,10 @@ function end() {
 	const port = (name) => /:(\d+)(\s|$)/.exec(ports(name))?.[1];
 	const show = (...names) => names.filter((n) => port(n)).map((n) => `${server}, ${t.port(port(n))}, ${t.tlsOf[n]}`).join('; ');
 
-	frame(4, t.doneTitle, t.doneNote, facts([[t.sendServer, show('Submission', 'SMTPS')], [t.readServer, show('POP3S', 'POP3')], [t.account, t.accountNote]]),
+	const alone = config.filter((key) => key.section === 'listen').every((key) => partsOf(key.value || key.preset || '').every((at) => /^(none|127\.|\[?::1\b|localhost\b)/i.test(at)));
+
+	history.replaceState(null, '', '/setup?done');		/* loaded anew it is this page again */
+	frame(4, t.doneTitle, null, alone && notice('warn', t.doneLocal, el('p', {}, t.doneLocalNote)), el('p', { class: 'help' }, t.doneBefore(server)), el('p', { class: 'help' }, t.doneNote), facts([[t.sendServer, show('Submission', 'SMTPS')], [t.readServer, show('POP3S', 'POP3')], [t.account, t.accountNote]]),
 		el('div', { class: 'card-buttons' }, button({ label: t.toAdmin, kind: 'primary', autofocus: true, onclick: () => done(session) })));
 }
 
@@ -193,5 +196,5 @@ export async function show(into, givenToken, whenDone) {
 		return invalid();
 	setSession(session);
 	await readConfig();
-	return serverName();
+	return location.search === '?done' ? end() : serverName();
 }

@@ -7,7 +7,7 @@ import { askMaster, card, facts, heading, load, meter, pill, row, table, workBut
 import { showDay, showSpan, showUntil } from './admin_values.js';
 import { number, size } from './format.js';
 import { href } from './router.js';
-import { el, fill, icon, toast } from './ui.js';
+import { confirm, el, fill, icon, toast } from './ui.js';
 import { texts } from './texts_admin.js';
 
 const t = texts.status;
@@ -89,6 +89,8 @@ function programs({ status }, again) {
 		]);
 	});
 	const all = workButton({ label: t.restartAll, icon: 'refresh' }, async () => {
+		if (!await confirm({ title: t.restartAllTitle, text: t.restartAllText, action: t.restartAll }))
+			return;
 		await askMaster('restart');
 		toast(t.restartedAll);
 		await again();

@@ -192,8 +192,8 @@ export function form({ class: classes, submit, buttons, label }, ...children) {
 /* --- dialogs --- */
 
 /**
- * A dialog over the page. body: elements; actions: [buttons]; wide: more room. It closes by its cross and Escape. Returns the
- * <dialog>: .shut(result) closes it, .closed is a promise of that result (undefined when it was left).
+ * A dialog over the page. body: elements; actions: [buttons]; wide: more room. It closes by its cross and Escape, and
+ * when another page is shown. Returns the <dialog>: .shut(result) closes it, .closed is a promise of that result (undefined when it was left).
  */
 export function dialog({ title, body = [], actions = [], wide = false, class: classes }) {
 	const id = newId('dialog');
@@ -202,13 +202,20 @@ export function dialog({ title, body = [], actions = [], wide = false, class: cl
 			iconButton({ label: T.close, icon: 'close', onclick: () => node.shut() })),
 		el('div', { class: 'dialog-body' }, body),
 		actions.length ? el('footer', { class: 'dialog-actions' }, actions) : null);
+	const page = location.hash;
+	const leave = () => {
+		if (location.hash !== page)		/* the way here may be told after it was opened */
+			node.shut();
+	};
 	let result;
 
+	window.addEventListener('hashchange', leave);
 	node.shut = (value) => {
 		result = value;
 		node.close();
 	};
 	node.closed = new Promise((resolve) => node.addEventListener('close', () => {
+		window.removeEventListener('hashchange', leave);
 		node.remove();
 		resolve(result);
 	}));
