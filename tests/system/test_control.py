@@ -610,3 +610,28 @@ def test_many_control_clients_at_once(instance):
 def test_wait_until_sees_what_is_there_already(instance):
     """The harness itself."""
     assert wait_until(lambda: os.path.exists(instance.path("run", "master.pid")), instance.path("run"))
+
+
+# ---- what one key means for another ----
+
+def test_the_old_name_stays_local(make_instance):
+    """Without Local Domains another Mail Server would cut the addresses off; whoever says which are local is obeyed."""
+    one = make_instance(users=(), start=False)
+    done = one.ctl("config", "set", "Mail Server", "mail.example.test")
+    assert "Local Domains was set to example.test, too" in done.stderr
+    assert one.ctl("config", "get", "[smtpd] Local Domains").stdout == "example.test\n"
+    assert "Local Domains" not in one.ctl("config", "set", "Mail Server", "mx.example.test").stderr
+    assert one.ctl("config", "get", "[smtpd] Local Domains").stdout == "example.test\n"
+    one.ctl("config", "unset", "[smtpd] Local Domains")
+    assert "Local Domains" not in one.ctl("config", "set", "Mail Server", "MX.example.test").stderr
+
+
+def test_a_running_instance_is_not_turned_off_by_its_files(make_instance):
+    one = make_instance(users=())
+    done = one.ctl("config", "set", "Act As Mail Server", "no", check=False)
+    assert done.returncode == EX_OSERR and "nothing was changed" in done.stderr
+    assert one.ctl("config", "get", "Act As Mail Server").stdout == "true\n"
+    assert "fewer than 8 characters" in one.ctl("user", "add", "ann", text="short\n").stderr
+    assert "fewer" not in one.ctl("user", "passwd", "ann", text="long-enough\n").stderr
+    one.stop()
+    assert "is false: sambarctl start starts nothing" in one.ctl("config", "set", "Act As Mail Server", "no").stderr

@@ -280,8 +280,8 @@ static const struct {
     {"pop.example", &self, &self, REMOTE_OK, "fingerprint"},
     {"127.0.0.1", &self, &self, REMOTE_OK, "fingerprint"},
     {"pop.example", &expired, &expired, REMOTE_OK, "fingerprint"},
-    {"pop.example", &good, &other, REMOTE_PERMANENT, NULL},
-    {"pop.example", &self, &good, REMOTE_PERMANENT, NULL},
+    {"pop.example", &good, &other, REMOTE_PERMANENT, "Certificate Fingerprint"},
+    {"pop.example", &self, &good, REMOTE_PERMANENT, "Certificate Fingerprint"},
 };
 
 static void
