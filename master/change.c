@@ -143,10 +143,12 @@ change_kept_domain(
 		return NULL;
 	json_array_foreach(changed->what, i, one)
 	{
+		const char *section = json_string_value(json_object_get(one, "section"));
 		const char *key = json_string_value(json_object_get(one, "key"));
 		const char *new = json_string_value(json_object_get(one, "new"));
 
-		if (key != NULL && new != NULL && strcmp(key, "Local Domains") == 0)
+		if (section != NULL && key != NULL && new != NULL &&strcmp(section, "smtpd") == 0 &&
+		    strcmp(key, "Local Domains") == 0)
 			return xasprintf("[smtpd] Local Domains was set to %s, too: mail to it, "
 					 "which was Mail Server, stays local",
 			    new);

@@ -622,6 +622,7 @@ def test_the_old_name_stays_local(make_instance):
     assert one.ctl("config", "get", "[smtpd] Local Domains").stdout == "example.test\n"
     assert "Local Domains" not in one.ctl("config", "set", "Mail Server", "mx.example.test").stderr
     assert one.ctl("config", "get", "[smtpd] Local Domains").stdout == "example.test\n"
+    assert "Local Domains" not in one.ctl("config", "set", "[fetch work] Local Domains", "work.test").stderr
     one.ctl("config", "unset", "[smtpd] Local Domains")
     assert "Local Domains" not in one.ctl("config", "set", "Mail Server", "MX.example.test").stderr
 
