@@ -1,8 +1,12 @@
 """WebMail in the browser: each thing done as a person does it, with the real programs behind it."""
 import base64
+import email
+import email.policy
+import io
 import os
 import re
 import struct
+import zipfile
 import zlib
 
 import pytest
@@ -65,7 +69,7 @@ def invoice():
 
 @pytest.fixture(scope="module")
 def one():
-    made = Instance(users=("ann", "bob", "carl"))
+    made = Instance(users=("ann", "bob", "carl", "dora"))
     made.send(letter("Lunch on Thursday", "Hi Ann,\n\nsee https://harbour.example/menu?a=1&b=2 (the menu).\nWrite to kitchen@harbour.example.\n\n> quoted words\n"))
     made.send(invoice())
     made.send(minutes())
@@ -78,10 +82,10 @@ def home(instance):
     return f"http://127.0.0.1:{instance.port('HTTP')}"
 
 
-def log_in(browser, user):
+def log_in(browser, user, password=None):
     browser.open("/")
     browser.fill("User name", user)
-    browser.fill("Password", f"{user}-secret")
+    browser.fill("Password", password or f"{user}-secret")
     browser.press("Log in")
     browser.find("//button[contains(@class, 'account')]")
 
@@ -235,6 +239,44 @@ def test_source(ann):
     ann.press("Close", ann.find("//dialog"))
 
 
+def saved(browser):
+    """What the page saves as a file from now on is no file: saved_bytes() has it."""
+    browser.driver.execute_script("""
+        HTMLAnchorElement.prototype.click = function () {
+            document.body.append(Object.assign(document.createElement('output'), {textContent: this.href, className: 'saved'}));
+        }""")
+
+
+def saved_bytes(browser):
+    address = browser.find("//output[@class='saved']").get_property("textContent")
+    return base64.b64decode(browser.driver.execute_async_script("""
+        const [address, done] = arguments;
+        fetch(address).then((response) => response.arrayBuffer()).then((bytes) => {
+            document.querySelector('output.saved').remove();
+            done(btoa(String.fromCharCode(...new Uint8Array(bytes))));
+        })""", address))
+
+
+def test_saved_message_and_archive(ann):
+    read_message(ann, "Lunch on Thursday")
+    saved(ann)
+    ann.press("More", ann.find("//article"))
+    choose(ann, "menuitem", "Download (.eml)")
+    message = email.message_from_bytes(saved_bytes(ann), policy=email.policy.default)
+    assert message["Subject"] == "Lunch on Thursday"
+    assert "(the menu)" in message.get_content()
+    for subject in ("Lunch on Thursday", "Minutes of the meeting"):
+        ann.click(row(ann, subject).find_element(By.CLASS_NAME, "row-pick"))
+    ann.find("//h1[.='2 selected']")
+    ann.press("More", ann.find("//*[@role='toolbar'][@aria-label='List of messages']"))
+    choose(ann, "menuitem", "Export as .zip")
+    with zipfile.ZipFile(io.BytesIO(saved_bytes(ann))) as archive:
+        assert archive.testzip() is None
+        subjects = {email.message_from_bytes(archive.read(name))["Subject"] for name in archive.namelist()}
+    assert subjects == {"Lunch on Thursday", "Minutes of the meeting"}
+    keys(ann, Keys.ESCAPE)
+
+
 # ---- writing ----
 
 def test_send_with_an_attachment(ann, one, tmp_path):
@@ -330,6 +372,50 @@ def test_send_later_and_cancel(ann):
     ann.press("Discard", window)
     ann.press("Discard", ann.find("//dialog"))
     ann.text("Nothing waits")
+
+
+def choose(browser, role, text):
+    browser.click(browser.find(f"//*[@role='{role}'][contains(., {text!r})]"))
+
+
+def test_dropped_file_priority_and_receipt(ann, one):
+    before = len(one.mailbox("bob"))
+    window = write(ann, "bob@example.test", "Quick", "Please read this at once.")
+    ann.driver.execute_script("""
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File(['Dropped words.'], 'dropped.txt', {type: 'text/plain'}));
+        for (const name of ['dragenter', 'dragover', 'drop'])
+            arguments[0].dispatchEvent(new DragEvent(name, {bubbles: true, cancelable: true, dataTransfer}));
+        """, window)
+    ann.find(".//li[contains(., 'dropped.txt')]", window)
+    ann.gone("//progress")
+    for option in ("Important", "Ask for a read receipt"):
+        ann.press("Options", window)
+        choose(ann, "menuitemcheckbox", option)
+    ann.find(".//*[contains(@class, 'badge')][.='Important']", window)
+    ann.press("Send", window)
+    ann.gone(COMPOSER)
+    got = email.message_from_bytes(one.wait_mailbox("bob", before + 1)[-1], policy=email.policy.default)
+    assert (got["X-Priority"].split()[0], got["Importance"].lower()) == ("1", "high")
+    assert "ann@example.test" in got["Disposition-Notification-To"]
+    assert [(part.get_filename(), part.get_content().strip()) for part in got.iter_attachments()] == [("dropped.txt", "Dropped words.")]
+
+
+def test_throw_away_what_has_no_copy(ann, one):
+    window = write(ann, "bob@example.test", "Better not", "Forget it")
+    ann.press("Send later", window)
+    choose(ann, "menuitem", "Tomorrow morning")
+    ann.gone(COMPOSER)
+    shut_notices(ann)
+    go(ann, "Sent")
+    read_message(ann, "Better not")
+    keys(ann, "#")
+    ann.text("moved to Trash")
+    ann.open("/#/outbox")
+    ann.press("Cancel", ann.find("//article[contains(., 'Better not')]"))
+    ann.press("Throw away", ann.find("//dialog"))
+    ann.text("Nothing waits")
+    assert not any(b"Better not" in message for message in one.messages("bob"))
 
 
 # ---- putting away ----
@@ -448,6 +534,29 @@ def test_new_mail_appears(ann, one):
     assert re.match(r"\(\d+\) Inbox", ann.driver.title)
 
 
+def test_notification_of_new_mail(ann, one):
+    ann.driver.execute_script("""
+        window.Notification = class {
+            static permission = 'granted';
+            static async requestPermission() { return 'granted'; }
+            constructor(title, {body}) {
+                document.body.append(Object.assign(document.createElement('output'), {textContent: `${title}: ${body}`, onclick: () => this.onclick()}));
+            }
+            close() {}
+        };
+        Object.defineProperty(document, 'hidden', {value: true});""")
+    ann.open("/#/settings/general")
+    ann.click(ann.find("//label[starts-with(normalize-space(.), 'Notifications')]"))
+    inbox(ann)
+    one.send(letter("Ring the bell", "Ding"))
+    note = ann.find("//output[.='Bob Ortega: Ring the bell']")
+    ann.driver.execute_script("arguments[0].onclick()", note)
+    ann.find("//article//h2[.='Ring the bell']")
+    ann.open("/#/settings/general")
+    ann.click(ann.find("//label[starts-with(normalize-space(.), 'Notifications')]"))
+    ann.find("//label[starts-with(normalize-space(.), 'Notifications')]//input[not(@disabled)]")
+
+
 def test_conversations(ann, one):
     one.send(letter("Boat race", "Shall we?", "Message-ID: <race1@example.test>"))
     one.send(letter("Re: Boat race", "We shall!", "Message-ID: <race2@example.test>", "In-Reply-To: <race1@example.test>", "References: <race1@example.test>"))
@@ -499,6 +608,25 @@ def test_contacts(ann, tmp_path):
     ann.gone(COMPOSER)
 
 
+def test_contact_changed_elsewhere_meanwhile(ann):
+    ann.open("/#/contacts/new")
+    ann.fill("Name", "Emil Otto")
+    ann.press("Save")
+    ann.find("//h2[.='Emil Otto']")
+    ann.press("Change")
+    ann.fill("Organization", "Mine")
+    ann.driver.execute_async_script("""
+        const done = arguments[0];
+        const get = (path) => fetch('/api/' + path).then((response) => response.json());
+        Promise.all([get('session'), get('contacts')]).then(([{csrf}, {contacts}]) => fetch('/api/contacts/save', {
+            method: 'POST', headers: {'Content-Type': 'application/json', 'X-CSRF-Token': csrf},
+            body: JSON.stringify({contact: {...contacts.find((one) => one.name === 'Emil Otto'), organization: 'Theirs'}})})).then(() => done())""")
+    ann.press("Save")
+    ann.press("Replace with mine", ann.find("//dialog"))
+    ann.find("//h2[.='Emil Otto']")
+    ann.find("//*[contains(@class, 'contact-card')]//p[.='Mine']")
+
+
 def test_settings(ann):
     for name, title in (("general", "Reading"), ("writing", "Writing"), ("forwarding", "Forwarding"), ("vacation", "Vacation reply"), ("password", "Password")):
         ann.open(f"/#/settings/{name}")
@@ -547,6 +675,22 @@ def test_password_and_forward(ann, one):
     assert "bob@example.test" not in one.ctl("forward", "list").stdout
 
 
+def test_password_is_changed(one):
+    with browsing(home(one)) as browser:
+        log_in(browser, "dora")
+        browser.open("/#/settings/password")
+        browser.fill("Old password", "dora-secret")
+        browser.fill("New password", "a longer secret")
+        browser.fill("New password again", "a longer secret")
+        browser.press("Change password")
+        browser.text("Your password is changed")
+        browser.press("Account: dora")
+        choose(browser, "menuitem", "Log out")
+        browser.text("You are logged out.")
+        log_in(browser, "dora", "a longer secret")
+        assert browser.complaints() == []
+
+
 def test_where_is_my_message(ann):
     ann.open("/#/trace")
     ann.fill("Mail address of the other", "bob@example.test")
@@ -567,7 +711,7 @@ def test_the_server_is_away(ann):
     offline(ann, True)
     try:
         ann.click(ann.find("//nav//a[normalize-space(.)='Where is my message?']"))
-        ann.find("//h2[.='That did not work']")
+        ann.text("The mail server cannot be reached.", ann.find("//*[@role='alert'][contains(., 'That did not work')]"))
         drawn = "return [...document.querySelectorAll('[role=alert] svg')].map((node) => node.getBBox().width > 0)"
         assert ann.driver.execute_script(drawn) == [True, True]
         ann.shot("away")

@@ -40,7 +40,8 @@ export function url(path, params = {}) {
 	return BASE + path + (text ? '?' + text : '');
 }
 
-function unreachable() {
+/** What there is to say when nothing was answered. */
+export function unreachable() {
 	return new ApiError(0, 'network', 'The mail server cannot be reached. Check your connection and try again.');
 }
 

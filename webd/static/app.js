@@ -13,12 +13,21 @@ const app = document.getElementById('app');
 
 let turn = 0;
 
+async function fetchModule(file) {
+	try {
+		return await import(file);
+	} catch (error) {
+		console.error(error);
+		throw api.unreachable();
+	}
+}
+
 /* A page whose module comes after another one was asked for is not shown any more. */
 async function page(main, file, path, params, style) {
 	const mine = ++turn;
 
 	try {
-		const [module] = await Promise.all([import(file), style && useStyle(style)]);
+		const [module] = await Promise.all([fetchModule(file), style && useStyle(style)]);
 		if (mine === turn)
 			await module.show(main, path, params);
 	} catch (error) {
