@@ -48,7 +48,7 @@ function folderChanged(change) {
 }
 
 /** Streams end when the server or the network does; whether the session has ended only a request can tell. */
-function again() {
+function again(wait = RETRY_MS) {
 	clearTimeout(timer);
 	timer = setTimeout(async () => {
 		try {
@@ -62,7 +62,7 @@ function again() {
 			if (error.status !== 401)
 				again();
 		}
-	}, RETRY_MS);
+	}, wait);
 }
 
 function begin() {
@@ -98,3 +98,6 @@ export function start() {
 }
 
 addEventListener('logged-out', end);
+/* A page that the browser keeps for its back button would keep its stream, and a server gets six connections at most. */
+addEventListener('pagehide', end);
+addEventListener('pageshow', (event) => event.persisted && api.session && again(0));
