@@ -79,8 +79,9 @@ mount -t overlay overlay -o lowerdir={self.folder}/etc:/etc /etc
 
     def kill(self):
         """All its processes at once: the first of its own takes the others with it, and is gone when they are. Its queue stays."""
-        child, = read(f"/proc/{self.process.pid}/task/{self.process.pid}/children").split()
-        os.kill(int(child), signal.SIGKILL)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):    # it had ended by itself
+            child, = read(f"/proc/{self.process.pid}/task/{self.process.pid}/children").split()
+            os.kill(int(child), signal.SIGKILL)
         self.process.wait()
         self.process = None
         for path in glob.glob(self.path("mail", "tmp", "*")):
@@ -117,9 +118,9 @@ mount -t overlay overlay -o lowerdir={self.folder}/etc:/etc /etc
         return self
 
     def __exit__(self, *_):
+        # The end of unshare does not do it: a server that changes its user loses the signal that --kill-child has set.
         if self.process:
-            self.process.kill()     # and with it the first process of its own, and so all
-            self.process.wait()
+            self.kill()
 
 
 class Postfix(Peer):
