@@ -44,12 +44,12 @@ print_next_steps(const char *dir, const struct init_wishes *w)
 
 	printf("%s is an instance of Sambar Mail for %s. What next:\n\n", dir, w->domain);
 	printf("  %s -d %s start\n", program, dir);
-	printf("  echo secret | %s -d %s user add ann\n", program, dir);
+	printf("  echo ann-secret | %s -d %s user add ann\n", program, dir);
 	printf("  %s -d %s alias set postmaster ann      # somebody must read it: RFC 5321 4.5.1\n",
 	    program, dir);
 	printf("  swaks --server 127.0.0.1 --port %" PRIu64 " --from ann@%s --to ann@%s\n",
 	    w->port_base + 25, w->domain, w->domain);
-	printf("  curl --user ann:secret pop3://127.0.0.1:%" PRIu64 "/1\n", w->port_base + 110);
+	printf("  curl --user ann:ann-secret pop3://127.0.0.1:%" PRIu64 "/1\n", w->port_base + 110);
 	printf("  %s -d %s stop\n\n", program, dir);
 	printf("Its settings are in config/config.ini and config/mail.ini: sambar.ini(5).\n");
 }

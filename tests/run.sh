@@ -80,7 +80,7 @@ WebMail: http://127.0.0.1:$((base + 80))/ or https://127.0.0.1:$((base + 443))/
 The user is ann with the password ann-secret. To go on:
 
     ctl="$build/sambarctl -d $instance"
-    echo secret | \$ctl user add bob
+    echo bob-secret | \$ctl user add bob
     \$ctl queue list
     \$ctl trace ann@example.test
     \$ctl stop
