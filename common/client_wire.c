@@ -26,6 +26,7 @@ struct client_wire {
 	enum client_wire_end end;
 	bool write_failed;
 	bool read_ended;  /* the server sends no more */
+	bool not_tls;	  /* the handshake failed at bytes that are none of TLS */
 	bool half_answer; /* something has come since the last write */
 	char why[WHY_SIZE];
 	size_t in_at, in_len, out_len;
@@ -92,6 +93,12 @@ client_wire_why(const struct client_wire *w)
 	return w->why;
 }
 
+bool
+client_wire_is_not_tls(const struct client_wire *w)
+{
+	return w->not_tls;
+}
+
 SSL *
 client_wire_ssl(const struct client_wire *w)
 {
@@ -132,6 +139,8 @@ fail_tls(struct client_wire *w)
 	long verify = SSL_get_verify_result(w->ssl);
 	char why[WHY_SIZE];
 
+	w->not_tls = ERR_GET_LIB(error) == ERR_LIB_SSL &&
+		     ERR_GET_REASON(error) == SSL_R_WRONG_VERSION_NUMBER;
 	if (ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK)
 		reason = X509_verify_cert_error_string(verify);
 	snprintf(why, sizeof why, "TLS: %s", reason != NULL ? reason : "unknown error");

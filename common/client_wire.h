@@ -74,6 +74,8 @@ enum client_wire_news client_wire_wait(struct client_wire *w, int fd, uint64_t s
 enum client_wire_end client_wire_end(const struct client_wire *w);
 /* A phrase for a reply: "timed out", "the connection was closed". */
 const char *client_wire_why(const struct client_wire *w);
+/* client_wire_start_tls() failed, since what came looks like no TLS. */
+bool client_wire_is_not_tls(const struct client_wire *w);
 /* NULL in clear. */
 SSL *client_wire_ssl(const struct client_wire *w);
 

@@ -26,7 +26,8 @@ enum {
 	WAIT_S = 24 * 3600,   /* fetcher says AGAIN earlier */
 	VAIN_MAX_S = 300,     /* a server that always has news, and nothing new */
 	RECEIVED_SIZE = 1500, /* names, addresses and TLS are limited, see remote.h */
-	HEADER_MAX_BYTES = 1024 * 1024
+	HEADER_MAX_BYTES = 1024 * 1024,
+	TEST_STEP_MAX_S = 20 /* somebody waits for the end of a test */
 };
 
 /* A message that is to be had. */
@@ -531,6 +532,30 @@ add_folder(void *arg, const char *name)
 	c->folders[c->n_folders++] = xstrdup(name);
 }
 
+static void
+name_folder(void *arg, const char *name)
+{
+	struct collect *c = arg;
+	char shown[REMOTE_FOLDER_SIZE];
+	size_t len = strlen(c->why);
+
+	remote_folder_show(span_of(name), shown);
+	snprintf(
+	    c->why + len, sizeof c->why - len, "%s%s", c->why[len - 1] == ':' ? " " : ", ", shown);
+}
+
+/* None of Folders is there: says which are, as many as find room. */
+static enum remote_end
+tell_folders(struct collect *c)
+{
+	static const char *const all = "*";
+	enum remote_end end;
+
+	strlcpy(c->why, "Folders names none that is there; there are:", sizeof c->why);
+	end = remote_folders(c->remote, &all, 1, name_folder, c);
+	return keep_why(c, end);
+}
+
 static enum remote_end
 collect_all(struct collect *c)
 {
@@ -547,8 +572,8 @@ collect_all(struct collect *c)
 		}
 	}
 	wait_for_answers(c);
-	if (end == REMOTE_OK && c->n_folders == 0) {
-		strlcpy(c->why, "there is no such folder", sizeof c->why);
+	if (end == REMOTE_OK && c->n_folders == 0 && !c->link->stop) {
+		end = tell_folders(c);
 		missing = REMOTE_NO_FOLDER;
 	}
 	return end == REMOTE_OK ? missing : end;

@@ -277,9 +277,13 @@ no_response(struct remote *r, const char *where)
 
 	if (r->end != REMOTE_OK)
 		return r->end;
+	if (!r->greeted && i->in.echo_len >= 3 && memcmp(i->in.echo, "+OK", 3) == 0)
+		return remote_fail(
+		    r, REMOTE_TEMPORARY, "%s: it speaks POP3, and Protocol is imap", where);
 	if (i->in.why != NULL || client_wire_end(r->wire) == WIRE_OPEN)
-		return remote_fail(r, REMOTE_TEMPORARY, "%s: what it said is no response: %s: %.*s",
-		    where, i->in.why != NULL ? i->in.why : "", (int)i->in.echo_len, i->in.echo);
+		return remote_fail(r, REMOTE_TEMPORARY, "%s: what it said is no response: %s%s%.*s",
+		    where, i->in.why != NULL ? i->in.why : "", i->in.why != NULL ? ": " : "",
+		    (int)i->in.echo_len, i->in.echo);
 	return remote_fail_wire(r, where);
 }
 

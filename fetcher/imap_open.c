@@ -282,6 +282,7 @@ greet(struct remote *r)
 		remote_explain_silence(r);
 		return r->end;
 	}
+	r->greeted = true;
 	/* Somebody is logged in, but who says that this is we? And there is no TLS any more. */
 	if (i->preauth)
 		return remote_fail(

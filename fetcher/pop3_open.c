@@ -41,6 +41,16 @@ take_sign(struct pop3 *p, struct span *line)
 	return false;
 }
 
+static enum remote_end
+no_reply(struct remote *r, const char *where, struct span line)
+{
+	if (!r->greeted && starts(line, "* "))
+		return remote_fail(
+		    r, REMOTE_TEMPORARY, "%s: it speaks IMAP, and Protocol is pop3", where);
+	return remote_fail(r, REMOTE_TEMPORARY, "%s: what it said is no reply: %.*s", where,
+	    (int)(line.len > 100 ? 100 : line.len), line.at);
+}
+
 enum remote_end
 pop3_reply(struct remote *r, const char *where)
 {
@@ -52,8 +62,7 @@ pop3_reply(struct remote *r, const char *where)
 	remote_heard(r, line);
 	rest = line;
 	if (!take_sign(p, &rest))
-		return remote_fail(r, REMOTE_TEMPORARY, "%s: what it said is no reply: %.*s", where,
-		    (int)(line.len > 100 ? 100 : line.len), line.at);
+		return no_reply(r, where, line);
 	remote_copy_text(span_trim(rest), p->text, sizeof p->text);
 	return REMOTE_OK;
 }
@@ -261,6 +270,7 @@ greet(struct remote *r)
 		remote_explain_silence(r);
 		return r->end;
 	}
+	r->greeted = true;
 	if (p->sign != POP3_OK)
 		return remote_fail(r, REMOTE_TEMPORARY, "does not serve us now: %s", p->text);
 	remote_copy_text(span_of(p->text), r->info.software, sizeof r->info.software);

@@ -233,7 +233,6 @@ handshake(struct remote *r, const struct tls_client *tls)
 {
 	const char *why;
 	struct tls_client_result result;
-	bool refused;
 	SSL *ssl = tls_client_new(tls, &why);
 
 	if (ssl == NULL)
@@ -244,6 +243,13 @@ handshake(struct remote *r, const struct tls_client *tls)
 		if (refused && is_another(r, tls->fingerprint))
 			return fail_as_another(r, tls->fingerprint);
 		strlcpy(r->info.tls_how, client_wire_why(r->wire), sizeof r->info.tls_how);
+		if (client_wire_is_not_tls(r->wire))
+			return remote_fail(r, REMOTE_TEMPORARY,
+			    "at the TLS handshake: %s: perhaps no TLS is spoken at that port%s",
+			    client_wire_why(r->wire),
+			    r->target->tls == REMOTE_TLS_IMPLICIT
+				? ": another port, or TLS = starttls, may be needed"
+				: "");
 		return remote_fail(r, refused ? REMOTE_PERMANENT : REMOTE_TEMPORARY,
 		    "at the TLS handshake: %s", client_wire_why(r->wire));
 	}
@@ -338,6 +344,7 @@ open_at(struct remote *r, const struct sockaddr_storage *address)
 
 	disconnect(r);
 	r->end = REMOTE_OK;
+	r->greeted = false;
 	r->info = (struct remote_info){0};
 	socket_address_text(at, r->info.address);
 	r->info.port = socket_address_port(at);

@@ -46,6 +46,7 @@ struct remote {
 	const struct remote_ops *ops;
 	void *p; /* the protocol's own: of ops->new() */
 	struct client_wire *wire;
+	bool greeted;	     /* the server has said something of its protocol */
 	bool is_open;	     /* logged in */
 	bool seen_a_login;   /* name and password, or token, have left */
 	enum remote_end end; /* of the session: REMOTE_OK while it lives */
