@@ -177,6 +177,7 @@ struct forgetting {
 	struct job job; /* first */
 	struct fetcher *fetcher;
 	uint64_t tag, n;
+	bool is_section;
 	char name[FETCH_NAME_MAX_BYTES + 1];
 	int rv;
 };
@@ -194,7 +195,11 @@ forget_done(struct job *job)
 {
 	struct forgetting *w = (struct forgetting *)job;
 
-	if (w->rv == 0) {
+	if (w->rv == 0 && w->n == 0 && !w->is_section) {
+		role_admin_error(w->fetcher->role, w->tag, EX_DATAERR,
+		    "there is no [fetch %s], and nothing is kept of one",
+		    log_printable(span_of(w->name)));
+	} else if (w->rv == 0) {
 		log_info("- forgotten section=%s n=%llu", log_safe(span_of(w->name)),
 		    (unsigned long long)w->n);
 		role_admin_reply(
@@ -221,6 +226,7 @@ forget(struct fetcher *f, uint64_t tag, const char *name)
 	w = xcalloc(1, sizeof *w);
 	w->fetcher = f;
 	w->tag = tag;
+	w->is_section = s != NULL && !s->gone;
 	strlcpy(w->name, name, sizeof w->name);
 	w->job.work = forget_work;
 	w->job.done = forget_done;
@@ -252,8 +258,9 @@ admin_handle(struct role *role, uint64_t tag, char **words, size_t n)
 			role_admin_error(role, tag, EX_DATAERR, "there is no [fetch %s]",
 			    log_printable(span_of(words[2])));
 		else if (verbs[i].must_be && s->conf->missing != NULL)
-			role_admin_error(role, tag, EX_CONFIG, "[fetch %s] has no %s",
-			    s->conf->name, s->conf->missing);
+			role_admin_error(role, tag, EX_CONFIG,
+			    "[fetch %s] is not collected: it has no %s", s->conf->name,
+			    s->conf->missing);
 		else
 			verbs[i].run(f, tag, n == 3 ? words[2] : NULL);
 		return;

@@ -106,7 +106,7 @@ static const struct ctl_command commands[] = {
 	false, ctl_queue},
     {"fetch",
 	"list [--json]\nnow [NAME] [--json]\ntest NAME [--json]\ndry-run NAME [--json]\nforget "
-	"NAME",
+	"NAME [--json]",
 	"mail collected from other hosts",
 	"NAME is that of a section [fetch NAME] of config/mail.ini.\n"
 	"now      collects, and returns when that is over; without NAME all\n"

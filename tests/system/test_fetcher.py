@@ -1,13 +1,17 @@
 """Mail collected from other hosts: our own POP3 server of another instance, routing, and what is new at a server."""
 import json
 import re
+import socket
 
 import pytest
 
 from clients import text_message
 from fetching import EX_TEMPFAIL, empty, mail, read_ini, tokens
+from imapserver import ImapServer
 from popserver import PopServer
 from sambar import split_trace
+
+EX_DATAERR, EX_CONFIG = 65, 78
 
 
 def test_from_our_own_server(here, there):
@@ -250,3 +254,29 @@ def test_state_stays(here, how):
         assert abs(after.pop("next") - before.pop("next")) <= 1
         assert after == before
         assert server.sessions == 2
+
+
+@pytest.mark.parametrize("protocol, other", [("imap", "POP3"), ("pop3", "IMAP")])
+def test_other_protocol(here, protocol, other):
+    with (PopServer() if protocol == "imap" else ImapServer({"INBOX": {}})) as server:
+        here.section(Protocol=protocol, Server=f"127.0.0.1:{server.port}")
+        assert here.now(code=EX_TEMPFAIL)["why"].endswith(f"at the greeting: it speaks {other}, and Protocol is {protocol}")
+
+
+def test_silent_port(here):
+    """A server that waits for TLS is waited for no longer than the limit says, and the reason is guessed at."""
+    here.one.configure("Outgoing Reply", "1s")
+    here.base = read_ini(here.one)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        here.section(Server=f"127.0.0.1:{silent.getsockname()[1]}", TLS="starttls")
+        shown = here.one.ctl("fetch", "test", "work", check=False)
+        assert shown.returncode == EX_TEMPFAIL and "at the greeting: timed out: perhaps TLS = implicit is needed at that port" in shown.stderr
+
+
+def test_sections_that_are_not_collected(here):
+    here.section(Server="127.0.0.1:1", User=None)
+    for name, code, why in (("work", EX_CONFIG, "[fetch work] is not collected: it has no User"), ("wrok", EX_DATAERR, "there is no [fetch wrok]")):
+        refused = here.one.ctl("fetch", "test", name, check=False)
+        assert refused.returncode == code and why in refused.stderr
+    refused = here.one.ctl("fetch", "forget", "wrok", check=False)
+    assert refused.returncode == EX_DATAERR and "there is no [fetch wrok], and nothing is kept of one" in refused.stderr

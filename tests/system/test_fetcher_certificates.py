@@ -45,7 +45,15 @@ def test_certificates_of_others(here, authority, protocol, kind, pinned, believe
         section = here.now(code=EX_TEMPFAIL)
         assert section["end"] == "permanent" and section["counts"]["listed"] == 0
         assert "at the TLS handshake" in section["why"]
+        if pinned:
+            shown, wanted = (hex_pairs(fingerprint(authority.path(which))) for which in (kind, pinned))
+            assert f"the certificate has the fingerprint {shown}, Certificate Fingerprint is {wanted}" in section["why"]
         assert (server.seen if protocol == "pop3" else server.heard) == []
+
+
+def hex_pairs(digest):
+    digits = digest.replace(":", "").upper()
+    return ":".join(digits[i:i + 2] for i in range(0, len(digits), 2))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +73,10 @@ def test_no_tls_where_it_is_demanded(here, protocol, tls):
     """Nobody logs in."""
     with (PopServer([b"1", mail("a")]) if protocol == "pop3" else ImapServer({"INBOX": {1: mail("a")}})) as server:
         here.section(Protocol=protocol, Server=f"127.0.0.1:{server.port}", TLS=tls)
-        assert here.now(code=EX_TEMPFAIL)["counts"]["listed"] == 0
+        section = here.now(code=EX_TEMPFAIL)
+        assert section["counts"]["listed"] == 0
+        if tls == "implicit":
+            assert "perhaps no TLS is spoken at that port: another port, or TLS = starttls, may be needed" in section["why"]
         heard = b" ".join(server.seen) if protocol == "pop3" else " ".join(command for _, command in server.heard).encode("utf-8", "surrogateescape")
         assert not re.search(b"secret|LOGIN|AUTH|USER|PASS", heard)
 

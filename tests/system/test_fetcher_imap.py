@@ -91,7 +91,9 @@ def test_imap_folders(here, there, dovecot):
     here.one.wait_mailbox("ann", 5)
     assert tokens(here.one) == {"inbox": 1, "f0": 1, "f1": 1, "f2": 1, "f4": 1}
     here.section(**keys, Folders="Nosuch")
-    assert here.now(code=EX_TEMPFAIL)["end"] == "no folder"
+    section = here.now(code=EX_TEMPFAIL)
+    assert section["end"] == "no folder" and section["why"].startswith("Folders names none that is there; there are: ")
+    assert all(name in section["why"] for name in ("INBOX", "Work.Deep", "Two words", "Entw"))
 
 
 def test_imap_idle(here, there, dovecot):

@@ -56,7 +56,7 @@ static const struct opening opens[] = {
     {CAPA_ALL, {"greeting", SAY, "* BYE no\r\n", 0, 0}, false, REMOTE_TEMPORARY, NULL, "BYE"},
     {CAPA_ALL, {"greeting", SAY, "* NO no\r\n", 0, 0}, false, REMOTE_TEMPORARY, NULL, "greet"},
     {CAPA_ALL, {"greeting", SAY, "+OK POP3\r\n", 0, 0}, false, REMOTE_TEMPORARY, NULL,
-	"no response"},
+	"it speaks POP3"},
     {CAPA_ALL, {"greeting", SAY, "* OK\r\na1 OK\r\n", 0, 0}, false, REMOTE_TEMPORARY, NULL,
 	"more than"},
 };

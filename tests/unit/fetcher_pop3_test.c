@@ -171,7 +171,7 @@ static const struct opening opens[] = {
     {"", {"USER", SAY, "-ERR who?\r\n", 0, 0}, false, REMOTE_LOGIN_REFUSED, NULL, "who?"},
     {"", {"PASS", SAY, "-ERR no\r\n", 0, 0}, false, REMOTE_LOGIN_REFUSED, NULL, "no"},
     {"", {"greeting", SAY, "-ERR busy\r\n", 0, 0}, false, REMOTE_TEMPORARY, NULL, "busy"},
-    {"", {"greeting", SAY, "* OK IMAP\r\n", 0, 0}, false, REMOTE_TEMPORARY, NULL, "no reply"},
+    {"", {"greeting", SAY, "* OK IMAP\r\n", 0, 0}, false, REMOTE_TEMPORARY, NULL, "it speaks IMAP"},
     {"", {"greeting", SAY, "+OKAY\r\n", 0, 0}, false, REMOTE_TEMPORARY, NULL, "no reply"},
     {"", {"greeting", SAY, "+OK\r\n+OK\r\n", 0, 0}, false, REMOTE_TEMPORARY, NULL, "more than"},
     {CAPA_ALL, {"CAPA", SAY, "+OK\r\nSASL PLAIN\r\n.\r\n+OK\r\n", 0, 0}, false, REMOTE_TEMPORARY,
