@@ -26,8 +26,7 @@ enum {
 	WAIT_S = 24 * 3600,   /* fetcher says AGAIN earlier */
 	VAIN_MAX_S = 300,     /* a server that always has news, and nothing new */
 	RECEIVED_SIZE = 1500, /* names, addresses and TLS are limited, see remote.h */
-	HEADER_MAX_BYTES = 1024 * 1024,
-	TEST_STEP_MAX_S = 20 /* somebody waits for the end of a test */
+	HEADER_MAX_BYTES = 1024 * 1024
 };
 
 /* A message that is to be had. */

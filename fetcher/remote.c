@@ -233,6 +233,7 @@ handshake(struct remote *r, const struct tls_client *tls)
 {
 	const char *why;
 	struct tls_client_result result;
+	bool refused;
 	SSL *ssl = tls_client_new(tls, &why);
 
 	if (ssl == NULL)

@@ -270,7 +270,7 @@ def test_silent_port(here):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         here.section(Server=f"127.0.0.1:{silent.getsockname()[1]}", TLS="starttls")
         shown = here.one.ctl("fetch", "test", "work", check=False)
-        assert shown.returncode == EX_TEMPFAIL and "at the greeting: timed out: perhaps TLS = implicit is needed at that port" in shown.stderr
+        assert shown.returncode == EX_TEMPFAIL and "at the greeting: timed out: no greeting; perhaps TLS = implicit is needed there" in shown.stderr
 
 
 def test_sections_that_are_not_collected(here):
