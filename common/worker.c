@@ -182,6 +182,11 @@ worker_free(struct worker **wp)
 	pthread_mutex_unlock(&w->lock);
 	pthread_join(w->thread, NULL);
 	take_back(w);
+	/* What done() has pushed meanwhile comes after the thread's end. */
+	while (w->load > 0) {
+		(void)run(w);
+		take_back(w);
+	}
 	event_del(&w->back_event);
 	closefd(&w->back);
 	pthread_cond_destroy(&w->wanted);
