@@ -4,6 +4,7 @@ import os
 import tempfile
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -118,7 +119,13 @@ class Browser:
     def press(self, label, root=None):
         """Presses a button or link by its text or its name for screen readers."""
         named = f"[normalize-space(.)={quoted(label)} or @aria-label={quoted(label)}]"
-        self.click(self.find(f".//*[self::button or self::a or self::summary]{named}[not(@disabled)]", root))
+        while True:
+            try:
+                self.click(self.find(f".//*[self::button or self::a or self::summary]{named}[not(@disabled)]", root))
+                return
+            except StaleElementReferenceException:      # the page was drawn anew in between: nothing was pressed
+                if root:
+                    raise
 
     def field(self, label, root=None):
         """The control that a label stands for, or that has it as its name."""
