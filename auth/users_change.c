@@ -12,6 +12,7 @@
 #include "auth/users_private.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/write_all.h"
 
 enum { FILE_MODE = 0600, ATTEMPTS_MAX = 5 };
 static const char new_file[] = "passwd.new";
@@ -35,22 +36,6 @@ struct users_change {
 };
 
 /* ---- in the thread ---- */
-
-static int
-write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		text += n;
-		len -= n;
-	}
-	return 0;
-}
 
 static int
 write_and_rename(struct users_change *c, int fd)

@@ -23,6 +23,7 @@
 #include "common/json_text.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/write_all.h"
 
 const char config_masked[] = "********";
 
@@ -87,22 +88,6 @@ refuse_edit(struct editor *ed, const struct edit *e, char *text)
 }
 
 /* ---- replacing a file ---- */
-
-static int
-write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return -1;
-		text += n;
-		len -= n;
-	}
-	return 0;
-}
 
 /* Owner and mode of the old file, before there is anything to read in the new one. */
 static int

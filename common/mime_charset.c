@@ -119,15 +119,6 @@ find_converter(const char *name)
 	return (iconv_t)-1;
 }
 
-static bool
-is_utf8(struct span s)
-{
-	for (size_t i = 0, n; i < s.len; i += n)
-		if ((n = utf8_length((const unsigned char *)s.at + i, s.len - i)) == 0)
-			return false;
-	return true;
-}
-
 /* ---- UTF-8, cleaned ---- */
 
 /* Nothing that moves a cursor, ends a line or turns the direction of what stands around it. */
@@ -245,7 +236,8 @@ mime_to_utf8(struct span text, const char *charset, bool lines, size_t max, size
 	if (!is_utf8_name(charset))
 		cd = find_converter(charset);
 	/* Plain ASCII, no charset and a wrong one: what it looks like. */
-	if (!is_utf8_name(charset) && (cd == (iconv_t)-1 || cd == converters[0]) && is_utf8(text))
+	if (!is_utf8_name(charset) && (cd == (iconv_t)-1 || cd == converters[0]) &&
+	    utf8_is_valid(text))
 		cd = (iconv_t)-1;
 	else if (!is_utf8_name(charset) && cd == (iconv_t)-1)
 		cd = converters[0];

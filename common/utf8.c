@@ -19,3 +19,12 @@ utf8_length(const unsigned char *p, size_t left)
 		return 0;
 	return n;
 }
+
+bool
+utf8_is_valid(struct span text)
+{
+	for (size_t i = 0, n; i < text.len; i += n)
+		if ((n = utf8_length((const unsigned char *)text.at + i, text.len - i)) == 0)
+			return false;
+	return true;
+}

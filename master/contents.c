@@ -12,18 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/memory.h"
-
-static DIR *
-open_below(int dir, const char *name)
-{
-	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
-
-	if (d == NULL)
-		closefd(&fd);
-	return d;
-}
 
 bool
 contents_has_mailbox(int mail, const char *user)
@@ -37,7 +27,7 @@ contents_has_mailbox(int mail, const char *user)
 void
 contents_mailboxes(int mail, void (*found)(void *arg, const char *name), void *arg)
 {
-	DIR *d = open_below(mail, ".");
+	DIR *d = directory_read(mail, ".");
 	const struct dirent *e;
 
 	if (d == NULL)
@@ -70,7 +60,7 @@ has_message(int dir, const char *name)
 static size_t
 count_messages(int spool, const char *folder, bool look)
 {
-	DIR *d = open_below(spool, folder);
+	DIR *d = directory_read(spool, folder);
 	const struct dirent *e;
 	size_t n = 0;
 

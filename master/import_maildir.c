@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/memory.h"
 #include "store/folder_name.h"
 #include "store/maildir_name.h"
@@ -23,13 +24,6 @@ enum {
 	DEPTH_MAX = 10, /* of directories that are looked through for folders */
 	UID_LINE_MAX_BYTES = 1024
 };
-
-static int
-open_below(int at, const char *name)
-{
-	return openat(at, name[0] != '\0' ? name : ".",
-	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-}
 
 static FILE *
 read_file(int at, const char *name)
@@ -58,7 +52,7 @@ compare_folders(const void *a, const void *b)
 static bool
 is_maildir(int at, const char *directory)
 {
-	int fd = open_below(at, directory);
+	int fd = directory_open(at, directory);
 	struct stat st;
 	bool good;
 
@@ -104,7 +98,7 @@ is_place(const char *name)
 static bool
 has_maildir(int at, const char *directory, unsigned depth)
 {
-	int fd = open_below(at, directory);
+	int fd = directory_open(at, directory);
 	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
 	const struct dirent *e;
 	bool found = false;
@@ -139,7 +133,7 @@ look_at_entry(struct maildir_folder_found **list, size_t *n, int maildir, const 
 int
 maildir_list_folders(int maildir, struct maildir_folder_found **list, size_t *n)
 {
-	int fd = open_below(maildir, "");
+	int fd = directory_open(maildir, "");
 	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
 	const struct dirent *e;
 	int error;
@@ -284,7 +278,7 @@ add_message(struct maildir_contents *c, int at, const char *file, bool is_new)
 static int
 read_place(struct maildir_contents *c, int at, bool is_new)
 {
-	int fd = at != -1 ? open_below(at, "") : -1;
+	int fd = at != -1 ? directory_open(at, "") : -1;
 	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
 	const struct dirent *e;
 	int error;
@@ -307,14 +301,14 @@ read_place(struct maildir_contents *c, int at, bool is_new)
 int
 maildir_read(int maildir, const char *directory, struct maildir_contents *c)
 {
-	int folder = open_below(maildir, directory), rv = -1;
+	int folder = directory_open(maildir, directory), rv = -1;
 
 	*c = (struct maildir_contents){.new = -1, .cur = -1};
 	if (folder == -1)
 		return -1;
-	c->new = open_below(folder, "new");
+	c->new = directory_open(folder, "new");
 	if (read_place(c, c->new, true) == 0) {
-		c->cur = open_below(folder, "cur");
+		c->cur = directory_open(folder, "cur");
 		rv = read_place(c, c->cur, false);
 	}
 	if (rv == 0) {

@@ -37,15 +37,6 @@ write_failed(void)
 	return mailit_fail(EX_CANTCREAT, "a temporary file: %s", strerror(errno));
 }
 
-static bool
-is_utf8(const char *text, size_t len)
-{
-	for (size_t i = 0, n; i < len; i += n)
-		if ((n = utf8_length((const unsigned char *)text + i, len - i)) == 0)
-			return false;
-	return true;
-}
-
 /* A line without its end, in which a lone CR ends one too. NUL is in no text (RFC 5322 3.5). */
 static void
 add_line(struct text *t, char *line, size_t len)
@@ -53,7 +44,7 @@ add_line(struct text *t, char *line, size_t len)
 	size_t column = 0;
 
 	t->eight_bit |= !span_is_ascii((struct span){line, len});
-	t->utf8 &= is_utf8(line, len);
+	t->utf8 &= utf8_is_valid((struct span){line, len});
 	for (size_t i = 0; i < len; i++) {
 		char c = line[i] == '\r' ? '\n' : line[i] == '\0' ? '?' : line[i];
 

@@ -108,17 +108,6 @@ clean(struct text_buffer *out, struct span text, size_t max)
 	}
 }
 
-static bool
-is_utf8(struct span text)
-{
-	size_t n;
-
-	for (; text.len > 0; text = (struct span){text.at + n, text.len - n})
-		if ((n = utf8_length((const unsigned char *)text.at, text.len)) == 0)
-			return false;
-	return true;
-}
-
 /* Of the message's subject, encoded words stay as they are; a cut would tear them. */
 static void
 put_subject(struct text_buffer *out, const struct vacation_letter *l)
@@ -131,7 +120,7 @@ put_subject(struct text_buffer *out, const struct vacation_letter *l)
 	text_buffer_init(&text, 2 * SUBJECT_MAX_BYTES);
 	if (!own)
 		text_put_text(&text, prefix);
-	if (own || (given.len > 0 && given.len <= SUBJECT_MAX_BYTES && is_utf8(given)))
+	if (own || (given.len > 0 && given.len <= SUBJECT_MAX_BYTES && utf8_is_valid(given)))
 		clean(&text, given, SUBJECT_MAX_BYTES);
 	else
 		text_put_text(&text, "your message");

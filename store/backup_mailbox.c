@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/memory.h"
 #include "store/backup_file.h"
 #include "store/backup_seen.h"
@@ -56,33 +57,14 @@ struct copying {
 
 /* ---- directories ---- */
 
-static int
-open_below(int at, const char *name)
-{
-	return openat(at, name[0] != '\0' ? name : ".",
-	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-}
-
-/* NULL with errno: no such directory, or it cannot be read. */
-static DIR *
-read_below(int at, const char *name)
-{
-	int fd = open_below(at, name);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
-
-	if (d == NULL)
-		closefd(&fd);
-	return d;
-}
-
 /* new/ or cur/ of a folder. */
 static int
 open_place(int at, const struct folder *f, enum maildir_folder place)
 {
-	int folder = open_below(at, f->name), fd = -1;
+	int folder = directory_open(at, f->name), fd = -1;
 
 	if (folder != -1)
-		fd = open_below(folder, maildir_folder_name(place));
+		fd = directory_open(folder, maildir_folder_name(place));
 	closefd(&folder);
 	return fd;
 }
@@ -94,7 +76,7 @@ make_folder(struct copying *c, const struct folder *f)
 
 	if (f->name[0] != '\0' && mkdirat(c->to, f->name, DIRECTORY_MODE) == -1)
 		return backup_fail(c->run, "make a folder in the backup");
-	if ((fd = open_below(c->to, f->name)) == -1)
+	if ((fd = directory_open(c->to, f->name)) == -1)
 		return backup_fail(c->run, "open a folder in the backup");
 	for (int i = 0; i < MAILDIR_FOLDERS; i++)
 		if (mkdirat(fd, maildir_folder_name(i), DIRECTORY_MODE) == -1) {
@@ -135,20 +117,10 @@ add_folder(struct copying *c, const char *name)
 	return 0;
 }
 
-static bool
-is_directory(int at, const struct dirent *e)
-{
-	struct stat st;
-
-	if (e->d_type != DT_UNKNOWN)
-		return e->d_type == DT_DIR;
-	return fstatat(at, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
-}
-
 static int
 list_folders(struct copying *c)
 {
-	DIR *d = read_below(c->from, "");
+	DIR *d = directory_read(c->from, "");
 	const struct dirent *e;
 	int rv;
 
@@ -157,7 +129,7 @@ list_folders(struct copying *c)
 	rv = add_folder(c, "");
 	for (errno = 0; rv == 0 && d != NULL && (e = readdir(d)) != NULL; errno = 0)
 		if (e->d_name[0] == '.' && strcmp(e->d_name, ".") != 0 &&
-		    strcmp(e->d_name, "..") != 0 && is_directory(dirfd(d), e))
+		    strcmp(e->d_name, "..") != 0 && directory_entry_is_directory(dirfd(d), e))
 			rv = add_folder(c, e->d_name);
 	if (rv == 0 && d != NULL && errno != 0)
 		rv = backup_fail(c->run, "read a mailbox");
@@ -291,8 +263,8 @@ is_passing(const char *name)
 static int
 copy_others(struct copying *c, const char *name)
 {
-	DIR *d = read_below(c->from, name);
-	int to = d != NULL ? open_below(c->to, name) : -1, rv = 0;
+	DIR *d = directory_read(c->from, name);
+	int to = d != NULL ? directory_open(c->to, name) : -1, rv = 0;
 	const struct dirent *e;
 	struct stat st;
 
@@ -396,7 +368,7 @@ drop_if_gone(const struct copying *c, const struct folder *f)
 	int fd;
 
 	if (f->name[0] == '\0' || fstatat(c->from, f->name, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
-	    (fd = open_below(c->to, f->name)) == -1)
+	    (fd = directory_open(c->to, f->name)) == -1)
 		return;
 	for (int i = 0; i < MAILDIR_FOLDERS; i++)
 		(void)unlinkat(fd, maildir_folder_name(i), AT_REMOVEDIR);
@@ -437,7 +409,7 @@ backup_mailbox(struct backup_run *r, const char *name, int day)
 	struct stat st;
 	int rv = -1;
 
-	c.from = open_below(r->mail, name);
+	c.from = directory_open(r->mail, name);
 	if (c.from == -1 || fstatat(c.from, "inbox.fld", &st, AT_SYMLINK_NOFOLLOW) == -1) {
 		if (errno != ENOENT && errno != ENOTDIR) {
 			skip(&c);
@@ -446,7 +418,7 @@ backup_mailbox(struct backup_run *r, const char *name, int day)
 		closefd(&c.from);
 		return 0; /* no mailbox, none any more, or one that cannot be read */
 	}
-	if (mkdirat(day, name, DIRECTORY_MODE) == -1 || (c.to = open_below(day, name)) == -1) {
+	if (mkdirat(day, name, DIRECTORY_MODE) == -1 || (c.to = directory_open(day, name)) == -1) {
 		(void)backup_fail(r, "make a mailbox in the backup");
 	} else {
 		files.root = c.to;

@@ -9,24 +9,9 @@
 #include <unistd.h>
 
 #include "common/pread_all.h"
+#include "common/write_all.h"
 
 enum { COPY_BYTES = 256 * 1024, RANGE_MAX_BYTES = 1 << 30 };
-
-static int
-write_all(int fd, const char *at, size_t n)
-{
-	while (n > 0) {
-		ssize_t put = write(fd, at, n);
-
-		if (put == -1 && errno != EINTR)
-			return -1;
-		if (put > 0) {
-			at += put;
-			n -= put;
-		}
-	}
-	return 0;
-}
 
 /* The kernel copies, or shares the blocks. How much of it that was: it may not be able to. */
 static uint64_t

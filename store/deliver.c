@@ -18,6 +18,7 @@
 #include "common/memory.h"
 #include "common/pread_all.h"
 #include "common/queue_id.h"
+#include "common/write_all.h"
 #include "store/server.h"
 #include "store/vacation.h"
 
@@ -108,22 +109,6 @@ set_done(struct delivery *d, struct target *t, struct maildir *m, bool repeated)
 }
 
 /* ---- writing the file ---- */
-
-static int
-write_all(int fd, const char *at, size_t n)
-{
-	while (n > 0) {
-		ssize_t put = write(fd, at, n);
-
-		if (put == -1 && errno != EINTR)
-			return -1;
-		if (put > 0) {
-			at += put;
-			n -= put;
-		}
-	}
-	return 0;
-}
 
 /* A small message is one read and one write. */
 static int

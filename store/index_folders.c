@@ -12,8 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/memory.h"
 #include "common/pread_all.h"
+#include "common/write_all.h"
 #include "store/index.h"
 
 enum {
@@ -284,16 +286,6 @@ drop_folder(struct index *x, size_t i)
 
 /* ---- which directories there are ---- */
 
-static bool
-is_directory(int at, const struct dirent *e)
-{
-	struct stat st;
-
-	if (e->d_type != DT_UNKNOWN)
-		return e->d_type == DT_DIR;
-	return fstatat(at, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
-}
-
 static void
 find_directory(struct index *x, const char *directory)
 {
@@ -328,7 +320,7 @@ read_directories(struct index *x)
 	errno = 0;
 	while ((e = readdir(d)) != NULL) {
 		if (e->d_name[0] == '.' && e->d_name[1] != '.' && e->d_name[1] != '\0' &&
-		    is_directory(fd, e))
+		    directory_entry_is_directory(fd, e))
 			find_directory(x, e->d_name);
 		errno = 0;
 	}
@@ -404,22 +396,6 @@ load_subscriptions(struct index *x)
 				x->folders[i]->subscribed = true;
 	}
 	free(text);
-}
-
-static int
-write_all(int fd, const char *at, size_t n)
-{
-	while (n > 0) {
-		ssize_t put = write(fd, at, n);
-
-		if (put == -1 && errno != EINTR)
-			return -1;
-		if (put > 0) {
-			at += put;
-			n -= put;
-		}
-	}
-	return 0;
 }
 
 static void

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/memory.h"
 #include "store/index.h"
 #include "store/maildir_name.h"
@@ -131,16 +132,6 @@ by_arrival(const void *a, const void *b, void *arg)
 	return strcmp(name_of(s, p), name_of(s, q));
 }
 
-static bool
-is_regular(int at, const struct dirent *e)
-{
-	struct stat st;
-
-	if (e->d_type != DT_UNKNOWN)
-		return e->d_type == DT_REG;
-	return fstatat(at, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
-}
-
 static void
 add_name(struct scan_names *s, const char *name, enum maildir_folder place)
 {
@@ -181,7 +172,7 @@ read_place(struct index *x, struct scan_names *s, enum maildir_folder place)
 	}
 	errno = 0;
 	while (s->n < FOLDER_MESSAGES_MAX && (e = readdir(d)) != NULL) {
-		if (e->d_name[0] != '.' && is_regular(fd, e))
+		if (e->d_name[0] != '.' && directory_entry_is_file(fd, e))
 			add_name(s, e->d_name, place);
 		errno = 0;
 	}

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/memory.h"
+#include "common/write_all.h"
 #include "store/maildir_name.h"
 
 /* Of a hashed one; see maildir_name_uidl(). */
@@ -79,22 +80,6 @@ fill(const struct listing *l, unsigned char *out)
 	}
 	memcpy(out, &head, sizeof head);
 	return uidl;
-}
-
-static int
-write_all(int fd, const unsigned char *at, size_t left)
-{
-	while (left > 0) {
-		ssize_t n = write(fd, at, left);
-
-		if (n == -1 && errno != EINTR)
-			return -1;
-		if (n > 0) {
-			at += n;
-			left -= n;
-		}
-	}
-	return 0;
 }
 
 static int

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/memory.h"
 #include "store/maildir_name.h"
 
@@ -106,17 +107,6 @@ scan_free(struct scan **sp)
 /* ---- names ---- */
 
 static bool
-is_regular(const struct scan *s, const struct dirent *e)
-{
-	struct stat st;
-
-	if (e->d_type != DT_UNKNOWN)
-		return e->d_type == DT_REG;
-	return fstatat(dirfd(s->folders[s->at]), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(st.st_mode);
-}
-
-static bool
 grow(struct scan *s, size_t name_bytes)
 {
 	if (s->n == s->n_room) {
@@ -182,7 +172,7 @@ take_entry(struct scan *s)
 		s->error = errno;
 		return false;
 	}
-	if (e->d_name[0] == '.' || !is_regular(s, e))
+	if (e->d_name[0] == '.' || !directory_entry_is_file(dirfd(s->folders[s->at]), e))
 		return true;
 	if (s->n == SCAN_MESSAGES_MAX) {
 		s->cut = true;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/memory.h"
 #include "common/span.h"
 #include "store/maildir_name.h"
@@ -36,24 +37,6 @@ struct count {
 
 /* ---- in the thread ---- */
 
-static int
-open_below(int at, const char *name)
-{
-	return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-}
-
-/* NULL with errno; the descriptor goes with it. */
-static DIR *
-read_below(int at, const char *name)
-{
-	int fd = open_below(at, name);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
-
-	if (d == NULL)
-		closefd(&fd);
-	return d;
-}
-
 /* A name that does not say its size costs a look at the file. */
 static uint64_t
 size_of(int dir, const char *file)
@@ -70,7 +53,7 @@ size_of(int dir, const char *file)
 static void
 count_files(struct mailbox *m, int maildir, const char *folder)
 {
-	DIR *d = read_below(maildir, folder);
+	DIR *d = directory_read(maildir, folder);
 	struct dirent *e;
 
 	while (d != NULL && (e = readdir(d)) != NULL)
@@ -93,7 +76,7 @@ count_maildir(struct mailbox *m, int maildir)
 static void
 count_folders(struct mailbox *m, int maildir)
 {
-	DIR *d = read_below(maildir, ".");
+	DIR *d = directory_read(maildir, ".");
 	struct dirent *e;
 	int folder;
 
@@ -101,7 +84,7 @@ count_folders(struct mailbox *m, int maildir)
 		if (e->d_name[0] != '.' || strcmp(e->d_name, ".") == 0 ||
 		    strcmp(e->d_name, "..") == 0)
 			continue;
-		if ((folder = open_below(maildir, e->d_name)) != -1)
+		if ((folder = directory_open(maildir, e->d_name)) != -1)
 			count_maildir(m, folder);
 		closefd(&folder);
 	}
@@ -132,7 +115,7 @@ count_mailbox(struct count *c, int mail, const char *name)
 	int maildir;
 
 	if (strlcpy(m.name, name, sizeof m.name) >= sizeof m.name ||
-	    (maildir = open_below(mail, name)) == -1)
+	    (maildir = directory_open(mail, name)) == -1)
 		return;
 	if (fstatat(maildir, "inbox.fld", &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		count_maildir(&m, maildir);
@@ -156,7 +139,7 @@ static void
 work(struct job *job)
 {
 	struct count *c = (struct count *)job;
-	DIR *d = read_below(c->mail, ".");
+	DIR *d = directory_read(c->mail, ".");
 	struct dirent *e;
 
 	if (d == NULL) {

@@ -323,17 +323,6 @@ decode_one(struct span *s, bool form)
 }
 
 static bool
-is_utf8(struct span s)
-{
-	size_t n;
-
-	for (size_t i = 0; i < s.len; i += n)
-		if ((n = utf8_length((const unsigned char *)s.at + i, s.len - i)) == 0)
-			return false;
-	return true;
-}
-
-static bool
 decode(struct span s, bool form, char *out, size_t size)
 {
 	size_t n = 0;
@@ -346,7 +335,7 @@ decode(struct span s, bool form, char *out, size_t size)
 		out[n++] = c;
 	}
 	out[n] = '\0';
-	return is_utf8((struct span){out, n});
+	return utf8_is_valid((struct span){out, n});
 }
 
 bool
