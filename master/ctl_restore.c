@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/address.h"
+#include "common/directory.h"
 #include "common/header_field.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -283,8 +284,7 @@ restore_messages(struct import *im, const struct kept *k, const struct maildir_f
 static bool
 restore_documents(struct import *im, const struct kept *k)
 {
-	int at = openat(k->maildir, "documents", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *d = at != -1 ? fdopendir(at) : NULL;
+	DIR *d = directory_read(k->maildir, "documents");
 	const struct dirent *e;
 	bool whole = true;
 
@@ -306,8 +306,6 @@ restore_documents(struct import *im, const struct kept *k)
 	}
 	if (d != NULL)
 		closedir(d);
-	else
-		closefd(&at);
 	return whole;
 }
 

@@ -98,15 +98,12 @@ is_place(const char *name)
 static bool
 has_maildir(int at, const char *directory, unsigned depth)
 {
-	int fd = directory_open(at, directory);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	DIR *d = directory_read(at, directory);
 	const struct dirent *e;
 	bool found = false;
 
-	if (d == NULL) {
-		closefd(&fd);
+	if (d == NULL)
 		return false;
-	}
 	found = is_maildir(dirfd(d), "");
 	while (!found && depth < DEPTH_MAX && (e = readdir(d)) != NULL)
 		found = e->d_name[0] != '.' && !is_place(e->d_name) &&
@@ -133,17 +130,14 @@ look_at_entry(struct maildir_folder_found **list, size_t *n, int maildir, const 
 int
 maildir_list_folders(int maildir, struct maildir_folder_found **list, size_t *n)
 {
-	int fd = directory_open(maildir, "");
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	DIR *d = directory_read(maildir, "");
 	const struct dirent *e;
 	int error;
 
 	*list = NULL;
 	*n = 0;
-	if (d == NULL) {
-		closefd(&fd);
+	if (d == NULL)
 		return -1;
-	}
 	if (is_maildir(maildir, ""))
 		add_folder(list, n, "", NULL);
 	for (errno = 0; *n <= FOLDERS_MAX && (e = readdir(d)) != NULL; errno = 0)

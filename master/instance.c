@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/ipc.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -256,21 +257,18 @@ make_parents(char *path)
 static void
 give_below(int dir, uid_t uid, gid_t gid, int levels)
 {
-	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = copy != -1 ? fdopendir(copy) : NULL;
+	DIR *d = directory_read(dir, "");
 	struct dirent *e;
 
-	if (d == NULL) {
-		closefd(&copy);
+	if (d == NULL)
 		return;
-	}
 	while ((e = readdir(d)) != NULL) {
 		struct stat st;
 		int fd;
 
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		fd = openat(copy, e->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		fd = openat(dirfd(d), e->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		if (fd != -1 && fstat(fd, &st) == 0 &&
 		    (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_nlink == 1))) {
 			if (st.st_uid != uid && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == -1)

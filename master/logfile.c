@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/span.h"
@@ -110,15 +111,12 @@ is_current(const char *name)
 static size_t
 current_names(char names[FILES_MAX][sizeof files[0].name])
 {
-	int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = copy != -1 ? fdopendir(copy) : NULL;
+	DIR *d = directory_read(directory, "");
 	struct dirent *e;
 	size_t n = 0;
 
-	if (d == NULL) {
-		closefd(&copy);
+	if (d == NULL)
 		return 0;
-	}
 	while (n < FILES_MAX && (e = readdir(d)) != NULL)
 		if (is_current(e->d_name))
 			strlcpy(names[n++], e->d_name, sizeof names[0]);

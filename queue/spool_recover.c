@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "common/directory.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/pread_all.h"
@@ -227,8 +228,7 @@ scan_cur(struct scan *s, const char *name)
 static void
 scan_directory(struct scan *s, void (*each)(struct scan *, const char *))
 {
-	int fd = openat(s->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	DIR *d = directory_read(s->directory, "");
 	struct dirent *entry;
 
 	if (d == NULL)

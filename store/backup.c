@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/wall_clock.h"
@@ -41,14 +42,11 @@ struct backup_keeper {
 static void
 remove_leftovers(struct backup_keeper *k)
 {
-	int fd = openat(k->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	DIR *d = directory_read(k->directory, "");
 	const struct dirent *e;
 
-	if (d == NULL) {
-		closefd(&fd);
+	if (d == NULL)
 		return;
-	}
 	while ((e = readdir(d)) != NULL)
 		if ((strncmp(e->d_name, ".making-", 8) == 0 ||
 			strncmp(e->d_name, ".replaced-", 10) == 0) &&

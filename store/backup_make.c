@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "common/address.h"
+#include "common/directory.h"
 #include "common/memory.h"
+#include "common/write_all.h"
 
 enum { DIRECTORY_MODE = 0700, FILE_MODE = 0600, NAME_SIZE = BACKUP_DAY_SIZE + 16 };
 
@@ -33,14 +35,12 @@ backup_fail(struct backup_run *r, const char *what)
 static int
 copy_mailboxes(struct backup_run *r, int day)
 {
-	int fd = openat(r->mail, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rv = 0;
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	DIR *d = directory_read(r->mail, "");
+	int rv = 0;
 	const struct dirent *e;
 
-	if (d == NULL) {
-		closefd(&fd);
+	if (d == NULL)
 		return backup_fail(r, "read the mail directory");
-	}
 	for (errno = 0; rv == 0 && (e = readdir(d)) != NULL; errno = 0)
 		if (address_is_user_name(span_of(e->d_name)))
 			rv = backup_mailbox(r, e->d_name, day);
@@ -60,11 +60,8 @@ write_summary(struct backup_run *r, int day)
 	int rv = -1;
 
 	json_decref(doc);
-	if (fd != -1 && text != NULL) {
-		errno = ENOSPC; /* what a short write means */
-		if (write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0)
-			rv = 0;
-	}
+	if (fd != -1 && text != NULL && write_all(fd, text, strlen(text)) == 0 && fsync(fd) == 0)
+		rv = 0;
 	closefd(&fd);
 	free(text);
 	return rv == 0 ? 0 : backup_fail(r, "write the summary");
@@ -142,16 +139,13 @@ publish(struct backup_run *r)
 void
 backup_recover(int directory)
 {
-	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	DIR *d = directory_read(directory, "");
 	const size_t n = sizeof replaced - 1;
 	struct stat st;
 	const struct dirent *e;
 
-	if (d == NULL) {
-		closefd(&fd);
+	if (d == NULL)
 		return;
-	}
 	while ((e = readdir(d)) != NULL)
 		if (strncmp(e->d_name, replaced, n) == 0 && backup_is_day(e->d_name + n) &&
 		    fstatat(directory, e->d_name + n, &st, AT_SYMLINK_NOFOLLOW) == -1 &&

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/memory.h"
 
 enum { DAYS_MAX = 1000, SUMMARY_MAX_BYTES = 4096 };
@@ -109,17 +110,14 @@ compare(const void *a, const void *b)
 int
 backups_read(int directory, struct backup **list, size_t *n)
 {
-	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	DIR *d = directory_read(directory, "");
 	struct backup b;
 	struct dirent *e;
 
 	*list = NULL;
 	*n = 0;
-	if (d == NULL) {
-		closefd(&fd);
+	if (d == NULL)
 		return -1;
-	}
 	while (*n < DAYS_MAX && (e = readdir(d)) != NULL) {
 		b = (struct backup){.serial = 0};
 		if (!backup_is_day(e->d_name))

@@ -11,17 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/memory.h"
-#include "common/pread_all.h"
+#include "store/copy_file.h"
 #include "store/index.h"
 
-enum {
-	NAME_MAX_BYTES = 40,
-	DOCUMENTS_MAX = 50,
-	DIRECTORY_MODE = 0700,
-	FILE_MODE = 0600,
-	COPY_BYTES = 65536
-};
+enum { NAME_MAX_BYTES = 40, DOCUMENTS_MAX = 50, DIRECTORY_MODE = 0700, FILE_MODE = 0600 };
 #define NS_PER_S 1000000000ULL
 
 static const char directory_name[] = "documents";
@@ -56,38 +51,16 @@ open_directory(struct index *x, bool make)
 static bool
 has_room(int at, const char *name)
 {
-	int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	DIR *d = directory_read(at, "");
 	const struct dirent *e;
 	size_t n = 0;
 
-	if (d == NULL) {
-		closefd(&fd);
+	if (d == NULL)
 		return false;
-	}
 	while ((e = readdir(d)) != NULL)
 		n += strcmp(e->d_name, name) != 0;
 	closedir(d);
 	return n < DOCUMENTS_MAX;
-}
-
-static int
-copy(int from, uint64_t size, int to)
-{
-	char buf[COPY_BYTES];
-	uint64_t at = 0;
-
-	while (at < size) {
-		size_t n = size - at < sizeof buf ? size - at : sizeof buf;
-
-		if (pread_all(from, buf, n, at) == -1)
-			return -1;
-		errno = ENOSPC; /* what a short write means */
-		if (write(to, buf, n) != (ssize_t)n)
-			return -1;
-		at += n;
-	}
-	return 0;
 }
 
 static uint64_t
@@ -137,7 +110,8 @@ replace(int at, const char *name, int from, uint64_t size, uint64_t *version)
 	if (fd == -1)
 		return -1;
 	/* Its bytes before its name: a power cut leaves the old one or the new one. */
-	if (copy(from, size, fd) == 0 && set_version(fd, *version, version) == 0 && fsync(fd) == 0)
+	if (copy_file(from, size, fd) == 0 && set_version(fd, *version, version) == 0 &&
+	    fsync(fd) == 0)
 		rv = renameat(at, new_name, at, name);
 	if (rv == -1) {
 		int error = errno;

@@ -305,22 +305,19 @@ find_directory(struct index *x, const char *directory)
 static bool
 read_directories(struct index *x)
 {
-	int fd = openat(x->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	DIR *d = directory_read(x->directory, "");
 	const struct dirent *e;
 	int error;
 
-	if (d == NULL) {
-		closefd(&fd);
+	if (d == NULL)
 		return false;
-	}
 	for (size_t i = 0; i < x->n_folders; i++)
 		x->folders[i]->found = false;
 	find_directory(x, "");
 	errno = 0;
 	while ((e = readdir(d)) != NULL) {
 		if (e->d_name[0] == '.' && e->d_name[1] != '.' && e->d_name[1] != '\0' &&
-		    directory_entry_is_directory(fd, e))
+		    directory_entry_is_directory(dirfd(d), e))
 			find_directory(x, e->d_name);
 		errno = 0;
 	}
@@ -873,15 +870,12 @@ index_remove(struct index *x, struct index_request *q)
 static bool
 empty_directory(int at, int depth, int *max)
 {
-	int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	DIR *d = directory_read(at, "");
 	const struct dirent *e;
 	bool empty = true;
 
-	if (d == NULL) {
-		closefd(&fd);
+	if (d == NULL)
 		return false;
-	}
 	while (empty && (e = readdir(d)) != NULL) {
 		int below;
 
@@ -891,13 +885,11 @@ empty_directory(int at, int depth, int *max)
 			empty = false;
 			break;
 		}
-		if (unlinkat(fd, e->d_name, 0) == 0 || errno == ENOENT)
+		if (unlinkat(dirfd(d), e->d_name, 0) == 0 || errno == ENOENT)
 			continue;
-		below = depth < REMOVE_DEPTH_MAX
-			    ? openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-			    : -1;
+		below = depth < REMOVE_DEPTH_MAX ? directory_open(dirfd(d), e->d_name) : -1;
 		empty = below != -1 && empty_directory(below, depth + 1, max) &&
-			unlinkat(fd, e->d_name, AT_REMOVEDIR) == 0;
+			unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR) == 0;
 		closefd(&below);
 	}
 	closedir(d);

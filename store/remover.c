@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/log.h"
 #include "common/memory.h"
 
@@ -118,15 +119,12 @@ remove_tree(int directory, const char *name)
 static bool
 find_taken(int directory, char name[NAME_MAX + 1])
 {
-	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	DIR *d = directory_read(directory, "");
 	const struct dirent *e;
 	bool found = false;
 
-	if (d == NULL) {
-		closefd(&fd);
+	if (d == NULL)
 		return false;
-	}
 	while (!found && (e = readdir(d)) != NULL)
 		found = strncmp(e->d_name, prefix, sizeof prefix - 1) == 0 &&
 			strlcpy(name, e->d_name, NAME_MAX + 1) <= NAME_MAX;

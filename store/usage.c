@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "common/directory.h"
 #include "common/memory.h"
 #include "store/maildir.h"
 #include "store/maildir_name.h"
@@ -166,14 +167,11 @@ look_at_part(struct maildir *m, const char *directory, const char *place)
 static bool
 look_at_parts(struct maildir *m)
 {
-	int fd = openat(m->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	DIR *d = directory_read(m->dir, "");
 	const struct dirent *e;
 
-	if (d == NULL) {
-		closefd(&fd);
+	if (d == NULL)
 		return false;
-	}
 	while ((e = readdir(d)) != NULL)
 		if (e->d_name[0] == '.' && e->d_name[1] != '\0' && e->d_name[1] != '.' &&
 		    (e->d_type == DT_DIR || e->d_type == DT_UNKNOWN)) {
