@@ -202,13 +202,7 @@ run_fetch(struct request *q, const char *const *words, size_t n)
 }
 
 static void
-run_usage(struct request *q, const char *const *words, size_t n)
-{
-	pass_on(q, "store", words, n);
-}
-
-static void
-run_backup(struct request *q, const char *const *words, size_t n)
+run_store(struct request *q, const char *const *words, size_t n)
 {
 	pass_on(q, "store", words, n);
 }
@@ -253,8 +247,8 @@ static const struct request_kind {
     {"fetch", ADMINS, false, run_fetch},
     {"explain", ADMINS, true, run_explain},
     {"own", SCOPE_ADMIN | SCOPE_USER, false, control_own},
-    {"usage", ADMINS, true, run_usage},
-    {"backup", ADMINS, false, run_backup},
+    {"usage", ADMINS, true, run_store},
+    {"backup", ADMINS, false, run_store},
     {"stats", ADMINS, true, run_stats},
     {"logs", ADMINS, true, control_logs},
     {"config", ADMINS, false, control_config},

@@ -106,8 +106,10 @@ refuse_to_turn_off(const struct ctl *ctl, const struct config_change *changes, s
 {
 	int code, sock;
 
-	if (!change_turns_off(ctl->root, changes, n) || (sock = ctl_connect(ctl, &code)) == -1)
+	if (!change_turns_off(ctl->root, changes, n))
 		return 0;
+	if ((sock = ctl_connect(ctl, &code)) == -1)
+		return code; /* 0: it does not run */
 	closefd(&sock);
 	return ctl_fail(EX_OSERR,
 	    "Act As Mail Server cannot become false while the instance runs: use sambarctl stop; "

@@ -84,15 +84,27 @@ no_folder(const struct kept *k, const char *name)
 
 /* ---- list ---- */
 
+static int
+read_folder(const struct kept *k, const struct maildir_folder_found *f, struct maildir_contents *c)
+{
+	if (maildir_read(k->maildir, f->directory, c) == 0)
+		return 0;
+	return ctl_fail(EX_IOERR, "%s: %s",
+	    f->directory[0] != '\0' ? log_printable(span_of(f->directory)) : "INBOX",
+	    strerror(errno));
+}
+
+/* code is set when it cannot be read. */
 static json_t *
-describe_folder(const struct kept *k, const struct maildir_folder_found *f)
+describe_folder(const struct kept *k, const struct maildir_folder_found *f, int *code)
 {
 	struct maildir_contents c;
 	uint64_t bytes = 0;
 	json_t *doc;
+	int failed = read_folder(k, f, &c);
 
-	if (maildir_read(k->maildir, f->directory, &c) == -1)
-		ctl_fail(EX_IOERR, "%s: %s", log_printable(span_of(f->directory)), strerror(errno));
+	if (failed != 0)
+		*code = failed;
 	for (size_t i = 0; i < c.n; i++)
 		bytes += c.messages[i].size;
 	doc = json_pack("{s:s, s:I, s:I}", "name", f->why_not == NULL ? f->name : f->directory,
@@ -107,12 +119,15 @@ list_folders(const struct ctl *ctl, const struct kept *k)
 	static const char *const headings[] = {"FOLDER", "MESSAGES", "SIZE"};
 	json_t *list = json_array(), *f;
 	struct ctl_table *t;
+	int code = 0, printed;
 	size_t i;
 
 	for (i = 0; i < k->n_folders; i++)
-		json_array_append_new(list, describe_folder(k, &k->folders[i]));
-	if (ctl->json)
-		return ctl_print_json(json_pack("{s:o}", "folders", list));
+		json_array_append_new(list, describe_folder(k, &k->folders[i], &code));
+	if (ctl->json) {
+		printed = ctl_print_json(json_pack("{s:o}", "folders", list));
+		return printed != 0 ? printed : code;
+	}
 	t = ctl_table_new(headings, nitems(headings));
 	json_array_foreach(list, i, f)
 	{
@@ -122,7 +137,7 @@ list_folders(const struct ctl *ctl, const struct kept *k)
 	}
 	ctl_table_print(&t);
 	json_decref(list);
-	return 0;
+	return code;
 }
 
 static void
@@ -171,12 +186,17 @@ list_messages(const struct ctl *ctl, const struct kept *k, const struct maildir_
 {
 	static const char *const headings[] = {
 	    "NUMBER", "ARRIVED", "SIZE", "FROM", "SUBJECT", "FILE"};
-	json_t *list = ctl->json ? json_array() : NULL;
-	struct ctl_table *t = ctl->json ? NULL : ctl_table_new(headings, nitems(headings));
 	struct maildir_contents c;
+	struct ctl_table *t;
+	json_t *list;
+	int code = read_folder(k, f, &c);
 
-	if (maildir_read(k->maildir, f->directory, &c) == -1)
-		ctl_fail(EX_IOERR, "%s: %s", log_printable(span_of(f->directory)), strerror(errno));
+	if (code != 0) {
+		maildir_contents_free(&c);
+		return code;
+	}
+	list = ctl->json ? json_array() : NULL;
+	t = ctl->json ? NULL : ctl_table_new(headings, nitems(headings));
 	mime_prepare();
 	for (size_t i = 0; i < c.n; i++)
 		if (ctl->json)

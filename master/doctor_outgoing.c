@@ -64,7 +64,7 @@ find_addresses(struct doctor *d, const struct target *t, struct host_addresses *
 		out->n = host_address(span_of(t->at.host), t->port, &out->addresses[0]) ? 1 : 0;
 		return;
 	}
-	resolver_choose_protocol("auto", &q.ipv4, &q.ipv6);
+	resolver_choose_protocol(doctor_text(d, "ip_protocol"), &q.ipv4, &q.ipv6);
 	(void)host_lookup(&q, t->at.host, out);
 }
 

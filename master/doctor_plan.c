@@ -114,13 +114,14 @@ doctor_plan(const struct config *c, const char *root, const char *try)
 	char host[CONFIG_SERVER_NAME_SIZE];
 
 	config_server_name(c, host);
-	plan = json_pack("{s:s, s:o, s:o, s:o, s:o, s:b, s:s, s:b, s:s, s:s}", "host", host,
+	plan = json_pack("{s:s, s:o, s:o, s:o, s:o, s:b, s:s, s:b, s:s, s:s, s:s}", "host", host,
 	    "own_names", names_in(config_text(c, "outgoing", "Own Names")), "records",
 	    publish_records(c, NULL, addresses), "listeners", describe_listeners(c), "addresses",
 	    addresses != NULL ? addresses : json_array(), "sends", sends, "relay",
 	    sends ? "" : config_text(c, "common", "SMTP Server"), "relay_implicit",
 	    strcmp(config_text(c, "common", "SMTP Server TLS"), "implicit") == 0, "try",
-	    try != NULL ? try : "", "roots", config_text(c, "tls", "Trusted Roots"));
+	    try != NULL ? try : "", "roots", config_text(c, "tls", "Trusted Roots"), "ip_protocol",
+	    config_text(c, "outgoing", "IP Protocol"));
 	set_resolver(plan, c);
 	set_account(plan, c, root);
 	return plan;

@@ -186,14 +186,16 @@ read_prefix(struct term *t, struct span text)
 		return true;
 	text = (struct span){text.at + 1, text.len - 1};
 	if (text.len > 0 && text.at[0] != '/') {
-		span_take(&text, '/', &first);
+		bool more = span_take(&text, '/', &first);
+
 		if (!span_u64(first, 32, &bits))
 			return false;
 		t->bits4 = bits;
-		if (text.len == 0)
+		if (!more)
 			return true;
 	}
-	if (text.at[0] != '/' || !span_u64((struct span){text.at + 1, text.len - 1}, 128, &bits))
+	if (text.len == 0 || text.at[0] != '/' ||
+	    !span_u64((struct span){text.at + 1, text.len - 1}, 128, &bits))
 		return false;
 	t->bits6 = bits;
 	return true;

@@ -15,6 +15,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/write_all.h"
 #include "store/copy_file.h"
 
 /* What is larger than IN_MEMORY_MAX_BYTES goes to the disk. */
@@ -93,17 +94,10 @@ move_out(struct import_file *f)
 static void
 flush(struct import_file *f)
 {
-	size_t put = 0;
-
 	if (!f->on_disk && f->error == 0 && f->size + f->n > IN_MEMORY_MAX_BYTES)
 		move_out(f);
-	while (f->error == 0 && put < f->n) {
-		ssize_t rv = write(f->fd, f->buffer + put, f->n - put);
-
-		if (rv == -1 && errno != EINTR)
-			f->error = errno;
-		put += rv > 0 ? rv : 0;
-	}
+	if (f->error == 0 && write_all(f->fd, f->buffer, f->n) == -1)
+		f->error = errno;
 	if (f->error == 0 && EVP_DigestUpdate(f->md, f->buffer, f->n) != 1)
 		f->error = ENOMEM;
 	f->size += f->n;

@@ -107,7 +107,7 @@ has_maildir(int at, const char *directory, unsigned depth)
 	found = is_maildir(dirfd(d), "");
 	while (!found && depth < DEPTH_MAX && (e = readdir(d)) != NULL)
 		found = e->d_name[0] != '.' && !is_place(e->d_name) &&
-			(e->d_type == DT_DIR || e->d_type == DT_UNKNOWN) &&
+			directory_entry_is_directory(dirfd(d), e) &&
 			has_maildir(dirfd(d), e->d_name, depth + 1);
 	closedir(d);
 	return found;
@@ -272,17 +272,14 @@ add_message(struct maildir_contents *c, int at, const char *file, bool is_new)
 static int
 read_place(struct maildir_contents *c, int at, bool is_new)
 {
-	int fd = at != -1 ? directory_open(at, "") : -1;
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	DIR *d = at != -1 ? directory_read(at, "") : NULL;
 	const struct dirent *e;
 	int error;
 
 	if (at == -1)
 		return errno == ENOENT ? 0 : -1;
-	if (d == NULL) {
-		closefd(&fd);
+	if (d == NULL)
 		return -1;
-	}
 	for (errno = 0; (e = readdir(d)) != NULL; errno = 0)
 		if (e->d_name[0] != '.')
 			add_message(c, at, e->d_name, is_new);

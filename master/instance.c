@@ -347,7 +347,6 @@ adopt(const struct instance *in, int mail, const char *name)
 void
 instance_adopt_mailboxes(const struct instance *in, int mail, const char *name)
 {
-	int copy;
 	DIR *d;
 	struct dirent *e;
 
@@ -357,13 +356,10 @@ instance_adopt_mailboxes(const struct instance *in, int mail, const char *name)
 		adopt(in, mail, name);
 		return;
 	}
-	copy = openat(mail, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (copy == -1 || (d = fdopendir(copy)) == NULL) {
-		closefd(&copy);
+	if ((d = directory_read(mail, "")) == NULL)
 		return;
-	}
 	while ((e = readdir(d)) != NULL)
 		if (e->d_name[0] != '.')
-			adopt(in, copy, e->d_name);
+			adopt(in, dirfd(d), e->d_name);
 	closedir(d);
 }

@@ -90,7 +90,7 @@ on_ready(void *arg)
 
 	log_info("all programs run");
 	notify(m, "ready\n");
-	service_manager_tell(m->manager, "READY=1");
+	(void)service_manager_tell(m->manager, "READY=1");
 }
 
 static void
@@ -111,7 +111,7 @@ on_change(void *arg)
 	control_server_on_change(m->control);
 	if (m->supervisor.stopping && !m->told_stop) {
 		m->told_stop = true;
-		service_manager_tell(m->manager, "STOPPING=1");
+		(void)service_manager_tell(m->manager, "STOPPING=1");
 	}
 }
 

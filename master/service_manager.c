@@ -57,7 +57,7 @@ static void
 on_watchdog(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	service_manager_tell(arg, "WATCHDOG=1");
+	(void)service_manager_tell(arg, "WATCHDOG=1");
 }
 
 /* Twice as often as it looks. */
@@ -130,11 +130,15 @@ service_manager_free(struct service_manager **m)
 	*m = NULL;
 }
 
-void
+bool
 service_manager_tell(struct service_manager *m, const char *state)
 {
-	if (m != NULL && send(m->socket, state, strlen(state), MSG_NOSIGNAL) == -1)
-		log_warn("the service manager did not hear %s: %s", state, strerror(errno));
+	if (m == NULL)
+		return true;
+	if (send(m->socket, state, strlen(state), MSG_NOSIGNAL) != -1)
+		return true;
+	log_warn("the service manager did not hear %s: %s", state, strerror(errno));
+	return false;
 }
 
 /* ---- sockets that outlive us ---- */
@@ -173,11 +177,13 @@ is_wanted(const struct sockets *sockets, const char *held)
 	return false;
 }
 
-static void
+/* False: it does not hear us. */
+static bool
 let_go(struct service_manager *m, const struct sockets *sockets)
 {
 	char text[NAME_SIZE + 64];
 	size_t kept = 0;
+	bool hears = true; /* else each word would take SEND_WAIT_S */
 
 	for (size_t i = 0; i < m->n_held; i++) {
 		if (!m->from_before && is_wanted(sockets, m->held[i])) {
@@ -185,10 +191,11 @@ let_go(struct service_manager *m, const struct sockets *sockets)
 			continue;
 		}
 		snprintf(text, sizeof text, "FDSTOREREMOVE=1\nFDNAME=%s", m->held[i]);
-		service_manager_tell(m, text);
+		hears = hears && service_manager_tell(m, text);
 	}
 	m->n_held = kept;
 	m->from_before = false;
+	return hears;
 }
 
 static bool
@@ -219,17 +226,20 @@ void
 service_manager_keep(struct service_manager *m, struct sockets *sockets)
 {
 	char name[NAME_SIZE];
+	bool hears;
 
 	if (m == NULL)
 		return;
 	/* First, as it takes no socket twice under two names. */
-	let_go(m, sockets);
+	hears = let_go(m, sockets);
 	for (size_t i = 0; i < sockets->n; i++) {
 		struct listening *l = &sockets->items[i];
 
 		name_of(l, name);
-		l->kept = is_held(m, name) || hand_over(m, name, l->fd);
-		if (l->kept && !is_held(m, name))
+		l->kept = is_held(m, name);
+		if (l->kept || !hears)
+			continue;
+		if ((l->kept = hears = hand_over(m, name, l->fd)))
 			add_held(m, span_of(name));
 	}
 }

@@ -18,7 +18,7 @@ struct service_manager *service_manager_new(struct event_base *base);
 void service_manager_free(struct service_manager **m);
 
 /* "READY=1", "STOPPING=1", "STATUS=..." (sd_notify(3)). Harmless on NULL. */
-void service_manager_tell(struct service_manager *m, const char *state);
+bool service_manager_tell(struct service_manager *m, const char *state);
 
 /* Has it hold these listening sockets, and no others, beyond our end (FDSTORE=1): whoever starts in
  * our place finds them and who waits at them. Marks those that it was given. Harmless on NULL. */

@@ -210,7 +210,7 @@ sockets_close(struct sockets *s, const char *run)
 	struct listening *local = find(s, LOCAL_NAME);
 	char path[200];
 
-	if (local != NULL && !local->kept) {
+	if (local == NULL || !local->kept) {
 		snprintf(path, sizeof path, "%s/%s", run, SOCKETS_LOCAL);
 		(void)unlink(path);
 	}

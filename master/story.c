@@ -431,11 +431,11 @@ concerns(const struct message *m)
 	       (m->is_recipient && strcasecmp(m->from, what) == 0);
 }
 
-/* The lines of the message that tell of its acceptance, or the others. Returns the last one. */
-static const json_t *
+/* The lines of the message that tell of its acceptance, or the others. */
+static void
 tell_lines(struct message *m, const json_t *lines, uint64_t id, bool acceptance)
 {
-	const json_t *line, *last = NULL;
+	const json_t *line;
 	struct span verb, rest;
 	uint64_t its;
 	size_t i;
@@ -445,20 +445,18 @@ tell_lines(struct message *m, const json_t *lines, uint64_t id, bool acceptance)
 		if (!story_line_id(text_of(line), &its) || its != id ||
 		    !read_verb(line, &verb, &rest) || span_is(verb, "accepted") != acceptance)
 			continue;
-		last = line;
 		if (m->is_sender)
 			tell_sender(m, line);
 		else
 			tell_mailbox(m, line);
 	}
-	return last;
 }
 
 static void
 tell_message(const json_t *lines, uint64_t id, const struct story_asker *asker, json_t *story)
 {
 	struct message m = {.asker = asker, .story = story, .recipients = json_array()};
-	const json_t *line = NULL, *last = NULL;
+	const json_t *line;
 	uint64_t its;
 	size_t i;
 
@@ -468,12 +466,12 @@ tell_message(const json_t *lines, uint64_t id, const struct story_asker *asker, 
 	    list_has(asker->addresses, span_of(json_string_value(line)));
 	if (concerns(&m)) {
 		/* It may be delivered before the program that took it in has said so. */
-		(void)tell_lines(&m, lines, id, true);
-		last = tell_lines(&m, lines, id, false);
+		tell_lines(&m, lines, id, true);
+		tell_lines(&m, lines, id, false);
+		if (m.next != 0)
+			json_array_append_new(story,
+			    json_pack("{s:I, s:s}", "time", m.next, "text", "It is tried again."));
 	}
-	if (m.next != 0 && last != NULL)
-		json_array_append_new(
-		    story, json_pack("{s:I, s:s}", "time", m.next, "text", "It is tried again."));
 	free(m.from);
 	json_decref(m.recipients);
 }

@@ -14,13 +14,13 @@
 #include "common/client_wire.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "smtpd/replies.h"
 #include "smtpd/sendmail.h"
 
 enum {
 	REPLY_LINE_MAX_BYTES = 2000,
 	REPLY_LINES_MAX = 200,
 	TIMEOUT_S = 600, /* RFC 5321 4.5.3.2 */
-	REPLACED = 421,
 	REPLACED_TIMES_MAX = 10,
 	PUMP_BYTES = 16384
 };
@@ -106,7 +106,7 @@ refused(const struct sendmail_server *s, const char *about, int for_good)
 static bool
 is_replaced(const struct sendmail_server *s)
 {
-	return s->code == REPLACED && s->replaced < REPLACED_TIMES_MAX;
+	return strcmp(s->text, REPLY_RESTARTS) == 0 && s->replaced < REPLACED_TIMES_MAX;
 }
 
 /* As far as smtpd lets us: the code of its last reply tells. -1: the connection is lost. */

@@ -16,6 +16,7 @@
 #include "queue/queue.h"
 #include "router/router.h"
 #include "smtpd/explain.h"
+#include "smtpd/replies.h"
 #include "smtpd/session.h"
 #include "smtpd/transaction.h"
 
@@ -112,7 +113,7 @@ dismiss_idle(void)
 		if (s->handshaking)
 			session_free(&s);
 		else if (is_idle(s))
-			session_close(s, "421 4.3.0 The service restarts; come back", "drain");
+			session_close(s, REPLY_RESTARTS, "drain");
 	}
 }
 

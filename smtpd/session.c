@@ -15,6 +15,7 @@
 #include "common/memory.h"
 #include "common/monotonic.h"
 #include "smtpd/commands.h"
+#include "smtpd/replies.h"
 #include "smtpd/transaction.h"
 
 enum { REPLY_MAX_SIZE = 2048 }; /* all lines of one */
@@ -196,7 +197,7 @@ void
 session_dismiss(struct session *s)
 {
 	if (s->server->draining && s->transaction == NULL)
-		session_close(s, "421 4.3.0 The service restarts; come back", "drain");
+		session_close(s, REPLY_RESTARTS, "drain");
 }
 
 void

@@ -31,8 +31,9 @@ struct backup_keeper {
 	struct wall_clock *clock;
 	atomic_bool stop;
 	bool daily, running, failed;
-	uint64_t retry_us; /* not before, in wall clock; 0: no attempt has failed */
-	backup_made_cb cb; /* who waits, or NULL */
+	uint64_t n, made_s; /* of those that are there, and of the last one */
+	uint64_t retry_us;  /* not before, in wall clock; 0: no attempt has failed */
+	backup_made_cb cb;  /* who waits, or NULL */
 	void *arg;
 };
 
@@ -48,18 +49,17 @@ remove_leftovers(struct backup_keeper *k)
 	if (d == NULL)
 		return;
 	while ((e = readdir(d)) != NULL)
-		if ((strncmp(e->d_name, ".making-", 8) == 0 ||
-			strncmp(e->d_name, ".replaced-", 10) == 0) &&
-		    remover_take(k->remover, e->d_name) == -1)
+		if (backup_is_leftover(e->d_name) && remover_take(k->remover, e->d_name) == -1)
 			log_warn("cannot remove %s from backup/: %s", log_safe(span_of(e->d_name)),
 			    strerror(errno));
 	closedir(d);
 	remover_run(k->remover);
 }
 
-/* In the order in which they were made: a clock that was wrong takes none away. */
+/* For status, which does not wait for a disk. With remove all but the last ones go, in the order in
+ * which they were made: a clock that was wrong takes none away. */
 static void
-remove_oldest(struct backup_keeper *k)
+look_through(struct backup_keeper *k, bool remove)
 {
 	struct backup *list;
 	size_t n;
@@ -68,12 +68,16 @@ remove_oldest(struct backup_keeper *k)
 		log_warn("cannot read backup/: %s", strerror(errno));
 		return;
 	}
-	for (size_t i = 0; i + BACKUPS_KEPT < n; i++)
-		if (remover_take(k->remover, list[i].day) == 0)
+	k->n = n;
+	k->made_s = n > 0 ? list[n - 1].made_s : 0;
+	for (size_t i = 0; remove && i + BACKUPS_KEPT < n; i++)
+		if (remover_take(k->remover, list[i].day) == 0) {
+			k->n--;
 			log_info("backup removed day=%s", list[i].day);
-		else
+		} else {
 			log_warn(
 			    "cannot remove the backup day=%s: %s", list[i].day, strerror(errno));
+		}
 	free(list);
 }
 
@@ -189,7 +193,7 @@ done(struct job *job)
 	k->failed = r->failed != NULL;
 	k->retry_us = k->failed ? wall_clock_now() + (uint64_t)RETRY_S * US_PER_S : 0;
 	if (!k->failed)
-		remove_oldest(k);
+		look_through(k, true);
 	remove_leftovers(k);
 	if (cb != NULL)
 		cb(k->arg, k->failed ? NULL : backup_to_json(&r->made), r->failed, r->error);
@@ -225,7 +229,7 @@ backup_keeper_new(struct event_base *base, int mail, int backup)
 	k->job.work = work;
 	k->job.done = done;
 	k->mail = mail;
-	k->directory = openat(backup, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	k->directory = directory_open(backup, "");
 	if (k->directory == -1)
 		fatal("cannot open the directory backup");
 	closefd(&backup);
@@ -235,6 +239,7 @@ backup_keeper_new(struct event_base *base, int mail, int backup)
 	k->clock = wall_clock_new(base, on_alarm, k);
 	backup_recover(k->directory);
 	remove_leftovers(k);
+	look_through(k, false);
 	return k;
 }
 
@@ -257,14 +262,8 @@ backup_keeper_free(struct backup_keeper **kp)
 void
 backup_keeper_status(struct backup_keeper *k, json_t *counters)
 {
-	struct backup *list;
-	size_t n;
-
-	if (backups_read(k->directory, &list, &n) == -1)
-		return;
-	json_object_set_new(counters, "backups", json_integer(n));
-	if (n > 0)
-		json_object_set_new(counters, "backup_made_s", json_integer(list[n - 1].made_s));
+	json_object_set_new(counters, "backups", json_integer(k->n));
+	if (k->n > 0)
+		json_object_set_new(counters, "backup_made_s", json_integer(k->made_s));
 	json_object_set_new(counters, "backup_failed", json_integer(k->failed));
-	free(list);
 }

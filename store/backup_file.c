@@ -43,6 +43,16 @@ open_source(int from, const char *name, struct stat *st)
 	return fd;
 }
 
+/* What failed stays in errno. */
+static void
+remove_part(int to, const char *name)
+{
+	int error = errno;
+
+	(void)unlinkat(to, name, 0);
+	errno = error;
+}
+
 /* As it was, its time included, which Dovecot reads. */
 static int
 write_copy(int source, const struct stat *st, int to, const char *name)
@@ -59,7 +69,17 @@ write_copy(int source, const struct stat *st, int to, const char *name)
 		rv = close(fd);
 	else
 		closefd(&fd);
+	if (rv == -1)
+		remove_part(to, name);
 	return rv;
+}
+
+/* Somebody cut it short just now, or it cannot be read: what cannot be written either is found by
+ * syncfs(). */
+static bool
+is_of_the_source(int error)
+{
+	return error == EPROTO || error == EIO;
 }
 
 static void
@@ -86,6 +106,8 @@ copy_message(struct backup_files *f, int from, const char *name, int to)
 		f->run->made.copied++;
 		remember(f, name, digest);
 		rv = 1;
+	} else if (is_of_the_source(errno)) {
+		rv = skip(f);
 	} else {
 		rv = errno == EEXIST ? 1 : backup_fail(f->run, "copy a message");
 	}
@@ -104,9 +126,10 @@ backup_file_other(struct backup_files *f, int from, const char *name, int to)
 	if (fd == -1)
 		return errno == ENOENT ? 0 : skip(f);
 	if (st.st_size > OTHER_MAX_BYTES)
-		skip(f);
-	else if (write_copy(fd, &st, to, name) == -1 && errno != EEXIST && errno != EPROTO)
-		rv = backup_fail(f->run, "copy a file of a mailbox");
+		rv = skip(f);
+	else if (write_copy(fd, &st, to, name) == -1 && errno != EEXIST)
+		rv = is_of_the_source(errno) ? skip(f)
+					     : backup_fail(f->run, "copy a file of a mailbox");
 	closefd(&fd);
 	return rv;
 }

@@ -67,19 +67,17 @@ write_summary(struct backup_run *r, int day)
 	return rv == 0 ? 0 : backup_fail(r, "write the summary");
 }
 
-static uint64_t
-next_serial(int directory)
+static int
+set_serial(struct backup_run *r)
 {
 	struct backup *list;
-	uint64_t serial = 1;
 	size_t n;
 
-	if (backups_read(directory, &list, &n) == -1)
-		return 1;
-	if (n > 0)
-		serial = list[n - 1].serial + 1;
+	if (backups_read(r->to, &list, &n) == -1)
+		return backup_fail(r, "read backup/");
+	r->made.serial = n > 0 ? list[n - 1].serial + 1 : 1;
 	free(list);
-	return serial;
+	return 0;
 }
 
 static int
@@ -88,9 +86,8 @@ fill(struct backup_run *r, int day)
 	struct timespec begun = {0}, now = {0};
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &begun);
-	r->made.serial = next_serial(r->to);
 	r->made.verified = true;
-	if (copy_mailboxes(r, day) == -1)
+	if (set_serial(r) == -1 || copy_mailboxes(r, day) == -1)
 		return -1;
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	r->made.took_s = now.tv_sec - begun.tv_sec;
@@ -129,11 +126,17 @@ publish(struct backup_run *r)
 		rv = renameat2(r->to, new, r->to, r->made.day, RENAME_EXCHANGE);
 		if (rv == -1 && (errno == EINVAL || errno == ENOSYS))
 			rv = replace_in_steps(r, new, old);
-		r->has_replaced = rv == 0;
 	}
 	if (rv == -1)
 		return backup_fail(r, "give the backup its name");
 	return fsync(r->to) == 0 ? 0 : backup_fail(r, "make the backup durable");
+}
+
+bool
+backup_is_leftover(const char *name)
+{
+	return strncmp(name, making, sizeof making - 1) == 0 ||
+	       strncmp(name, replaced, sizeof replaced - 1) == 0;
 }
 
 void
@@ -163,8 +166,7 @@ backup_make(struct backup_run *r)
 	int day = -1;
 
 	snprintf(name, sizeof name, "%s%s", making, r->made.day);
-	if (mkdirat(r->to, name, DIRECTORY_MODE) == -1 ||
-	    (day = openat(r->to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
+	if (mkdirat(r->to, name, DIRECTORY_MODE) == -1 || (day = directory_open(r->to, name)) == -1)
 		(void)backup_fail(r, "make a directory in backup/");
 	else if (fill(r, day) == 0)
 		(void)publish(r);

@@ -15,7 +15,6 @@ struct backup_run {
 	atomic_bool *stop;	/* true: end soon, with ECANCELED */
 	struct backup made;	/* day and made_s are set; the rest is the result */
 	char odd[NAME_MAX + 1]; /* a mailbox of which something was skipped */
-	bool has_replaced;	/* .making-DAY or .replaced-DAY is now what was made before */
 	const char *failed;	/* what could not be done, NULL: all is done */
 	int error;		/* why: an errno */
 };
@@ -27,6 +26,9 @@ struct backup_run {
 void backup_make(struct backup_run *r);
 /* At a start: gives a replaced one its name back where the new one has not got it. */
 void backup_recover(int directory);
+
+/* Whether a name in backup/ is of something that was being made or replaced. */
+bool backup_is_leftover(const char *name);
 
 /* backup_mailbox.c: one mailbox, into day/. Its counts are added. -1 with r->failed set. */
 int backup_mailbox(struct backup_run *r, const char *name, int day);

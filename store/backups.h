@@ -2,14 +2,17 @@
  * The backups as they lie in the instance's directory backup/. store makes and removes them;
  * sambarctl reads them, which only the owner may.
  *
- * 2026-11-26/                 of a day, whole: it appears by one rename, when all in it is durable
+ * 2026-11-26/                 of a day, whole: it appears by one rename, when all is durable
  * 2026-11-26/summary.json     what is in it; no user's name has a dot
- * 2026-11-26/<user>/          the mailbox, a Maildir++ as it was. Messages are links to the files
- * in the mailbox, or copies, where links cannot be; everything else is copied. Without tmp/ and
- * index.db, which is made anew when missing .making-2026-11-26/         being made; what a start
- * finds under such a name goes .replaced-2026-11-26/       only where the file system cannot
- * exchange two names: the one that is being replaced. A start that finds no whole one gives it its
- * name back .removing-*                 as in the mail directory (remover.h)
+ * 2026-11-26/<user>/          the mailbox, a Maildir++ as it was, without tmp/ and index.db,
+ *                             which is made anew when missing. Messages are links to the
+ *                             files in the mailbox, or copies, where links cannot be;
+ *                             everything else is copied
+ * .making-2026-11-26/         being made; what a start finds under such a name goes
+ * .replaced-2026-11-26/       the one that is being replaced, only where the file system
+ *                             cannot exchange two names. A start that finds no whole one
+ *                             gives it its name back
+ * .removing-*                 as in the mail directory (remover.h)
  */
 #ifndef STORE_BACKUPS_H
 #define STORE_BACKUPS_H

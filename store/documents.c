@@ -39,12 +39,11 @@ is_name(struct span s)
 static int
 open_directory(struct index *x, bool make)
 {
-	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(x->directory, directory_name, flags);
+	int fd = directory_open(x->directory, directory_name);
 
 	if (fd == -1 && errno == ENOENT && make &&
 	    mkdirat(x->directory, directory_name, DIRECTORY_MODE) == 0)
-		fd = openat(x->directory, directory_name, flags);
+		fd = directory_open(x->directory, directory_name);
 	return fd;
 }
 

@@ -915,7 +915,7 @@ index_remove_files(struct index *x)
 
 		if (strncmp(e->d_name, removing_prefix, sizeof removing_prefix - 1) != 0)
 			continue;
-		fd = openat(tmp, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd = directory_open(tmp, e->d_name);
 		if (fd != -1 && empty_directory(fd, 0, &max))
 			(void)unlinkat(tmp, e->d_name, AT_REMOVEDIR);
 		closefd(&fd);

@@ -45,19 +45,12 @@ struct walk {
 static int
 descend(struct walk *w, int at, const char *name)
 {
-	int fd;
-
 	if (w->depth == DEPTH_MAX) {
 		errno = ELOOP;
 		return -1;
 	}
-	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd == -1)
+	if ((w->dirs[w->depth] = directory_read(at, name)) == NULL)
 		return -1;
-	if ((w->dirs[w->depth] = fdopendir(fd)) == NULL) {
-		closefd(&fd);
-		return -1;
-	}
 	strlcpy(w->names[w->depth++], name, NAME_MAX + 1);
 	return 0;
 }

@@ -15,10 +15,12 @@
  * LOOKUP      mailbox (router, auth). Answer: FOUND state, room, limit (bytes; 2^64-1: no limit)
  * FORGET      mailbox ("": all). A notice to router: what LOOKUP said no longer holds
  * OPEN        mailbox, kind (enum store_kind), program, client (for the log) (auth; master's
- *             account: sambarctl, which imports and restores). Answer: SESSION descriptor | REFUSED
- * reason (enum store_refusal) CREATE      mailbox (auth). Answer: DONE | REFUSED reason REMOVE
- * mailbox, with all mail in it (auth). Answer: DONE | REFUSED reason SET_QUOTA   mailbox, bytes
- * (2^64-1: that of Maximum Mailbox Size) (auth). Answer: DONE | REFUSED reason
+ *             account: sambarctl, which imports and restores). Answer:
+ *             SESSION descriptor | REFUSED reason (enum store_refusal)
+ * CREATE      mailbox (auth). Answer: DONE | REFUSED reason
+ * REMOVE      mailbox, with all mail in it (auth). Answer: DONE | REFUSED reason
+ * SET_QUOTA   mailbox, bytes (2^64-1: that of Maximum Mailbox Size) (auth).
+ *             Answer: DONE | REFUSED reason
  *
  * On a session with a maildrop (enum mailbox_message); those with folders: folders.h
  * LISTING     descriptor (sealed memory, struct mailbox_listing). From store, the first message,

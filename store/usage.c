@@ -158,7 +158,7 @@ look_at_part(struct maildir *m, const char *directory, const char *place)
 	now = (struct stamp){st.st_ino, st.st_ctim, st.st_mtim};
 	if (stamp_equal(&now, &part->stamp))
 		return;
-	fd = openat(m->dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = directory_open(m->dir, name);
 	part->bytes = 0;
 	if (count_folder(fd, &part->bytes) == 0)
 		part->stamp = now;

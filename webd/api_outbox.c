@@ -186,7 +186,8 @@ on_cancelled(void *arg, enum queue_cancelled end, struct span message_id)
 			    q->session->folders, t->sent, &change, &t->uid, 1, on_flagged, q);
 		break;
 	case CANCEL_PARTLY:
-		answer(q, 0);
+		events_outbox(q->session);
+		reply_json(q, json_pack("{s:n, s:b}", "draft", "partly", true));
 		break;
 	case CANCEL_IN_HAND:
 		reply_error(q, 409, "conflict", "The message is just being sent.");

@@ -11,6 +11,7 @@ TAILQ_HEAD(background_jobs, background_job);
 struct background {
 	struct worker *workers[BACKGROUND_THREADS];
 	struct background_jobs waiting, running;
+	bool ending;
 };
 
 static struct worker *
@@ -67,7 +68,8 @@ on_done(struct job *job)
 
 	TAILQ_REMOVE(&b->running, own, entry);
 	own->done(own);
-	begin_some(b);
+	if (!b->ending)
+		begin_some(b);
 }
 
 void
@@ -79,6 +81,15 @@ background_push(struct background *b, const char *user, struct background_job *j
 	strlcpy(job->user, user, sizeof job->user);
 	TAILQ_INSERT_TAIL(&b->waiting, job, entry);
 	begin_some(b);
+}
+
+bool
+background_cancel(struct background_job *job)
+{
+	if (job->worker != NULL)
+		return false;
+	TAILQ_REMOVE(&job->background->waiting, job, entry);
+	return true;
 }
 
 struct background *
@@ -93,23 +104,20 @@ background_new(struct event_base *base)
 	return b;
 }
 
-/* A job that ends begins another one, perhaps with a worker that has ended already: so what waits
- * is taken out first. */
 void
 background_free(struct background **bp)
 {
 	struct background *b = *bp;
-	struct background_jobs left = TAILQ_HEAD_INITIALIZER(left);
 	struct background_job *job;
 
 	if (b == NULL)
 		return;
 	*bp = NULL;
-	TAILQ_CONCAT(&left, &b->waiting, entry);
+	b->ending = true; /* a job that ends begins no other one */
 	for (size_t i = 0; i < BACKGROUND_THREADS; i++)
 		worker_free(&b->workers[i]);
-	while ((job = TAILQ_FIRST(&left)) != NULL) {
-		TAILQ_REMOVE(&left, job, entry);
+	while ((job = TAILQ_FIRST(&b->waiting)) != NULL) {
+		TAILQ_REMOVE(&b->waiting, job, entry);
 		job->done(job);
 	}
 	free(b);

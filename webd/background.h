@@ -33,5 +33,7 @@ struct background *background_new(struct event_base *base);
 void background_free(struct background **b);
 /* In their order for each user. done() is called later, and not from within the call. */
 void background_push(struct background *b, const char *user, struct background_job *job);
+/* True: it still waited, and is the caller's again; neither work() nor done() is called. */
+bool background_cancel(struct background_job *job);
 
 #endif

@@ -37,7 +37,7 @@ reading_end(struct request *q)
 	if (r == NULL)
 		return;
 	r->q = NULL;
-	if (!r->in_thread)
+	if (!r->in_thread || background_cancel(&r->job))
 		reading_free(r);
 }
 

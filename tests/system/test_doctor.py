@@ -35,6 +35,8 @@ SPF = {     # name: (record, verdict)
     "s17": ("V=SPF1 IP6:2001:db8::/32 +MX:good.test exp=x.test x=y:z", "right"),
     "s18": ("v=spf10 all", "wrong"),
     "s19": ("v=spf1 a:h10.test/40 all", "wrong"),
+    "s20": ("v=spf1 a/ all", "wrong"),
+    "s21": ("v=spf1 a:h10.test/24/ all", "wrong"),
 }
 ZONE = """
 good MX 10 mail.good

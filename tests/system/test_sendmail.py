@@ -2,7 +2,9 @@
 import os
 import pwd
 import re
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -256,3 +258,33 @@ def test_other_names(one, sendmail, tmp_path):
     one.ctl("config", "set", "[aliases] shop", "ann")
     assert sendmail(name=str(tmp_path / "newaliases")).returncode == 0
     assert b"deliverable: " in ok(sendmail("-bv", "shop")).stdout
+
+
+@pytest.mark.parametrize("first, connections", [("421 4.3.0 The service restarts; come back", 2), ("421 4.3.2 Too many connections", 1)])
+def test_it_comes_back_only_to_one_that_restarts(sendmail, tmp_path, first, connections):
+    """The second connection is refused for another reason, and not begun anew either."""
+    (tmp_path / "run").mkdir()
+    replies = [first, "421 4.3.2 Too many connections", "421 4.3.2 Too many connections"]
+    came = []
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / "run" / "submit.sock"))
+        door.listen(10)
+
+        def serve():
+            while True:
+                sock, _ = door.accept()
+                with sock:
+                    if len(came) >= len(replies):
+                        return
+                    sock.sendall(replies[len(came)].encode() + b"\r\n")
+                    came.append(sock)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        done = sendmail("ann@example.test", text=b"Subject: x\n\n", SAMBAR_DIR=str(tmp_path))
+        assert done.returncode == os.EX_TEMPFAIL and b"Too many connections" in done.stderr
+        assert len(came) == connections
+        replies.clear()
+        with socket.socket(socket.AF_UNIX) as last:     # ends the thread
+            last.connect(str(tmp_path / "run" / "submit.sock"))
+        thread.join()

@@ -93,6 +93,26 @@ users_do_not_wait_for_each_other(void **state)
 }
 
 static void
+what_waits_can_be_cancelled(void **state)
+{
+	struct background *b = background_new(base);
+	struct held *a = push(b, "ann", 'a'), *second = push(b, "ann", 'A');
+
+	(void)state;
+	n_done = 0;
+	let_go(push(b, "ann", 'c'));
+	assert_false(background_cancel(&a->job)); /* it is in its thread */
+	assert_true(background_cancel(&second->job));
+	close(second->gate[0]);
+	close(second->gate[1]);
+	free(second);
+	let_go(a);
+	wait_for(2);
+	assert_memory_equal(order, "ac", 2);
+	background_free(&b);
+}
+
+static void
 what_is_left_comes_back(void **state)
 {
 	struct background *b = background_new(base);
@@ -113,6 +133,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(users_do_not_wait_for_each_other),
+	    cmocka_unit_test(what_waits_can_be_cancelled),
 	    cmocka_unit_test(what_is_left_comes_back),
 	};
 	int rv;

@@ -386,8 +386,9 @@ class Composer {
 async function throwAway(id) {
 	if (!await confirm({ title: T.outbox.noCopyTitle, text: T.outbox.noCopyText, action: T.outbox.noCopyAction }))
 		return;
-	await api.post('outbox/cancel', { id, discard: true });
-	toast(T.outbox.thrownAway);
+	const { partly } = await api.post('outbox/cancel', { id, discard: true });
+
+	toast(partly ? T.outbox.partly : T.outbox.thrownAway);
 }
 
 /** Takes a message of the outbox back, to be written on. */

@@ -37,6 +37,7 @@ export function load() {
 async function keep(changes, before) {
 	try {
 		({ version } = await api.post('settings', { ...changes, version }));
+		settings = { ...settings, ...changes };     // a conflict of an earlier change may have taken them back
 	} catch (error) {
 		const newer = error.details?.newer;
 		if (!newer)
