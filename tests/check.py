@@ -21,8 +21,6 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CORES = len(os.sched_getaffinity(0))
 FUZZ_INPUTS = 20000
 EXCUSE = "this machine cannot"
-# They begin first, so that nobody waits for one of them at the end.
-LONGEST = ("crash", "fetcher_kills", "outgoing_faults", "administration", "disk_full", "webmail", "hostile_ipc", "fetcher_servers", "backup")
 BUILDS = {
     "plain": (os.environ.get("BUILD_PLAIN", "build"), []),
     "sanitize": (os.environ.get("BUILD_SANITIZE", "build-sanitize"), ["SANITIZE=1"]),
@@ -150,12 +148,6 @@ def count_cases(tally, kind, report):
     print("longest: " + ", ".join(f"{module} {seconds:.0f} s" for module, seconds in took.most_common(12)), flush=True)
 
 
-def modules():
-    found = glob.glob("tests/system/test_*.py", root_dir=TOP) + glob.glob("tests/crash/test_*.py", root_dir=TOP)
-    names = {path: os.path.basename(path)[len("test_"):-len(".py")] for path in found}
-    return sorted(found, key=lambda path: (LONGEST.index(names[path]) if names[path] in LONGEST else len(LONGEST), path))
-
-
 def system(tally, kind):
     say(f"{kind}: system tests")
     workers = 2 * CORES  # most of them wait for the next second, or for a process
@@ -166,7 +158,7 @@ def system(tally, kind):
         report = os.path.join(scratch, "report.xml")
         status = subprocess.run(
             ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"-n{workers}", "--dist=loadfile",
-             "--tb=short", f"--junitxml={report}", *modules()],
+             "--tb=short", f"--junitxml={report}", "tests/system", "tests/crash"],
             cwd=TOP, env=dict(os.environ, **extra), stdin=subprocess.DEVNULL).returncode
         before = len(tally.failures)
         if os.path.exists(report):

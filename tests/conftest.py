@@ -25,6 +25,15 @@ def pytest_make_parametrize_id(val):
     return repr(val)[:40] if isinstance(val, (bytes, str)) else None
 
 
+# They begin first, so that nobody waits for one of them at the end.
+LONGEST = ("test_crash", "test_fetcher_kills", "test_outgoing_faults", "test_administration", "test_disk_full", "test_webmail", "test_hostile_ipc",
+           "test_fetcher_servers", "test_backup")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
 class Hang(BaseException):
     pass
 
