@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "common/command_table.h"
 #include "common/memory.h"
 #include "pop3d/maildrop.h"
 
@@ -67,14 +68,6 @@ cmd_quit(struct session *s, struct span argument)
 
 /* ---- the table ---- */
 
-struct command {
-	const char *verb;
-	unsigned states;   /* in which it is allowed */
-	unsigned line_max; /* bytes with CRLF */
-	enum { ARGUMENT_NONE, ARGUMENT_MAY, ARGUMENT_MUST } argument;
-	void (*run)(struct session *s, struct span argument);
-};
-
 enum { SHORT = COMMAND_LINE_MAX_BYTES, NAME = LOGIN_LINE_MAX_BYTES, LONG = AUTH_LINE_MAX_BYTES };
 
 static const struct command commands[] = {
@@ -98,30 +91,6 @@ static const struct command commands[] = {
     /* clang-format on */
 };
 
-/* Cuts the verb from *line. NULL when nobody knows it. */
-static const struct command *
-find(struct span *line)
-{
-	struct span rest = *line, verb;
-
-	span_take(&rest, ' ', &verb);
-	for (size_t i = 0; i < nitems(commands); i++)
-		if (span_is_nocase(verb, commands[i].verb)) {
-			*line = rest;
-			return &commands[i];
-		}
-	return NULL;
-}
-
-static bool
-has_control(struct span line)
-{
-	for (size_t i = 0; i < line.len; i++)
-		if ((unsigned char)line.at[i] < ' ' && line.at[i] != '\t')
-			return true;
-	return false;
-}
-
 static const char *
 out_of_order(const struct session *s, const struct command *c)
 {
@@ -132,22 +101,18 @@ out_of_order(const struct session *s, const struct command *c)
 
 /* NULL, or the reply to a command that is not to be run. */
 static const char *
-refusal(const struct session *s, const struct command *c, struct span argument, struct span line)
+refusal(const struct session *s, const struct command_line *l)
 {
-	if (line.len + 2 > (c != NULL ? c->line_max : COMMAND_LINE_MAX_BYTES))
-		return "-ERR Line too long";
-	if (has_control(line))
-		return "-ERR Control character in a command";
-	if (c == NULL)
-		return "-ERR Unknown command";
-	if (!(c->states & s->state))
-		return out_of_order(s, c);
-	argument = span_trim(argument);
-	if (c->argument == ARGUMENT_NONE && argument.len > 0)
-		return "-ERR No argument is allowed";
-	if (c->argument == ARGUMENT_MUST && argument.len == 0)
-		return "-ERR An argument is missing";
-	return NULL;
+	static const char *const replies[] = {
+	    [COMMAND_TOO_LONG] = "-ERR Line too long",
+	    [COMMAND_HAS_CONTROL] = "-ERR Control character in a command",
+	    [COMMAND_UNKNOWN] = "-ERR Unknown command",
+	    [COMMAND_NO_ARGUMENT_ALLOWED] = "-ERR No argument is allowed",
+	    [COMMAND_ARGUMENT_MISSING] = "-ERR An argument is missing",
+	};
+	enum command_fault fault = command_check(l, s->state, COMMAND_LINE_MAX_BYTES);
+
+	return fault == COMMAND_OUT_OF_ORDER ? out_of_order(s, l->command) : replies[fault];
 }
 
 /* An unknown word may be a password that was typed too early. */
@@ -167,13 +132,12 @@ trace_command(const struct session *s, const struct command *c, struct span line
 void
 command_run(struct session *s, struct span line)
 {
-	struct span argument = line;
-	const struct command *c = find(&argument);
-	const char *no = refusal(s, c, argument, line);
+	struct command_line l = command_read(commands, nitems(commands), line);
+	const char *no = refusal(s, &l);
 
-	trace_command(s, c, line);
+	trace_command(s, l.command, line);
 	if (no != NULL)
 		session_reply(s, no);
 	else
-		c->run(s, argument);
+		l.command->run(s, l.argument);
 }

@@ -310,12 +310,6 @@ greet(struct session *s)
 
 /* ---- input ---- */
 
-static enum line_end
-cut_line(struct span bytes, struct span *line)
-{
-	return line_cut(bytes, AUTH_LINE_MAX_BYTES, line);
-}
-
 /* Nothing behind a line that is no line can be told from commands: the connection ends. */
 static size_t
 refuse_bare_lf(struct session *s, struct span bytes)
@@ -336,62 +330,45 @@ refuse_long_line(struct session *s, struct span bytes)
 static size_t
 input_long_line(struct session *s, struct span bytes)
 {
-	const char *lf = memchr(bytes.at, '\n', bytes.len);
-	bool after_cr = s->after_cr;
+	enum line_end end;
+	size_t n = line_pass_over(bytes, &s->after_cr, &end);
 
-	s->after_cr = bytes.at[bytes.len - 1] == '\r';
-	if (lf == NULL)
-		return bytes.len;
-	if (lf > bytes.at ? lf[-1] != '\r' : !after_cr)
+	if (end == LINE_BARE_LF)
 		return refuse_bare_lf(s, bytes);
-	session_expect(s, INPUT_COMMAND);
-	session_reply(s, "-ERR Line too long");
-	return lf + 1 - bytes.at;
-}
-
-static size_t
-input_command(struct session *s, struct span bytes)
-{
-	struct span line;
-
-	switch (cut_line(bytes, &line)) {
-	case LINE_UNFINISHED:
-		return 0;
-	case LINE_BARE_LF:
-		return refuse_bare_lf(s, bytes);
-	case LINE_TOO_LONG:
-		return refuse_long_line(s, bytes);
-	default:
-		s->left = bytes.len - line.len - 2;
-		command_run(s, line);
-		return line.len + 2;
-	}
-}
-
-static size_t
-input_auth(struct session *s, struct span bytes)
-{
-	struct span line;
-
-	switch (cut_line(bytes, &line)) {
-	case LINE_UNFINISHED:
-		return 0;
-	case LINE_BARE_LF:
-		return refuse_bare_lf(s, bytes);
-	case LINE_TOO_LONG:
-		return refuse_long_line(s, bytes);
-	default:
-		session_trace(s, "<<<", span_of("***"));
+	if (end == LINE_WHOLE) {
 		session_expect(s, INPUT_COMMAND);
-		login_input_line(s, line);
-		return line.len + 2;
+		session_reply(s, "-ERR Line too long");
 	}
+	return n;
+}
+
+static size_t
+input_line(struct session *s, struct span bytes)
+{
+	struct span line;
+
+	switch (line_cut(bytes, AUTH_LINE_MAX_BYTES, &line)) {
+	case LINE_UNFINISHED:
+		return 0;
+	case LINE_BARE_LF:
+		return refuse_bare_lf(s, bytes);
+	case LINE_TOO_LONG:
+		return refuse_long_line(s, bytes);
+	default:
+		break;
+	}
+	s->left = bytes.len - line.len - 2;
+	if (s->input == INPUT_COMMAND)
+		command_run(s, line);
+	else
+		login_input_line(s, line);
+	return line.len + 2;
 }
 
 static size_t (*const inputs[])(struct session *s, struct span bytes) = {
-    [INPUT_COMMAND] = input_command,
+    [INPUT_COMMAND] = input_line,
     [INPUT_LONG_LINE] = input_long_line,
-    [INPUT_AUTH] = input_auth,
+    [INPUT_AUTH] = input_line,
 };
 
 static size_t

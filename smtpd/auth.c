@@ -136,5 +136,7 @@ cmd_auth(struct session *s, struct span argument)
 void
 auth_input_line(struct session *s, struct span line)
 {
+	session_trace(s, "<<<", span_of("***"));
+	session_expect(s, INPUT_COMMAND);
 	go_on(s, sasl_line(s->sasl, line));
 }

@@ -183,27 +183,10 @@ static const struct command commands[] = {
     /* clang-format on */
 };
 
-const struct command *
-command_find(struct span *line)
+struct command_line
+command_of(struct span line)
 {
-	struct span rest = *line, verb;
-
-	span_take(&rest, ' ', &verb);
-	for (size_t i = 0; i < nitems(commands); i++)
-		if (span_is_nocase(verb, commands[i].verb)) {
-			*line = rest;
-			return &commands[i];
-		}
-	return NULL;
-}
-
-static bool
-has_control(struct span line)
-{
-	for (size_t i = 0; i < line.len; i++)
-		if ((unsigned char)line.at[i] < ' ' && line.at[i] != '\t')
-			return true;
-	return false;
+	return command_read(commands, nitems(commands), line);
 }
 
 static const char *
@@ -227,24 +210,18 @@ out_of_order(const struct session *s, const struct command *c)
 
 /* NULL, or the reply to a command that is not to be run. */
 static const char *
-refusal(const struct session *s, const struct command *c, struct span argument, struct span line)
+refusal(const struct session *s, const struct command_line *l)
 {
-	size_t max = c != NULL ? c->line_max : COMMAND_LINE_MAX_BYTES;
+	static const char *const replies[] = {
+	    [COMMAND_TOO_LONG] = "500 5.5.2 Line too long",
+	    [COMMAND_HAS_CONTROL] = "500 5.5.2 Control character in a command",
+	    [COMMAND_UNKNOWN] = "500 5.5.1 Unknown command",
+	    [COMMAND_NO_ARGUMENT_ALLOWED] = "501 5.5.4 No argument is allowed",
+	    [COMMAND_ARGUMENT_MISSING] = "501 5.5.4 An argument is missing",
+	};
+	enum command_fault fault = command_check(l, s->state, COMMAND_LINE_MAX_BYTES);
 
-	if (line.len + 2 > max)
-		return "500 5.5.2 Line too long";
-	if (has_control(line))
-		return "500 5.5.2 Control character in a command";
-	if (c == NULL)
-		return "500 5.5.1 Unknown command";
-	if (!(c->states & s->state))
-		return out_of_order(s, c);
-	argument = span_trim(argument);
-	if (c->argument == ARGUMENT_NONE && argument.len > 0)
-		return "501 5.5.4 No argument is allowed";
-	if (c->argument == ARGUMENT_MUST && argument.len == 0)
-		return "501 5.5.4 An argument is missing";
-	return NULL;
+	return fault == COMMAND_OUT_OF_ORDER ? out_of_order(s, l->command) : replies[fault];
 }
 
 /* Everything but RCPT, whose number has its own limit, and chunks with content. */
@@ -272,23 +249,22 @@ trace_command(const struct session *s, const struct command *c, struct span line
 }
 
 void
-command_run(struct session *s, const struct command *c, struct span argument, struct span line)
+command_run(struct session *s, const struct command_line *l)
 {
-	const char *no = refusal(s, c, argument, line);
+	const char *no = refusal(s, l);
 
-	trace_command(s, c, line);
-	if (too_many_commands(s, c))
+	trace_command(s, l->command, l->line);
+	if (too_many_commands(s, l->command))
 		session_close(s, "421 4.7.0 Too many commands without mail", "commands");
 	else if (no != NULL)
 		session_reply(s, no);
 	else
-		c->run(s, argument);
+		l->command->run(s, l->argument);
 }
 
 bool
-command_may_overlap(
-    const struct session *s, const struct command *c, struct span argument, struct span line)
+command_may_overlap(const struct session *s, const struct command_line *l)
 {
-	return c != NULL && c->run == cmd_rcpt && s->transaction->n_asks < ASKS_MAX &&
-	       refusal(s, c, argument, line) == NULL;
+	return l->command != NULL && l->command->run == cmd_rcpt &&
+	       s->transaction->n_asks < ASKS_MAX && refusal(s, l) == NULL;
 }

@@ -4,28 +4,18 @@
 #ifndef SMTPD_COMMANDS_H
 #define SMTPD_COMMANDS_H
 
+#include "common/command_table.h"
 #include "smtpd/session.h"
 
-struct command {
-	const char *verb;
-	unsigned states;   /* in which it is allowed */
-	unsigned line_max; /* bytes with CRLF */
-	enum { ARGUMENT_NONE, ARGUMENT_MAY, ARGUMENT_MUST } argument;
-	void (*run)(struct session *s, struct span argument);
-};
+/* Finds the verb of line, which is borrowed. */
+struct command_line command_of(struct span line);
 
-/* Cuts the verb from *line. NULL when nobody knows it. */
-const struct command *command_find(struct span *line);
-
-/* Checks length, order and argument, then runs the verb; c may be NULL. argument is what
- * command_find() left of line. */
-void
-command_run(struct session *s, const struct command *c, struct span argument, struct span line);
+/* Checks length, order and argument, then runs the verb. */
+void command_run(struct session *s, const struct command_line *l);
 
 /* True for a command that may be run while the answers to earlier ones are awaited (RFC 2920): a
  * RCPT, as long as not too many wait. */
-bool command_may_overlap(
-    const struct session *s, const struct command *c, struct span argument, struct span line);
+bool command_may_overlap(const struct session *s, const struct command_line *l);
 
 /* transaction.c */
 void cmd_mail(struct session *s, struct span argument);

@@ -265,12 +265,6 @@ greet(struct session *s)
 
 /* ---- input ---- */
 
-static enum line_end
-cut_line(struct span bytes, struct span *line)
-{
-	return line_cut(bytes, AUTH_LINE_MAX_BYTES, line);
-}
-
 /* Nothing behind a line that is no line can be told from commands: the connection ends. */
 static size_t
 refuse_bare_lf(struct session *s, struct span bytes)
@@ -291,31 +285,29 @@ refuse_long_line(struct session *s, struct span bytes)
 static size_t
 input_long_line(struct session *s, struct span bytes)
 {
-	const char *lf = memchr(bytes.at, '\n', bytes.len);
-	bool after_cr = s->after_cr;
+	enum line_end end;
+	size_t n = line_pass_over(bytes, &s->after_cr, &end);
 
-	s->after_cr = bytes.at[bytes.len - 1] == '\r';
-	if (lf == NULL)
-		return bytes.len;
-	if (lf > bytes.at ? lf[-1] != '\r' : !after_cr)
+	if (end == LINE_BARE_LF)
 		return refuse_bare_lf(s, bytes);
-	session_expect(s, INPUT_COMMAND);
-	session_reply(s, "500 5.5.2 Line too long");
-	return lf + 1 - bytes.at;
+	if (end == LINE_WHOLE) {
+		session_expect(s, INPUT_COMMAND);
+		session_reply(s, "500 5.5.2 Line too long");
+	}
+	return n;
 }
 
 static size_t
 input_command(struct session *s, struct span bytes)
 {
-	struct span line = {0}, argument;
-	enum line_end end = cut_line(bytes, &line);
-	const struct command *c;
+	struct command_line l = {0};
+	enum line_end end = line_cut(bytes, AUTH_LINE_MAX_BYTES, &l.line);
 
 	if (end == LINE_UNFINISHED)
 		return 0;
-	argument = line;
-	c = end == LINE_WHOLE ? command_find(&argument) : NULL;
-	if (transaction_is_asking(s) && !command_may_overlap(s, c, argument, line)) {
+	if (end == LINE_WHOLE)
+		l = command_of(l.line);
+	if (transaction_is_asking(s) && !command_may_overlap(s, &l)) {
 		session_wait(s); /* replies keep their order */
 		return 0;
 	}
@@ -323,9 +315,9 @@ input_command(struct session *s, struct span bytes)
 		return refuse_bare_lf(s, bytes);
 	if (end == LINE_TOO_LONG)
 		return refuse_long_line(s, bytes);
-	s->left = bytes.len - line.len - 2;
-	command_run(s, c, argument, line);
-	return line.len + 2;
+	s->left = bytes.len - l.line.len - 2;
+	command_run(s, &l);
+	return l.line.len + 2;
 }
 
 static size_t
@@ -333,7 +325,7 @@ input_auth(struct session *s, struct span bytes)
 {
 	struct span line;
 
-	switch (cut_line(bytes, &line)) {
+	switch (line_cut(bytes, AUTH_LINE_MAX_BYTES, &line)) {
 	case LINE_UNFINISHED:
 		return 0;
 	case LINE_BARE_LF:
@@ -341,8 +333,6 @@ input_auth(struct session *s, struct span bytes)
 	case LINE_TOO_LONG:
 		return refuse_long_line(s, bytes);
 	default:
-		session_trace(s, "<<<", span_of("***"));
-		session_expect(s, INPUT_COMMAND);
 		auth_input_line(s, line);
 		return line.len + 2;
 	}

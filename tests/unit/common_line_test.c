@@ -66,10 +66,45 @@ bytewise(void **state)
 	}
 }
 
+static const struct {
+	const char *bytes;
+	bool after_cr;
+	enum line_end end;
+	size_t passed;
+	bool ends_with_cr;
+} passed_over[] = {
+    {"abc", false, LINE_UNFINISHED, 3, false},
+    {"abc\r", false, LINE_UNFINISHED, 4, true},
+    {"abc", true, LINE_UNFINISHED, 3, false},
+    {"a\rb", false, LINE_UNFINISHED, 3, false},
+    {"abc\r\nNOOP\r\n", false, LINE_WHOLE, 5, false},
+    {"\nNOOP\r\n", true, LINE_WHOLE, 1, false},
+    {"\r\n", false, LINE_WHOLE, 2, false},
+    {"\n", false, LINE_BARE_LF, 1, false},
+    {"a\nb\r\n", true, LINE_BARE_LF, 2, false},
+};
+
+static void
+rests(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < nitems(passed_over); i++) {
+		bool after_cr = passed_over[i].after_cr;
+		enum line_end end;
+		size_t n = line_pass_over(span_of(passed_over[i].bytes), &after_cr, &end);
+
+		assert_int_equal(end, passed_over[i].end);
+		assert_int_equal(n, passed_over[i].passed);
+		if (end == LINE_UNFINISHED)
+			assert_int_equal(after_cr, passed_over[i].ends_with_cr);
+	}
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(lines), cmocka_unit_test(bytewise)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(lines), cmocka_unit_test(bytewise), cmocka_unit_test(rests)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
