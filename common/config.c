@@ -157,7 +157,21 @@ struct loader {
 	unsigned *section_lines;
 };
 
-#define COMPLAIN(l, ...) config_problem((l)->c->problems, false, (l)->file, (l)->line, __VA_ARGS__)
+#define COMPLAIN(l, ...) \
+	(doubt(l), config_problem((l)->c->problems, false, (l)->file, (l)->line, __VA_ARGS__))
+
+/* From an error on, nothing is warned of that the section only seems to lack. */
+static void
+doubt(struct loader *l)
+{
+	if (l->named != NULL) {
+		l->named->doubtful = true;
+		return;
+	}
+	for (size_t i = 0; l->section != NULL && i < n_config_keys; i++)
+		if (strcmp(config_keys[i].section, l->section) == 0)
+			l->c->values[i].doubtful = true;
+}
 
 /* The first key of a section stands for it: where the section was seen is kept there. */
 static size_t
@@ -184,10 +198,12 @@ static void
 enter_named(struct loader *l, const char *table_section, struct span name)
 {
 	const struct config_section *before;
+	char *hint;
 
 	if (!config_section_named(table_section, name, l->shown)) {
-		COMPLAIN(l, "[%s] lacks a name (letters, digits and -) in the place of *",
-		    log_safe(name));
+		hint = config_section_misnamed(name);
+		COMPLAIN(l, "[%s] cannot be: %s", log_safe(name), hint);
+		free(hint);
 		l->unknown = true;
 	} else if ((before = config_section_find(l->c, l->shown)) != NULL) {
 		COMPLAIN(
@@ -368,6 +384,7 @@ config_build(const char *root, const struct config_source sources[CONFIG_SOURCES
 {
 	struct config *c = xcalloc(1, sizeof *c);
 	unsigned *section_lines;
+	bool all_read = true;
 
 	c->root = xstrdup(root);
 	c->problems = problems;
@@ -376,6 +393,7 @@ config_build(const char *root, const struct config_source sources[CONFIG_SOURCES
 		if (sources[i].text == NULL) {
 			config_problem(problems, false, config_source_names[i], 0, "%s",
 			    describe_read_error(sources[i].error));
+			all_read = false;
 			continue;
 		}
 		section_lines = xcalloc(n_config_keys, sizeof *section_lines);
@@ -386,7 +404,7 @@ config_build(const char *root, const struct config_source sources[CONFIG_SOURCES
 	config_entries_finish(c);
 	check_directories(c);
 	config_check_listeners(c);
-	if (warnings && problems->n_errors == 0)
+	if (warnings && all_read)
 		config_warn(c);
 	sort_problems(problems);
 	c->problems = NULL; /* the caller's, who may free them first */

@@ -593,6 +593,7 @@ static int
 look_at_section(struct editor *ed, struct edit *e)
 {
 	const char *section = e->asked->section != NULL ? e->asked->section : "";
+	char *right, *text;
 
 	for (size_t i = 0; i < n_config_keys; i++)
 		if (config_section_named(config_keys[i].section, span_of(section), e->section)) {
@@ -600,8 +601,15 @@ look_at_section(struct editor *ed, struct edit *e)
 			e->place.section = e->section;
 			return 0;
 		}
-	return refuse_edit(
-	    ed, e, xasprintf("[%s] is no section that can be removed", log_safe(span_of(section))));
+	if ((right = config_section_misnamed(span_of(section))) != NULL) {
+		text = xasprintf("[%s] cannot be: %s", log_safe(span_of(section)), right);
+		free(right);
+		return refuse_edit(ed, e, text);
+	}
+	return refuse_edit(ed, e,
+	    xasprintf("[%s] is no section that can be removed: only one that has a name of its own "
+		      "is, as [fetch NAME]",
+		log_safe(span_of(section))));
 }
 
 static int

@@ -137,7 +137,13 @@ config_suggest_section(const char *file, struct span name)
 {
 	const char *best = "", *best_file = file;
 	size_t changes = SIZE_MAX;
+	char *right = config_section_misnamed(name), *hint;
 
+	if (right != NULL) {
+		hint = xasprintf("; %s", right);
+		free(right);
+		return hint;
+	}
 	for (size_t i = 0; i < n_config_keys; i++)
 		consider_section(
 		    config_keys[i].section, config_keys[i].file, name, &best, &best_file, &changes);
@@ -185,6 +191,12 @@ config_find(const char *section, const char *key, char **why)
 	const struct config_key *found = next_key(&at, section, key), *other;
 	char *hint;
 
+	if (found == NULL && section != NULL &&
+	    (hint = config_section_misnamed(span_of(section))) != NULL) {
+		*why = xasprintf("[%s] cannot be: %s", log_safe(span_of(section)), hint);
+		free(hint);
+		return NULL;
+	}
 	if (found == NULL) {
 		hint = config_suggest_key(section, span_of(key));
 		*why = xasprintf("there is no key \"%s\"%s%s%s%s", log_safe(span_of(key)),

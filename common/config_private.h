@@ -18,6 +18,7 @@ struct config_value {
 	char *written; /* NULL: absent or empty */
 	char *text;    /* normalized, preset applied */
 	unsigned line; /* 0: absent */
+	bool doubtful; /* its section has an error: what is absent may only be misspelled */
 };
 
 /* Sections whose lines have names of the administrator's own. */
@@ -42,6 +43,7 @@ struct config_entry {
 struct config_section {
 	char *name; /* with its kind, in lower case: "fetch work" */
 	unsigned line;
+	bool doubtful;	 /* as in struct config_value */
 	size_t first, n; /* of config_keys */
 	struct config_value *values;
 };
@@ -104,6 +106,9 @@ bool config_section_is(const char *table_section, struct span section);
 /* The same for a kind that has names only; out: as it is kept, "fetch work". */
 bool
 config_section_named(const char *table_section, struct span section, char out[CONFIG_SECTION_SIZE]);
+/* What is right, a phrase to be freed, where a section is of a kind that has names, and its own is
+ * missing or no name; else NULL. */
+char *config_section_misnamed(struct span section);
 struct config_section *config_section_find(const struct config *c, const char *name);
 /* It is one of this kind, "fetch *". */
 bool config_section_is_a(const struct config_section *s, const char *kind);
@@ -149,6 +154,10 @@ void config_warn_key(struct config *c, const char *section, const char *key, con
 /* The same for a key of a section that has a name; key NULL: for the section as a whole. */
 void config_problem_in(struct config *c, const struct config_section *s, const char *key,
     bool warning, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* There is neither a mailbox nor an alias or a forward of this name. False also where nobody may
+ * look into the mail directory. */
+bool config_names_nobody(struct config *c, const char *name);
 
 /* ---- config_warnings_tls.c ---- */
 

@@ -75,6 +75,28 @@ config_section_named(const char *table_section, struct span section, char out[CO
 	return true;
 }
 
+char *
+config_section_misnamed(struct span section)
+{
+	struct span rest = section, kind = span_take_word(&rest);
+	const char *before = "";
+
+	for (size_t i = 0; i < n_config_keys; i++) {
+		const char *of = config_keys[i].section;
+		size_t n = prefix_length(of);
+
+		if (n == 0 || strcmp(of, before) == 0)
+			continue;
+		before = of;
+		if (n == kind.len + 1 && strncasecmp(of, kind.at, kind.len) == 0 &&
+		    !is_name(span_trim(rest)))
+			return xasprintf("right is [%.*s NAME], NAME: up to %d letters, digits and "
+					 "hyphens, none of them in front",
+			    (int)(n - 1), of, CONFIG_SECTION_NAME_MAX_BYTES);
+	}
+	return NULL;
+}
+
 struct config_section *
 config_section_find(const struct config *c, const char *name)
 {

@@ -1,6 +1,6 @@
 /*
- * What a configuration without errors should still be told about. Looks for mailboxes below the
- * mail directory; changes nothing.
+ * What a configuration should be told about that is no error. Looks for mailboxes below the mail
+ * directory; changes nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +23,8 @@ config_warn_key(struct config *c, const char *section, const char *key, const ch
 	char text[2048];
 	va_list ap;
 
+	if (c->values[i].doubtful)
+		return;
 	va_start(ap, format);
 	vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
@@ -38,6 +40,8 @@ config_problem_in(struct config *c, const struct config_section *s, const char *
 	char text[2048];
 	va_list ap;
 
+	if (warning && s->doubtful)
+		return;
 	for (size_t i = 0; key != NULL && i < s->n; i++)
 		if (strcmp(config_keys[s->first + i].key, key) == 0 && s->values[i].line != 0)
 			line = s->values[i].line;
@@ -306,8 +310,9 @@ warn_names(const struct local *l)
 	if (unknown[0] != '\0' && !has_mailbox(l, unknown))
 		config_warn_key(
 		    l->c, "smtpd", "Unknown Mailbox", "there is no mailbox %s", unknown);
-	if (unknown[0] == '\0' && config_entry_find(l->c, "postmaster") == NULL &&
-	    !has_mailbox(l, "postmaster"))
+	/* its line may be one of those that are wrong */
+	if (unknown[0] == '\0' && l->c->problems->n_errors == 0 &&
+	    config_entry_find(l->c, "postmaster") == NULL && !has_mailbox(l, "postmaster"))
 		config_problem(l->c->problems, true, "mail.ini",
 		    l->c->entry_sections[ENTRIES_ALIASES],
 		    "nobody gets mail for postmaster: make it a user or an alias (RFC 5321 4.5.1)");
@@ -427,6 +432,18 @@ config_takes_all_mail(struct config *c, const char *section, const char *name)
 		takes = takes_all_mail(&l, e);
 	closefd(&l.mail);
 	return takes;
+}
+
+bool
+config_names_nobody(struct config *c, const char *name)
+{
+	struct local l;
+	bool nobody;
+
+	open_local(&l, c);
+	nobody = l.mail != -1 && !has_mailbox(&l, name) && config_entry_find(c, name) == NULL;
+	closefd(&l.mail);
+	return nobody;
 }
 
 void

@@ -65,6 +65,9 @@ warn_mailbox(struct config *c, const struct config_section *s, const char *key, 
 	if (config_entry_find(c, name) != NULL)
 		config_problem_in(c, s, key, true,
 		    "%s is an alias or a forward: the mail goes where that leads", name);
+	else if (config_names_nobody(c, name))
+		config_problem_in(c, s, key, true,
+		    "there is no mailbox %s: what would go there stays at the server", name);
 }
 
 static void

@@ -207,15 +207,19 @@ add_parsed(struct change_set *set, const json_t *one, const char *section)
 {
 	struct config_change *c = &set->items[set->n++];
 	const json_t *own = json_object_get(one, "section"), *value = json_object_get(one, "value");
+	const json_t *key = json_object_get(one, "key");
 
 	c->section = own != NULL && section == NULL ? json_string_value(own) : section;
-	c->name = json_string_value(json_object_get(one, "key"));
+	c->name = json_string_value(key);
 	c->value = json_string_value(value);
+	if (json_is_null(key) && json_is_null(value) && c->section != NULL && section == NULL)
+		return 0; /* the section as a whole goes */
 	if (c->name == NULL || c->name[0] == '\0' ||
 	    (section == NULL && own != NULL && !json_is_string(own) && !json_is_null(own)) ||
 	    (!json_is_string(value) && !json_is_null(value)))
 		return fail(set, xasprintf("change %zu is malformed: right is {\"section\": text, "
-					   "\"key\": text, \"value\": text or null}",
+					   "\"key\": text, \"value\": text or null}, both null "
+					   "for a section that goes",
 				     set->n));
 	return 0;
 }

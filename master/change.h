@@ -27,7 +27,7 @@ struct change_set {
 	char *why; /* there are none: a sentence */
 };
 
-/* Of [{"section", "key", "value" or null}]; section: for those without one of their own, or NULL.
+/* Of [{"section", "key", "value" or null}], or key null, too: the section goes; section: for those without one of their own, or NULL.
  * -1 with set->why. The set is to be freed in any case. */
 int change_set_parse(struct change_set *set, const char *json, const char *section);
 /*

@@ -49,7 +49,8 @@
  *   config set JSON                JSON: [{"section", "key", "value" or null}]: all or nothing.
  *                                  {"problems", "notices", "change": ID, null: nothing is other than
  *                                  before}; 65 with "problems" when wrong, with "section" and "key"
- *                                  of those that are about one
+ *                                  of those that are about one. "key" and "value" null: the
+ *                                  section goes, one that has a name
  *   config history after=N         {"changes": [{"id", "when", "who", "client", "undo": ID or null,
  *                                  "what": [{"file", "section", "key", "old", "new"}]}], "next"}
  *   config undo ID                 as set

@@ -259,7 +259,9 @@ may_be_there(const struct ctl *ctl, const struct item *item)
 	const char *value, *normalized;
 	bool there = problems.n_errors > 0;
 
-	if (item->key != NULL)
+	if (item->name == NULL)
+		there |= config_has_section(c, item->section);
+	else if (item->key != NULL)
 		there |= config_is_there(c, item->section, item->key);
 	else
 		there |= config_entry_value(c, item->section, item->name, &value, &normalized);
@@ -268,12 +270,40 @@ may_be_there(const struct ctl *ctl, const struct item *item)
 	return there;
 }
 
+/* A section as a whole: "[fetch work]". */
+static bool
+is_section(struct item *out, const char *text)
+{
+	*out = (struct item){.key = NULL};
+	if (parse_name(&out->asked, text) == -1 || out->asked.section_or_null == NULL ||
+	    out->asked.key[0] != '\0')
+		return false;
+	out->section = out->asked.section_or_null;
+	return true;
+}
+
+static int
+unset_section(const struct ctl *ctl, const struct item *item)
+{
+	bool running, there = may_be_there(ctl, item);
+	int code = ctl_change(ctl, item->section, NULL, NULL, &running);
+
+	if (code != 0)
+		return code;
+	return ctl_done(ctl,
+	    there ? "the section [%s] was removed%s" : "there is no section [%s]%s",
+	    log_printable(span_of(item->section)),
+	    running ? "; the configuration was reloaded" : "");
+}
+
 static int
 unset(struct ctl *ctl, char **args, size_t n)
 {
 	struct item item;
 
 	(void)n;
+	if (is_section(&item, args[0]))
+		return unset_section(ctl, &item);
 	if (find(&item, args[0]) == -1)
 		return EX_DATAERR;
 	if (may_be_there(ctl, &item))

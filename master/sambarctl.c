@@ -156,13 +156,15 @@ static const struct ctl_command commands[] = {
 	"only what is not there yet.\n",
 	false, ctl_import},
     {"config",
-	"get KEY [--json]\nset KEY [VALUE]\nunset KEY\nlist [--json]\nhistory [ID] [--json]\nundo "
+	"get KEY [--json]\nset KEY [VALUE]\nunset KEY|SECTION\nlist [--json]\nhistory [ID] "
+	"[--json]\nundo "
 	"ID",
 	"read or change the configuration",
 	"A key whose name is in several sections is written \"[section] Key\", a line of [routes] "
 	"and\n"
 	"the like \"[routes] example.org\". unset removes it from the file: a key has its default\n"
-	"then. A password without a VALUE is asked for, or read from standard input. Comments and\n"
+	"then. Of a SECTION that has a name of its own, as \"[fetch work]\", it removes all.\n"
+	"A password without a VALUE is asked for, or read from standard input. Comments and\n"
 	"order of the file stay; a running instance takes the change over at once.\n"
 	"list prints all keys; history who changed what and when (with an ID: what was before "
 	"it),\n"

@@ -465,6 +465,36 @@ def test_config_unset(make_instance):
     assert read(one.path("config", "mail.ini")) == before
 
 
+def test_config_unset_removes_a_section(make_instance):
+    one = make_instance(start=False, users=())
+    before = read(one.path("config", "mail.ini"))
+    for key, value in (("Server", "pop.example.org"), ("User", "ann"), ("Interval", "1h")):
+        one.ctl("config", "set", f"[fetch work] {key}", value)
+    for key in ("Server", "User", "Interval"):
+        one.ctl("config", "unset", f"[fetch work] {key}")
+    assert "[fetch work]" in one.ctl("check").stdout     # an empty section is one all the same
+    one.ctl("config", "set", "[fetch Work] Server", "pop.example.org")
+    assert one.ctl("config", "unset", "[fetch Work]").stdout == "the section [fetch Work] was removed\n"
+    assert read(one.path("config", "mail.ini")) == before
+    assert one.ctl("config", "unset", "[fetch work]").stdout == "there is no section [fetch work]\n"
+    one.ctl("config", "undo", str(one.json("config", "history")["changes"][0]["id"]))
+    assert one.ctl("config", "get", "[fetch work] Server").stdout == "pop.example.org\n"
+    assert "[fetch NAME]" in one.ctl("config", "unset", "[fetch a b]", check=False).stderr
+
+
+def test_check_tells_warnings_beside_errors(make_instance):
+    one = make_instance(start=False, users=("ann",))
+    with open(one.path("config", "mail.ini"), "a") as f:
+        f.write("\n[fetch one]\nServer = pop.example.org\nUser = x\nPassword = y\nRouting = mailbox ghost\nTLS = none\n"
+                "[fetch two]\nSever = pop.example.org\nRouting = mailbox ann\n")
+    done = one.ctl("check", check=False)
+    assert done.returncode == EX_CONFIG and '"Sever"' in done.stdout
+    assert "warning: [fetch one] TLS: none: the password" in done.stdout
+    assert "warning: [fetch one] Routing: there is no mailbox ghost: what would go there stays at the server" in done.stdout
+    assert "[fetch two] has no" not in done.stdout      # its Server may be what is misspelled
+    assert "1 error" in done.stderr
+
+
 def test_check_reports_all_errors_at_once(make_instance):
     one = make_instance(start=False, users=())
     assert one.ctl("check").returncode == 0

@@ -188,6 +188,12 @@ test_set_refused(void **state)
 	(void)state;
 	refuse(NULL, "Maximum User", "5", "the nearest is \"Maximum Users\"");
 	refuse("mail", "Use MTA", "true", "belongs to [smtpd]");
+	refuse("certificate bad name", "Certificate", "/x",
+	    "[certificate bad name] cannot be: right is [certificate NAME]");
+	refuse("fetch", "Server", "x", "right is [fetch NAME]");
+	refuse("fetch a b", NULL, NULL, "[fetch a b] cannot be: right is [fetch NAME]");
+	refuse("smtpd", NULL, NULL, "[smtpd] is no section that can be removed");
+	refuse("aliases", NULL, NULL, "[aliases] is no section that can be removed");
 	refuse(NULL, "Maximum Users", "0", "Maximum Users: \"0\" is not a number from 1");
 	refuse(NULL, "Maximum Users", "5\n[x]", "control character");
 	refuse(NULL, "Spool Directory", "mail", "nothing was changed, since then config/mail.ini:");

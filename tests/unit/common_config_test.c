@@ -40,6 +40,12 @@ static const struct row mistakes[] = {
     {"[listen]\nSMTP = none\n", 1, "there is no section [listen]; [listen] belongs to config.ini"},
     {"[alias]\ntod = stacia\n", 1, "the nearest is [aliases]"},
     {"[]\n", 1, "there is no section []"},
+    {"[fetch c d]\n", 1, "[fetch NAME], NAME: up to 32 letters, digits and hyphens"},
+    {"[fetch]\nServer = x\n", 1, "there is no section [fetch]; right is [fetch NAME]"},
+    {"[FETCH -x]\n", 1, "right is [fetch NAME]"},
+    {"[fetch *]\n", 1, "[fetch *] cannot be: right is [fetch NAME]"},
+    {"[fetch abcdefghijklmnopqrstuvwxyz0123456]\n", 1, "right is [fetch NAME]"},
+    {"[certificate bad name]\n", 1, "right is [certificate NAME]"},
     {"\n\n# c\n[mail\n", 4, "a section is written [name]"},
     {"[mail] # c\n", 1, "a section is written [name]"},
     {"[mail]\n[smtpd]\n\n[MAIL]\n", 4, "section [mail] is there twice, first in line 1"},
@@ -479,12 +485,15 @@ static void
 expect_error(const char *where, const char *says)
 {
 	struct config_problems problems;
+	size_t i = 0;
 
 	load_files(&problems);
 	assert_true(problems.n_errors > 0);
-	assert_string_equal(problems.items[0].where, where);
-	if (strstr(problems.items[0].text, says) == NULL)
-		fail_msg("\"%s\" does not say \"%s\"", problems.items[0].text, says);
+	while (problems.items[i].warning)
+		i++;
+	assert_string_equal(problems.items[i].where, where);
+	if (strstr(problems.items[i].text, says) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", problems.items[i].text, says);
 	config_problems_free(&problems);
 }
 
