@@ -85,7 +85,7 @@ api_message(struct request *q)
 static void
 make_document(struct reading *r)
 {
-	r->text = message_document(r->mime, r->remote, &r->len);
+	r->text = message_document(r->mime, &r->document, &r->len);
 }
 
 static void
@@ -93,12 +93,14 @@ show_document(struct reading *r)
 {
 	struct request *q = r->q;
 	struct span document = {r->text, r->len};
+	char policy[DOCUMENT_POLICY_SIZE];
 
 	if (document.at == NULL) {
 		reply_error(q, 503, "later", "The message cannot be read now.");
 		return;
 	}
-	q->policy = message_document_policy(r->remote);
+	message_document_policy(&r->document, policy);
+	q->policy = policy;
 	reply_bytes(q, 200, "text/html; charset=utf-8", document);
 }
 
@@ -106,12 +108,13 @@ void
 api_message_document(struct request *q)
 {
 	struct reading *r;
-	unsigned remote;
+	unsigned remote, print;
 
 	if (!query_word(q, "remote", "0 1", 0, &remote) ||
+	    !query_word(q, "print", "0 1", 0, &print) ||
 	    (r = reading_begin(q, show_document)) == NULL)
 		return;
-	r->remote = remote;
+	r->document = (struct document_options){.remote = remote, .print = print};
 	reading_parses(r, make_document);
 }
 

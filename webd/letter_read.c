@@ -9,6 +9,7 @@
 #include "common/text_buffer.h"
 #include "webd/compose.h"
 #include "webd/html_clean.h"
+#include "webd/message_document.h"
 #include "webd/message_view.h"
 
 enum { SHOWN_MAX_BYTES = 100 };

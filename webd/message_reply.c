@@ -117,8 +117,8 @@ quote(const struct mime *m, struct span text)
 	return cut_whole(&out);
 }
 
-static char *
-address_list(const struct mime *m, const char *field)
+char *
+message_address_list(const struct mime *m, const char *field)
 {
 	struct mime_addresses a = {0};
 	struct text_buffer out;
@@ -147,7 +147,7 @@ message_forward(const struct mime *m, struct span text)
 	print_date(m, date);
 	text_put_text(&out, "---------- Forwarded message ----------\n");
 	for (size_t i = 0; i < nitems(fields); i++) {
-		char *list = address_list(m, fields[i]);
+		char *list = message_address_list(m, fields[i]);
 
 		if (list[0] != '\0')
 			text_printf(&out, "%s: %s\n", fields[i], list);

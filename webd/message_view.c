@@ -1,16 +1,13 @@
-/* A message as JSON and as a document. */
+/* A message as JSON. */
 #include "webd/message_view.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/memory.h"
-#include "common/text_buffer.h"
-#include "webd/html_clean.h"
+#include "webd/message_document.h"
 
 enum { SUBJECT_MAX_BYTES = 1000, IDS_MAX_BYTES = 8000, SHORT_MAX_BYTES = 250 };
 
@@ -188,195 +185,6 @@ attachments(const struct mime *m)
 	return list;
 }
 
-/* ---- the document ---- */
-
-/* What is left of what one document may ask for: a small message can name a large part, and one
- * that decodes to nothing, any number of times. */
-struct pictures {
-	const struct mime *m;
-	uint64_t bytes; /* encoded */
-	unsigned n;
-};
-
-static char *
-read_part(const struct mime *m, size_t part, size_t *len)
-{
-	struct mime_body *b = mime_body_open(m, part);
-	struct text_buffer out;
-	char piece[16384];
-	ssize_t n = 0;
-
-	text_buffer_init(&out, mime_part(m, part)->len); /* decoding adds nothing */
-	while (!out.full && (n = mime_body_read(b, piece, sizeof piece)) > 0)
-		text_put(&out, (struct span){piece, n});
-	mime_body_free(&b);
-	if (n == -1 || out.full) {
-		text_buffer_free(&out);
-		return NULL;
-	}
-	*len = out.len;
-	return text_buffer_take(&out);
-}
-
-static char *
-data_url(struct pictures *p, size_t part)
-{
-	const struct mime_part *picture = mime_part(p->m, part);
-	const char *type = message_picture_type(picture);
-	char *bytes, *url;
-	size_t len, at;
-
-	if (type == NULL || picture->len > p->bytes)
-		return NULL;
-	p->bytes -= picture->len;
-	if ((bytes = read_part(p->m, part, &len)) == NULL)
-		return NULL;
-	url = xmalloc(strlen(type) + sizeof "data:;base64," + 4 * ((len + 2) / 3) + 1);
-	at = sprintf(url, "data:%s;base64,", type);
-	EVP_EncodeBlock((unsigned char *)url + at, (unsigned char *)bytes, len);
-	free(bytes);
-	return url;
-}
-
-/* An id in an address may be percent-encoded (RFC 2392). The caller's. */
-static char *
-plain_id(const char *url)
-{
-	char *id = xmalloc(strlen(url) + 1), *to = id;
-	unsigned code;
-
-	while (*url != '\0')
-		if (*url == '%' && isxdigit((unsigned char)url[1]) &&
-		    isxdigit((unsigned char)url[2]) && sscanf(url + 1, "%2x", &code) == 1) {
-			*to++ = code;
-			url += 3;
-		} else
-			*to++ = *url++;
-	*to = '\0';
-	return id;
-}
-
-static char *
-find_picture(void *arg, const char *content_id)
-{
-	struct pictures *p = arg;
-	char *id, *url = NULL;
-	bool found = false;
-
-	if (p->n == 0)
-		return NULL;
-	p->n--;
-	id = plain_id(content_id);
-	for (size_t i = 0; i < mime_n_parts(p->m) && !found; i++) {
-		const struct mime_part *part = mime_part(p->m, i);
-
-		found = part->content_id[0] != '\0' && !part->in_message &&
-			(strcmp(id, part->content_id) == 0 ||
-			    strcmp(content_id, part->content_id) == 0);
-		if (found)
-			url = data_url(p, i);
-	}
-	free(id);
-	return url;
-}
-
-/* Only whether something is from elsewhere is asked for. */
-static char *
-no_picture(void *arg, const char *content_id)
-{
-	(void)arg, (void)content_id;
-	return NULL;
-}
-
-/* *left: bytes of all texts that may still be read. -1 with errno. */
-static int
-put_part(const struct mime *m, int part, const struct html_clean_options *options, size_t *left,
-    struct text_buffer *out, bool *had_remote)
-{
-	bool html = strcmp(mime_part(m, part)->type, "text/html") == 0;
-	size_t len, max = html ? HTML_CLEAN_IN_MAX_BYTES : MESSAGE_TEXT_MAX_BYTES;
-	struct html_cleaned cleaned;
-	char *text = mime_part_text(m, part, max < *left ? max : *left, &len, NULL);
-
-	if (text == NULL)
-		return -1;
-	*left -= len < *left ? len : *left;
-	if (html) {
-		html_clean((struct span){text, len}, options, &cleaned);
-		*had_remote |= cleaned.had_remote;
-		text_put(out, (struct span){cleaned.html, cleaned.len});
-		free(cleaned.html);
-	} else {
-		text_put_text(out, "<div class=\"sambar-text\">");
-		html_escape(out, (struct span){text, len});
-		text_put_text(out, "</div>");
-	}
-	free(text);
-	return 0;
-}
-
-static int
-put_parts(const struct mime *m, const struct html_clean_options *options, struct text_buffer *out,
-    bool *had_remote)
-{
-	int parts[MESSAGE_HTML_PARTS_MAX];
-	size_t n = mime_readable(m, true, parts, nitems(parts)), left = MESSAGE_TEXTS_MAX_BYTES;
-
-	for (size_t i = 0; i < n && left > 0; i++)
-		if (put_part(m, parts[i], options, &left, out, had_remote) == -1)
-			return -1;
-	return 0;
-}
-
-char *
-message_document(const struct mime *m, bool remote, size_t *len)
-{
-	struct pictures pictures = {m, MESSAGE_PICTURES_MAX_BYTES, MESSAGE_PICTURES_MAX};
-	struct html_clean_options options = {
-	    .remote = remote, .styles = true, .picture = find_picture, .arg = &pictures};
-	struct text_buffer out;
-	bool had_remote = false;
-
-	text_buffer_init(&out, 2 * HTML_CLEAN_OUT_MAX_BYTES);
-	text_put_text(&out,
-	    "<!doctype html>\n<html><head><meta charset=\"utf-8\"><base target=\"_blank\"><style>"
-	    "body { margin: 12px; font: 14px/1.45 system-ui, sans-serif; color: #1c1c1c; "
-	    "background: #fff; overflow-wrap: anywhere } img { max-width: 100%; height: auto } "
-	    ".sambar-text { white-space: pre-wrap } blockquote { margin: 0 0 0 8px; padding: 0 0 0 "
-	    "10px; border-left: 2px solid #b8b8b8 }</style></head><body>");
-	if (put_parts(m, &options, &out, &had_remote) == -1) {
-		text_buffer_free(&out);
-		return NULL;
-	}
-	text_put_text(&out, "</body></html>\n");
-	*len = out.len;
-	return text_buffer_take(&out);
-}
-
-const char *
-message_document_policy(bool remote)
-{
-	return remote
-		   ? "default-src 'none'; img-src data: https: http:; style-src 'unsafe-inline'; "
-		     "sandbox allow-popups allow-popups-to-escape-sandbox; frame-ancestors 'self'"
-		   : "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox "
-		     "allow-popups allow-popups-to-escape-sandbox; frame-ancestors 'self'";
-}
-
-/* Whether it asks for something elsewhere. */
-static bool
-asks_for_remote(const struct mime *m)
-{
-	struct html_clean_options options = {.styles = false, .picture = no_picture};
-	struct text_buffer out;
-	bool had_remote = false;
-
-	text_buffer_init(&out, 0);
-	(void)put_parts(m, &options, &out, &had_remote);
-	text_buffer_free(&out);
-	return had_remote;
-}
-
 json_t *
 message_view(const struct mime *m, const struct message_own *own)
 {
@@ -392,9 +200,9 @@ message_view(const struct mime *m, const struct message_own *own)
 	if (problem == NULL && cut)
 		problem = "it is too long to be shown whole";
 	view = json_pack("{s:o, s:s%, s:b, s:b, s:o, s:o, s:o, s:s?}", "headers", headers(m),
-	    "text", text, len, "html", html, "remote", html && asks_for_remote(m), "attachments",
-	    attachments(m), "reply", message_reply(m, own, s), "forward", message_forward(m, s),
-	    "problem", problem);
+	    "text", text, len, "html", html, "remote", html && message_asks_for_remote(m),
+	    "attachments", attachments(m), "reply", message_reply(m, own, s), "forward",
+	    message_forward(m, s), "problem", problem);
 	free(text);
 	if (view == NULL)
 		errno = EINVAL;

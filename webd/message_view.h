@@ -1,6 +1,6 @@
 /*
- * A message as the pages show it: JSON as docs/webapi.md has it below `GET message`, and a document
- * for a frame. Reads the message only; knows nothing of folders and sessions.
+ * A message as the pages show it: JSON as docs/webapi.md has it below `GET message`. Reads the
+ * message only; knows nothing of folders and sessions.
  */
 #ifndef WEBD_MESSAGE_VIEW_H
 #define WEBD_MESSAGE_VIEW_H
@@ -9,15 +9,7 @@
 
 #include "common/mime.h"
 
-enum {
-	MESSAGE_TEXT_MAX_BYTES = 1024 * 1024,
-	MESSAGE_QUOTE_MAX_BYTES = 128 * 1024,
-	/* Of all that is shown in one document: texts, and pictures within them, as they came. */
-	MESSAGE_TEXTS_MAX_BYTES = 2 * 1024 * 1024,
-	MESSAGE_PICTURES_MAX_BYTES = 16 * 1024 * 1024,
-	MESSAGE_PICTURES_MAX = 500,
-	MESSAGE_HTML_PARTS_MAX = 20
-};
+enum { MESSAGE_TEXT_MAX_BYTES = 1024 * 1024, MESSAGE_QUOTE_MAX_BYTES = 128 * 1024 };
 
 /* The user's own addresses: no reply goes to them. */
 struct message_own {
@@ -28,12 +20,6 @@ struct message_own {
 /* headers, text, html, remote, attachments, reply, forward, problem. NULL with errno: the message
  * cannot be read. */
 json_t *message_view(const struct mime *m, const struct message_own *own);
-
-/* The document; the caller's, with *len bytes. remote: with pictures from elsewhere. NULL with
- * errno. */
-char *message_document(const struct mime *m, bool remote, size_t *len);
-/* Content-Security-Policy for it. */
-const char *message_document_policy(bool remote);
 
 /* What a part is called when it is saved: never empty, without a path. The caller's. */
 char *message_part_name(const struct mime *m, size_t part);
@@ -52,5 +38,7 @@ json_t *message_forward(const struct mime *m, struct span text);
 /* [{name, address}] */
 json_t *message_addresses(const struct mime_addresses *a);
 json_t *message_field_addresses(const struct mime *m, const char *field);
+/* As text, cut at some length; the caller's. */
+char *message_address_list(const struct mime *m, const char *field);
 
 #endif

@@ -9,6 +9,7 @@
 #include "store/folders.h"
 #include "webd/background.h"
 #include "webd/http.h"
+#include "webd/message_document.h"
 
 /* q->work while a message is read; freed with the answer (reading_end(), or abort). */
 struct reading {
@@ -25,7 +26,7 @@ struct reading {
 	void (*then)(struct reading *r);
 	/* for work(), and from it */
 	json_t *own; /* the user's addresses */
-	bool remote;
+	struct document_options document;
 	json_t *doc;
 	char *text;
 	size_t len;

@@ -1,4 +1,6 @@
 /* A message as JSON: its header, text, attachments, and what an answer to it begins with. */
+#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +14,7 @@
 
 #include "common/memory.h"
 #include "common/text_buffer.h"
+#include "webd/message_document.h"
 #include "webd/message_view.h"
 
 static struct mime *
@@ -142,6 +145,16 @@ answers_whom_it_should(void **state)
 	}
 }
 
+static size_t
+count(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, what)) != NULL; text++)
+		n++;
+	return n;
+}
+
 static void
 makes_a_document(void **state)
 {
@@ -163,11 +176,11 @@ makes_a_document(void **state)
 	    "[{\"part\":\"2\",\"name\":\"part-2.gif\",\"type\":"
 	    "\"image/gif\",\"size\":3,\"inline\":true}]");
 	json_decref(v);
-	document = message_document(m, false, &len);
+	document = message_document(m, &(struct document_options){0}, &len);
 	assert_non_null(strstr(document, "<img src=\"data:image/gif;base64,R0lG\"><img>"));
-	assert_null(strstr(document, "script"));
+	assert_int_equal(count(document, "<script"), 1); /* ours */
 	free(document);
-	document = message_document(m, true, &len);
+	document = message_document(m, &(struct document_options){.remote = true}, &len);
 	assert_non_null(strstr(document, "<img src=\"http://x/y\">"));
 	free(document);
 	mime_free(&m);
@@ -180,24 +193,79 @@ escapes_text_in_a_document(void **state)
 	int fd;
 	struct mime *m = open_text("Subject: x\r\n\r\n<script>alert(1)</script>\r\n", &fd);
 	size_t len;
-	char *document = message_document(m, true, &len);
+	char *document = message_document(m, &(struct document_options){.remote = true}, &len);
 
 	(void)state;
 	assert_non_null(strstr(document, "&lt;script&gt;alert(1)&lt;/script&gt;"));
-	assert_null(strstr(document, "<script"));
+	assert_int_equal(count(document, "<script"), 1);
 	free(document);
 	mime_free(&m);
 	close(fd);
 }
 
-static size_t
-count(const char *text, const char *what)
+/* The policy lets run what stands in the document, and nothing else. */
+static void
+assert_script_is_allowed(const char *document, const char *policy)
 {
-	size_t n = 0;
+	const char *begin = strstr(document, "<script>") + strlen("<script>");
+	const char *end = strstr(begin, "</script>");
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+	char expected[80] = "script-src 'sha256-";
 
-	for (; (text = strstr(text, what)) != NULL; text++)
-		n++;
-	return n;
+	SHA256((const unsigned char *)begin, end - begin, digest);
+	EVP_EncodeBlock((unsigned char *)expected + strlen(expected), digest, sizeof digest);
+	strcat(expected, "';");
+	assert_non_null(strstr(policy, expected));
+	assert_int_equal(count(policy, "script-src"), 1);
+	assert_int_equal(count(policy, "allow-same-origin"), 0);
+	assert_non_null(strstr(policy, "default-src 'none';"));
+	assert_in_range(strlen(policy), 100, DOCUMENT_POLICY_SIZE - 20);
+}
+
+static void
+prints_a_header(void **state)
+{
+	static const char text[] =
+	    "From: \"<b>Ann</b>\" <ann@x.org>\r\nTo: me@x.org, Bob <bob@x.org>\r\n"
+	    "Subject: </title><script>x</script>\r\nDate: Tue, 3 Nov 2026 10:00:00 +0000\r\n"
+	    "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: "
+	    "text/html\r\n\r\n"
+	    "<style>body, div { display: none !important }</style>hello\r\n"
+	    "--b\r\nContent-Type: application/pdf; name=\"<i>.pdf\"\r\n\r\nx\r\n--b\r\n"
+	    "Content-Type: text/x-c\r\nContent-Disposition: attachment; filename=b.c\r\n\r\nx\r\n"
+	    "--b--\r\n";
+	static const char *const lines[] = {">From:</b>",
+	    "&lt;b&gt;Ann&lt;/b&gt;&quot; &lt;ann@x.org&gt;", ">To:</b>",
+	    "me@x.org, Bob &lt;bob@x.org&gt;", ">Date:</b>", "Tue, 3 Nov 2026 10:00:00 +0000",
+	    ">Subject:</b>", "&lt;/title&gt;&lt;script&gt;", ">Attachments:</b>",
+	    "&lt;i&gt;.pdf, b.c<"};
+	struct document_options printed = {.print = true}, read = {.remote = true};
+	char policy[DOCUMENT_POLICY_SIZE], *document, *body;
+	size_t len;
+	int fd;
+	struct mime *m = open_text(text, &fd);
+
+	(void)state;
+	document = message_document(m, &printed, &len);
+	message_document_policy(&printed, policy);
+	assert_script_is_allowed(document, policy);
+	assert_non_null(body = strstr(document, "<body"));
+	for (size_t i = 0; i < nitems(lines); i++)
+		if ((body = strstr(body, lines[i])) == NULL)
+			fail_msg("no %s in %s", lines[i], document);
+	assert_null(strstr(document, ">Cc:")); /* it has none */
+	assert_int_equal(count(document, "<script"), 1);
+	assert_int_equal(count(document, "</title"), 1);
+	assert_null(strstr(policy, "https:"));
+	free(document);
+	document = message_document(m, &read, &len);
+	message_document_policy(&read, policy);
+	assert_script_is_allowed(document, policy);
+	assert_non_null(strstr(policy, "img-src data: https: http:;"));
+	assert_null(strstr(document, ">From:</b>"));
+	free(document);
+	mime_free(&m);
+	close(fd);
 }
 
 /* A page of HTML, n times in a message, and a picture that `blanks` bytes of nothing follow. */
@@ -224,7 +292,7 @@ document_of(const char *html, size_t times, size_t n, size_t blanks)
 		text_put_text(&t, "\r\n");
 	text_put_text(&t, "--b--\r\n");
 	m = open_text(t.at, &fd);
-	document = message_document(m, false, &len);
+	document = message_document(m, &(struct document_options){0}, &len);
 	assert_non_null(document);
 	mime_free(&m);
 	close(fd);
@@ -265,6 +333,7 @@ main(void)
 	    cmocka_unit_test(answers_whom_it_should),
 	    cmocka_unit_test(makes_a_document),
 	    cmocka_unit_test(escapes_text_in_a_document),
+	    cmocka_unit_test(prints_a_header),
 	    cmocka_unit_test(bounds_a_document),
 	};
 

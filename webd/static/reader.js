@@ -1,12 +1,13 @@
 /*
- * The reading pane: one message, or all of its thread. HTML is shown by the server's cleaned document in a frame that may run
- * nothing and has no session; plain text is always at hand.
+ * The reading pane: one message, or all of its thread. HTML is shown by the server's cleaned document in a frame (html_frame.js);
+ * plain text is always at hand.
  */
 import * as actions from './actions.js';
 import * as api from './api.js';
 import { attachmentList } from './attachments.js';
 import * as folders from './folders.js';
 import { dateAndTime, fullDate, personName, shortDate } from './format.js';
+import { htmlFrame, printMessage } from './html_frame.js';
 import { keyOf } from './message_rows.js';
 import { labelChip } from './message_row.js';
 import { plainText } from './plain_text.js';
@@ -197,7 +198,7 @@ export class Reader {
 				if (!card.open)
 					return;
 				this.fillHead(head, message, star, card);
-				this.fillContent(content, message);
+				this.fillContent(content, message, card);
 			} catch (error) {
 				fill(content, errorState(error, card.unfold));
 			}
@@ -259,13 +260,14 @@ export class Reader {
 		return T.reader.toList(names.slice(0, 3).join(', '), Math.max(0, names.length - 3));
 	}
 
-	fillContent(content, message) {
+	fillContent(content, message, card) {
 		const { compose } = this.handlers;
 		const text = () => (message.text ? plainText(message.text, (address) => compose.to({ name: '', address })) : el('p', { class: 'muted' }, T.reader.noText));
 		const body = el('div', { class: 'card-body' });
 		const notices = el('div', { class: 'card-notices' });
 		const showHtml = (remote) => {
-			fill(body, this.frame(message, remote));
+			card.remote = remote;
+			fill(body, htmlFrame(message, remote));
 			body.classList.add('html');
 		};
 		const showText = () => {
@@ -334,23 +336,11 @@ export class Reader {
 		return notice;
 	}
 
-	frame(message, remote) {
-		return el('iframe', {
-			class: 'html-frame', sandbox: 'allow-popups allow-popups-to-escape-sandbox', title: T.reader.htmlOf(message.subject || T.list.noSubject), referrerpolicy: 'no-referrer',
-			src: api.url('message/html', { folder: message.folder, uid: message.uid, remote: remote ? 1 : null }),
-		});
-	}
-
 	/* --- more --- */
 
-	/** HTML is printed from a window of its own, as a frame that runs nothing cannot tell how long it is. */
+	/** The open message, with the pictures that are in sight. */
 	print() {
-		const message = this.kept.get(keyOf(this.row));
-
-		if (message?.html && this.cards.size === 1 && this.body.querySelector('.html-frame'))
-			open(api.url('message/html', { folder: message.folder, uid: message.uid }), '_blank', 'noopener');
-		else
-			window.print();
+		printMessage(this.kept.get(keyOf(this.row)) ?? this.row, this.cards.get(keyOf(this.row))?.remote ?? false);
 	}
 
 	async showSource({ folder, uid }) {
