@@ -311,7 +311,7 @@ url(struct job *j, struct span word)
 	size_t n = sizeof scheme - 1, end;
 	struct host_port at;
 
-	if (word.len <= n || word.len > URL_MAX_BYTES || strncasecmp(word.at, scheme, n) != 0)
+	if (word.len <= n || word.len > URL_MAX_BYTES || !span_starts_nocase(word, scheme))
 		return -1;
 	for (size_t i = 0; i < word.len; i++)
 		if (word.at[i] <= ' ' || word.at[i] > '~')

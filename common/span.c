@@ -68,6 +68,25 @@ span_is_nocase(struct span s, const char *text)
 }
 
 bool
+span_starts_nocase(struct span s, const char *text)
+{
+	size_t n = strlen(text);
+
+	return s.len >= n && span_is_nocase((struct span){s.at, n}, text);
+}
+
+bool
+span_holds_nocase(struct span s, const char *text)
+{
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i + n <= s.len; i++)
+		if (span_is_nocase((struct span){s.at + i, n}, text))
+			return true;
+	return false;
+}
+
+bool
 span_take(struct span *s, char separator, struct span *token)
 {
 	const char *end = s->len ? memchr(s->at, separator, s->len) : NULL;

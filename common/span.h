@@ -23,6 +23,10 @@ bool span_is(struct span s, const char *text);
 bool span_is_nocase(struct span s, const char *text);
 bool span_equal(struct span a, struct span b);
 
+/* True when text stands at the front of s, or anywhere in it; both fold ASCII letters. */
+bool span_starts_nocase(struct span s, const char *text);
+bool span_holds_nocase(struct span s, const char *text);
+
 /* Below 0, 0 or above 0, byte by byte as memcmp() and then by length. */
 int span_compare(struct span a, struct span b);
 

@@ -243,7 +243,7 @@ on_line(void *arg, const char *program, uint64_t time_us, struct span line)
 	(void)arg;
 	for (struct follow *f = follows; f != NULL; f = f->next)
 		if ((f->program == NULL || strcmp(f->program, program) == 0) &&
-		    log_scan_holds(line, f->filter))
+		    span_holds_nocase(line, f->filter))
 			add_line(f, program, time_us, line);
 }
 

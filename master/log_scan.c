@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,17 +43,6 @@ struct log_scan {
 };
 
 /* ---- lines ---- */
-
-bool
-log_scan_holds(struct span text, const char *filter)
-{
-	size_t n = strlen(filter);
-
-	for (size_t i = 0; i + n <= text.len; i++)
-		if (strncasecmp(text.at + i, filter, n) == 0)
-			return true;
-	return false;
-}
 
 json_t *
 log_scan_describe(struct span program, uint64_t time_us, struct span text)
@@ -99,7 +87,7 @@ take_line(struct log_scan *s, struct source *f, struct span line)
 
 	if (stamped)
 		strlcpy(f->stamp, stamp, sizeof f->stamp);
-	if (line.len == 0 || f->found == s->lines || !log_scan_holds(line, s->filter) ||
+	if (line.len == 0 || f->found == s->lines || !span_holds_nocase(line, s->filter) ||
 	    (s->wants != NULL && !s->wants(s->arg, line)))
 		return;
 	if (line.len > LINE_KEPT_BYTES)

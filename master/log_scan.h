@@ -30,7 +30,5 @@ json_t *log_scan_result(struct log_scan *s);
 
 /* A line as such a list has it; text is what follows "name[pid]: ". */
 json_t *log_scan_describe(struct span program, uint64_t time_us, struct span text);
-/* Whether it holds the filter, "" is in every text. */
-bool log_scan_holds(struct span text, const char *filter);
 
 #endif

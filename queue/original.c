@@ -267,35 +267,19 @@ original_subject(const struct original *o, char out[ORIGINAL_SUBJECT_SIZE])
 
 /* ---- what answers by itself ---- */
 
-static bool
-starts_with(struct span text, const char *word)
-{
-	size_t n = strlen(word);
-
-	return text.len >= n && span_is_nocase((struct span){text.at, n}, word);
-}
-
-static bool
-has_inside(struct span text, const char *word)
-{
-	for (; text.len > 0; text = (struct span){text.at + 1, text.len - 1})
-		if (starts_with(text, word))
-			return true;
-	return false;
-}
-
 bool
 original_is_automatic(const struct original *o)
 {
 	struct span value;
 
-	if (find_field(o, "Auto-Submitted", &value) && starts_with(trim(value), "auto-replied"))
+	if (find_field(o, "Auto-Submitted", &value) &&
+	    span_starts_nocase(trim(value), "auto-replied"))
 		return true;
 	if (!find_field(o, "Content-Type", &value))
 		return false;
-	return starts_with(trim(value), "multipart/report") &&
-	       (has_inside(value, "delivery-status") ||
-		   has_inside(value, "disposition-notification"));
+	return span_starts_nocase(trim(value), "multipart/report") &&
+	       (span_holds_nocase(value, "delivery-status") ||
+		   span_holds_nocase(value, "disposition-notification"));
 }
 
 /* ---- judging all of it ---- */

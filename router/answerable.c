@@ -35,23 +35,6 @@ answerable_sender(struct span sender)
 
 /* ---- what the header says ---- */
 
-static bool
-starts_with(struct span text, const char *word)
-{
-	size_t n = strlen(word);
-
-	return text.len >= n && span_is_nocase((struct span){text.at, n}, word);
-}
-
-static bool
-has_inside(struct span text, const char *word)
-{
-	for (; text.len > 0; text = (struct span){text.at + 1, text.len - 1})
-		if (starts_with(text, word))
-			return true;
-	return false;
-}
-
 /* The first word, without comments and parameters. */
 static struct span
 word_of(struct span value)
@@ -68,7 +51,7 @@ judge(struct span name, struct span value)
 {
 	struct span word = word_of(value);
 
-	if (starts_with(name, "list-"))
+	if (span_starts_nocase(name, "list-"))
 		return "it comes from a list";
 	if (span_is_nocase(name, "auto-submitted") && !span_is_nocase(word, "no"))
 		return "it is automatic";
@@ -76,11 +59,11 @@ judge(struct span name, struct span value)
 	    (span_is_nocase(word, "bulk") || span_is_nocase(word, "list") ||
 		span_is_nocase(word, "junk") || span_is_nocase(word, "auto_reply")))
 		return "its precedence is that of bulk mail";
-	if (span_is_nocase(name, "content-type") && starts_with(value, "multipart/report"))
+	if (span_is_nocase(name, "content-type") && span_starts_nocase(value, "multipart/report"))
 		return "it is a report";
 	if (span_is_nocase(name, "x-auto-response-suppress") &&
-	    (has_inside(value, "all") || has_inside(value, "oof") ||
-		has_inside(value, "autoreply")))
+	    (span_holds_nocase(value, "all") || span_holds_nocase(value, "oof") ||
+		span_holds_nocase(value, "autoreply")))
 		return "its sender wants no automatic answer";
 	if (span_is_nocase(name, "x-autoreply") || span_is_nocase(name, "x-autorespond"))
 		return "it is automatic";

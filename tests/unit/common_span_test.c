@@ -73,6 +73,17 @@ comparing(void **state)
 	assert_false(span_is_nocase((struct span){"eh\0o", 4}, "eh"));
 	/* ASCII only: a dotless i or a Kelvin sign is no letter of ours. */
 	assert_false(span_is_nocase(span_of("\xe2\x84\xaa"), "k"));
+	assert_true(span_starts_nocase(span_of("List-Id"), "list-"));
+	assert_true(span_starts_nocase(span_of("list-"), "list-"));
+	assert_true(span_starts_nocase(span_of("x"), ""));
+	assert_false(span_starts_nocase(span_of("list"), "list-"));
+	assert_false(span_starts_nocase(span_of("a list-"), "list-"));
+	assert_true(span_holds_nocase(span_of("DR, rn, All"), "all"));
+	assert_true(span_holds_nocase(span_of("all"), "all"));
+	assert_true(span_holds_nocase(span_of(""), ""));
+	assert_true(span_holds_nocase((struct span){"a\0All", 5}, "all"));
+	assert_false(span_holds_nocase(span_of("al"), "all"));
+	assert_false(span_holds_nocase((struct span){"small", 4}, "all"));
 	assert_true(span_is((struct span){NULL, 0}, ""));
 }
 
