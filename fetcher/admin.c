@@ -11,7 +11,7 @@
 #include "fetcher/server.h"
 
 static const char *const ends[] = {
-    "ok", "no folder", "temporary", "permanent", "login refused", "stopped"};
+    "ok", "no folder", "failed for now", "to be mended", "login refused", "stopped"};
 
 json_t *
 schedule_describe_counts(const struct run_counts *c)
@@ -53,6 +53,8 @@ describe(const struct section *s)
 	if (s->has_last) {
 		json_object_set_new(doc, "end", json_string(ends[s->last.end]));
 		json_object_set_new(doc, "why", json_string(log_printable(span_of(s->last_why))));
+		json_object_set_new(
+		    doc, "left_why", json_string(log_printable(span_of(s->last_left_why))));
 		json_object_set_new(doc, "counts", schedule_describe_counts(&s->last.counts));
 	}
 	if (s->collecting && s->run != NULL)

@@ -96,6 +96,23 @@ end(struct routing_call *c, enum routing_end how, const struct routing_recipient
 	free(c);
 }
 
+static void
+end_with_nobody(struct routing_call *c)
+{
+	const char *mailbox = c->rule.mailbox;
+	char why[FETCH_TEXT_MAX_BYTES + 1];
+
+	if (mailbox[0] == '\0') {
+		end(c, ROUTING_NOBODY, NULL, 0,
+		    "nobody here is named, and there is no Unknown Mailbox");
+		return;
+	}
+	snprintf(why, sizeof why, "%s is %s%s, and there is no such mailbox",
+	    c->rule.mode == ROUTING_MAILBOX ? "Routing" : "Unknown Mailbox",
+	    c->rule.mode == ROUTING_MAILBOX ? "mailbox " : "", mailbox);
+	end(c, ROUTING_NOBODY, NULL, 0, why);
+}
+
 static bool
 is_there(const struct routing_recipient *list, size_t n, const char *address)
 {
@@ -154,10 +171,7 @@ decide(struct routing_call *c)
 	else if (!c->last_resort)
 		ask_last_resort(c);
 	else
-		end(c, ROUTING_NOBODY, NULL, 0,
-		    c->rule.mailbox[0] != '\0' ? "the mailbox that is named for it does not exist"
-					       : "nobody here is named, and there is no Unknown "
-						 "Mailbox");
+		end_with_nobody(c);
 }
 
 /* ---- router ---- */

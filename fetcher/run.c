@@ -114,10 +114,13 @@ prune_later(struct run *r)
 static void
 tell_done(struct run *r, enum remote_end end, const char *why)
 {
-	struct run_outcome outcome = {end, why, {0}, r->waits, r->details};
+	struct run_outcome outcome = {
+	    .end = end, .why = why, .left_why = "", .waits = r->waits, .details = r->details};
 
-	if (!r->done) /* else it has waited, and has collected nothing since */
+	if (!r->done) { /* else it has waited, and has collected nothing since */
 		outcome.counts = r->counts;
+		outcome.left_why = r->left_why;
+	}
 	if (outcome.end == REMOTE_OK && outcome.counts.refused > 0) {
 		outcome.end = REMOTE_TEMPORARY;
 		outcome.why = "messages could not be kept now";
@@ -140,6 +143,13 @@ run_finish_when_idle(struct run *r)
 		return;
 	r->last.is_there = false;
 	tell_done(r, r->last.end, r->last.why);
+}
+
+void
+run_note_left(struct run *r, const char *why)
+{
+	if (r->left_why[0] == '\0')
+		strlcpy(r->left_why, why, sizeof r->left_why);
 }
 
 /* The child has gone, or does not keep to what was agreed. */
@@ -361,6 +371,7 @@ on_begin(struct run *r, struct reader *in)
 	drop_places(r);
 	r->number++;
 	r->counts = (struct run_counts){0};
+	r->left_why[0] = '\0';
 	r->wanted = SLOTS_AT_FIRST;
 	r->waits = r->done = false;
 	if (r->ops->on_begin != NULL)
@@ -561,6 +572,8 @@ on_done(struct run *r, struct reader *in)
 	r->waits = waits;
 	r->counts.large += large;
 	r->counts.not_kept += gone;
+	if (gone > 0)
+		run_note_left(r, "listed there, but not to be had");
 	r->last.is_there = true;
 	r->last.end = end;
 	memcpy(r->last.why, why, sizeof why);

@@ -41,7 +41,8 @@ struct run_counts {
 /* How a collection went. */
 struct run_outcome {
 	enum remote_end end;
-	const char *why; /* "" when it went well */
+	const char *why;      /* "" when it went well */
+	const char *left_why; /* why the first of the messages that were left was; "" */
 	struct run_counts counts;
 	bool waits;	 /* the child stays there for news */
 	json_t *details; /* of TEST and DRY_RUN: borrowed; else NULL */

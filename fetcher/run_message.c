@@ -14,6 +14,8 @@
 
 enum { SHIFT_BYTES = 65536 };
 
+static const char looping[] = "too many Received fields";
+
 /* A message between MESSAGE and TAKEN. */
 struct arriving {
 	struct job job; /* first */
@@ -209,6 +211,14 @@ hand_in(struct arriving *a, const struct routing_result *to)
 /* ---- the second: recipients ---- */
 
 static void
+leave(struct arriving *a, const char *why)
+{
+	log_warn("- left section=%s folder=%s id=%s reason=\"%s\"", a->run->conf->name,
+	    log_safe(span_of(a->folder)), log_safe(span_of(a->id)), why);
+	run_note_left(a->run, why);
+}
+
+static void
 on_routed(void *arg, const struct routing_result *result)
 {
 	struct arriving *a = arg;
@@ -217,16 +227,14 @@ on_routed(void *arg, const struct routing_result *result)
 		hand_in(a, result);
 		return;
 	}
-	log_warn("- left section=%s folder=%s id=%s reason=\"%s\"", a->run->conf->name,
-	    log_safe(span_of(a->folder)), log_safe(span_of(a->id)), result->why);
+	leave(a, result->why);
 	end_with(a, result->end == ROUTING_LATER ? TAKEN_REFUSED : TAKEN_NOT, false);
 }
 
 static void
 leave_looping(struct arriving *a)
 {
-	log_warn("- left section=%s folder=%s id=%s reason=\"too many Received fields\"",
-	    a->run->conf->name, log_safe(span_of(a->folder)), log_safe(span_of(a->id)));
+	leave(a, looping);
 	record(a, SEEN_LEFT, TAKEN_NOT, false);
 }
 
@@ -249,6 +257,8 @@ on_looked(struct job *job)
 	struct run *r = a->run;
 
 	a->change.row = a->found.row;
+	if (a->found.refused)
+		run_note_left(r, looping); /* as it was left for that before */
 	if (a->rv == -1)
 		end_with(a, TAKEN_REFUSED, false);
 	else if (a->found.row != 0 && a->found.same)

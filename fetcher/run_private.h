@@ -37,7 +37,8 @@ struct run {
 	size_t n_places, n_arriving, n_jobs, wanted;
 	size_t n_notes; /* on their way into the seen-list: rows acted on, messages too large */
 	struct run_counts counts;
-	char why[FETCH_TEXT_MAX_BYTES + 1]; /* why we have stopped it, or "" */
+	char why[FETCH_TEXT_MAX_BYTES + 1];	 /* why we have stopped it, or "" */
+	char left_why[FETCH_TEXT_MAX_BYTES + 1]; /* of the first message that was left, or "" */
 	json_t *details;
 	bool begun, waits, stopping, done, freed;
 	bool looking;	/* at a listing: the child waits for KNOWN */
@@ -58,6 +59,8 @@ struct run {
 void run_refuse(struct run *r, const char *what);
 /* Lets the child go. r may be freed. */
 void run_lose(struct run *r, const char *why);
+/* Why a message was left: the first reason is kept. */
+void run_note_left(struct run *r, const char *why);
 /* Gives the child the slots that it may have. */
 void run_feed(struct run *r);
 /* False: it has no such slot. */

@@ -202,6 +202,7 @@ note_end(struct section *s, const struct run_outcome *outcome)
 	s->last = *outcome;
 	s->last.details = NULL;
 	strlcpy(s->last_why, outcome->why, sizeof s->last_why);
+	strlcpy(s->last_left_why, outcome->left_why, sizeof s->last_left_why);
 	s->last_s = now_s();
 	s->has_last = true;
 	s->collecting = false;
@@ -266,8 +267,9 @@ static void
 start(struct section *s)
 {
 	struct fetcher *f = s->fetcher;
-	struct run_outcome failed = {
-	    .end = REMOTE_TEMPORARY, .why = "no process can be started that collects"};
+	struct run_outcome failed = {.end = REMOTE_TEMPORARY,
+	    .why = "no process can be started that collects",
+	    .left_why = ""};
 
 	evtimer_del(s->timer);
 	s->next_us = 0;
@@ -336,6 +338,22 @@ let_go(struct section *s)
 		run_stop(s->run);
 }
 
+/* Under other settings it is another section, but what became of the last collection is known: also
+ * when that is still to be written. */
+static void
+remember_last(struct section *s, const struct section *old)
+{
+	while (old != NULL && (!old->has_last || strcmp(old->conf->name, s->conf->name) != 0))
+		old = old->next;
+	if (old == NULL)
+		return;
+	s->last = old->last;
+	s->last_s = old->last_s;
+	s->has_last = true;
+	strlcpy(s->last_why, old->last_why, sizeof s->last_why);
+	strlcpy(s->last_left_why, old->last_left_why, sizeof s->last_left_why);
+}
+
 static void
 take_over(struct fetcher *f, struct section_conf *conf, struct section **old, struct section ***end)
 {
@@ -349,8 +367,10 @@ take_over(struct fetcher *f, struct section_conf *conf, struct section **old, st
 			section_conf_unref(&conf);
 			break;
 		}
-	if (s == NULL)
+	if (s == NULL) {
 		s = section_new(f, conf);
+		remember_last(s, *old);
+	}
 	s->next = NULL;
 	**end = s;
 	*end = &s->next;

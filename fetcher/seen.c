@@ -74,7 +74,7 @@ static const char *const texts[STATEMENTS] = {
     [SQL_TOKEN] = "SELECT token FROM tokens WHERE section = ?1 AND configured = ?2",
     [SQL_KEEP_TOKEN] = "INSERT OR REPLACE INTO tokens (section, configured, token)"
 		       " VALUES (?1, ?2, ?3)",
-    [SQL_STATE] = "SELECT text FROM states WHERE section = ?1 AND settings = ?2",
+    [SQL_STATE] = "SELECT text, settings = ?2 FROM states WHERE section = ?1",
     [SQL_KEEP_STATE] = "INSERT OR REPLACE INTO states (section, settings, text)"
 		       " VALUES (?1, ?2, ?3)",
     [SQL_FORGET_STATE] = "DELETE FROM states WHERE section = ?1",
@@ -536,7 +536,8 @@ seen_forget(struct seen *s, const char *section, uint64_t *n)
 /* ---- the state of sections ---- */
 
 char *
-seen_state(struct seen *s, const char *section, const unsigned char settings[FETCH_DIGEST_BYTES])
+seen_state(struct seen *s, const char *section, const unsigned char settings[FETCH_DIGEST_BYTES],
+    bool *same)
 {
 	sqlite3_stmt *st = s->statements[SQL_STATE];
 	const char *text = NULL;
@@ -547,6 +548,7 @@ seen_state(struct seen *s, const char *section, const unsigned char settings[FET
 	if (sqlite3_step(st) == SQLITE_ROW)
 		text = (const char *)sqlite3_column_text(st, 0);
 	copy = text != NULL ? xstrdup(text) : NULL;
+	*same = text != NULL && sqlite3_column_int(st, 1) != 0;
 	(void)sqlite3_reset(st);
 	return copy;
 }

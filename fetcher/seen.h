@@ -102,12 +102,13 @@ void seen_token(struct seen *s, const char *section, const char *configured,
     char out[FETCH_CREDENTIAL_MAX_BYTES + 1]);
 int seen_keep_token(struct seen *s, const char *section, const char *configured, const char *token);
 
-/* What is to be known of a section after a restart, as long as its settings have this digest. text:
- * to be freed, NULL without one, or when the database fails. */
+/* What is to be known of a section after a restart, or a change of its settings, of which this is
+ * the digest. text: to be freed, NULL without one, or when the database fails. same: it was kept
+ * under these settings. */
 int seen_keep_state(struct seen *s, const char *section,
     const unsigned char settings[FETCH_DIGEST_BYTES], const char *text);
-char *
-seen_state(struct seen *s, const char *section, const unsigned char settings[FETCH_DIGEST_BYTES]);
+char *seen_state(struct seen *s, const char *section,
+    const unsigned char settings[FETCH_DIGEST_BYTES], bool *same);
 
 /* Drops the rows of a section that its last collections have not listed. */
 int seen_prune(struct seen *s, const char *section, uint64_t now_s);

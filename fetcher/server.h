@@ -31,8 +31,8 @@ struct section {
 	uint64_t next_us;    /* of the monotonic clock; 0: not planned */
 	uint64_t due_s;	     /* what was planned before a restart, by the wall clock; 0: nothing */
 	uint64_t last_s, started_us;
-	struct run_outcome last; /* why: last_why */
-	char last_why[FETCH_TEXT_MAX_BYTES + 1];
+	struct run_outcome last; /* why, left_why: those that follow */
+	char last_why[FETCH_TEXT_MAX_BYTES + 1], last_left_why[FETCH_TEXT_MAX_BYTES + 1];
 	bool has_last;
 	struct asker *askers[8]; /* who wait for it */
 	size_t n_askers;

@@ -41,10 +41,11 @@ on_kept(struct job *job)
 static char *
 print(const struct section *s, uint64_t next_s)
 {
-	json_t *doc = json_pack("{s:I, s:I, s:I, s:I, s:o, s:o}", "last", (json_int_t)s->last_s,
-	    "next", (json_int_t)next_s, "failures", (json_int_t)s->failures, "end",
-	    (json_int_t)s->last.end, "why", json_string(log_printable(span_of(s->last_why))),
-	    "counts", schedule_describe_counts(&s->last.counts));
+	json_t *doc = json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "last",
+	    (json_int_t)s->last_s, "next", (json_int_t)next_s, "failures", (json_int_t)s->failures,
+	    "end", (json_int_t)s->last.end, "why", json_string(log_printable(span_of(s->last_why))),
+	    "left_why", json_string(log_printable(span_of(s->last_left_why))), "counts",
+	    schedule_describe_counts(&s->last.counts));
 	char *text = doc != NULL ? json_dumps(doc, JSON_COMPACT) : NULL;
 
 	json_decref(doc);
@@ -83,29 +84,42 @@ read_counts(json_t *doc, struct run_counts *c)
 	return true;
 }
 
+/* False: it is no such document. next: 0 where it was not planned. */
+static bool
+read_state(json_t *doc, struct section *s, uint64_t *next)
+{
+	json_int_t last, due = 0, failures, end;
+	struct run_outcome outcome = {.why = s->last_why, .left_why = s->last_left_why};
+	const char *why, *left_why = "";
+	json_t *counts;
+
+	if (json_unpack(doc, "{s:I, s:I, s:I, s:I, s:s, s?:s, s:o}", "last", &last, "next", &due,
+		"failures", &failures, "end", &end, "why", &why, "left_why", &left_why, "counts",
+		&counts) != 0 ||
+	    end < 0 || end > REMOTE_STOPPED || failures < 0 || failures > UINT_MAX || due < 0 ||
+	    last < 0 || !read_counts(counts, &outcome.counts))
+		return false;
+	outcome.end = end;
+	s->last = outcome;
+	s->last_s = last;
+	s->failures = failures;
+	s->has_last = true;
+	strlcpy(s->last_why, why, sizeof s->last_why);
+	strlcpy(s->last_left_why, left_why, sizeof s->last_left_why);
+	*next = due;
+	return true;
+}
+
 uint64_t
 state_restore(struct section *s)
 {
-	char *text = seen_state(s->fetcher->means.seen, s->conf->name, s->conf->digest);
-	json_t *doc = text != NULL ? json_loads(text, 0, NULL) : NULL, *counts;
-	json_int_t last, next = 0, failures, end;
-	struct run_outcome outcome = {.why = s->last_why};
-	const char *why;
+	bool same = false;
+	char *text = seen_state(s->fetcher->means.seen, s->conf->name, s->conf->digest, &same);
+	json_t *doc = text != NULL ? json_loads(text, 0, NULL) : NULL;
+	uint64_t next = 0;
 
-	if (doc != NULL &&
-	    json_unpack(doc, "{s:I, s:I, s:I, s:I, s:s, s:o}", "last", &last, "next", &next,
-		"failures", &failures, "end", &end, "why", &why, "counts", &counts) == 0 &&
-	    end >= 0 && end <= REMOTE_STOPPED && failures >= 0 && failures <= UINT_MAX &&
-	    next >= 0 && last >= 0 && read_counts(counts, &outcome.counts)) {
-		outcome.end = end;
-		s->last = outcome;
-		s->last_s = last;
-		s->failures = failures;
-		s->has_last = true;
-		strlcpy(s->last_why, why, sizeof s->last_why);
-	} else {
-		next = 0;
-	}
+	if (doc != NULL && read_state(doc, s, &next) && !same)
+		next = s->failures = 0; /* new settings are tried at once */
 	json_decref(doc);
 	free(text);
 	return next;

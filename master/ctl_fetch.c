@@ -20,6 +20,15 @@ time_or(const json_t *section, const char *key, const char *otherwise)
 	return at > 0 ? ctl_time(at) : otherwise;
 }
 
+/* For good, or for now. */
+static json_int_t
+left_there(const json_t *section)
+{
+	const json_t *counts = json_object_get(section, "counts");
+
+	return ctl_number(counts, "left") + ctl_number(counts, "refused");
+}
+
 static void
 add_row(struct ctl_table *t, const json_t *section)
 {
@@ -31,8 +40,7 @@ add_row(struct ctl_table *t, const json_t *section)
 	ctl_table_add(t, "%s", ctl_text(section, "end"));
 	ctl_table_add(t, "%lld", (long long)ctl_number(counts, "new"));
 	ctl_table_add(t, "%lld", (long long)ctl_number(counts, "too_large"));
-	ctl_table_add(
-	    t, "%lld", (long long)(ctl_number(counts, "left") + ctl_number(counts, "refused")));
+	ctl_table_add(t, "%lld", (long long)left_there(section));
 	ctl_table_add(t, "%s", time_or(section, "next", "-"));
 }
 
@@ -40,12 +48,17 @@ static void
 print_reason(const json_t *section)
 {
 	const char *missing = ctl_text(section, "missing"), *why = ctl_text(section, "why");
+	const char *left_why = ctl_text(section, "left_why");
+	json_int_t left = left_there(section);
 
 	if (missing[0] != '\0')
 		printf("%s: [fetch %s] has no %s\n", ctl_text(section, "name"),
 		    ctl_text(section, "name"), missing);
 	else if (why[0] != '\0')
 		printf("%s: %s\n", ctl_text(section, "name"), why);
+	if (left > 0 && left_why[0] != '\0')
+		printf("%s: %lld message(s) stayed there: %s\n", ctl_text(section, "name"),
+		    (long long)left, left_why);
 }
 
 static int
@@ -141,6 +154,22 @@ print_message(const json_t *message)
 		printf("    stays: %s\n", ctl_text(message, "why"));
 }
 
+/* What is believed then is this one certificate, whoever has issued it. */
+static void
+tell_how_to_pin(const json_t *doc, const char *name)
+{
+	const json_t *server = json_object_get(doc, "server");
+	const char *how = ctl_text(server, "certificate"), *print = ctl_text(server, "fingerprint");
+
+	if (print[0] == '\0' || strcmp(how, "name") == 0 || strcmp(how, "fingerprint") == 0)
+		return;
+	ctl_fail(0,
+	    "if that is the fingerprint of the right certificate, which whoever runs the server "
+	    "can tell, it is enough from then on:\n"
+	    "  sambarctl config set '[fetch %s] Certificate Fingerprint' %s",
+	    name, print);
+}
+
 static int
 check(struct ctl *ctl, char **args, size_t n)
 {
@@ -169,6 +198,8 @@ check(struct ctl *ctl, char **args, size_t n)
 		    (long long)ctl_number(counts, "too_large"));
 	else
 		ctl_fail(code, "%s: %s", ctl_text(doc, "end"), ctl_text(doc, "why"));
+	if (code != 0)
+		tell_how_to_pin(doc, args[0]);
 	json_decref(doc);
 	return code;
 }

@@ -100,8 +100,12 @@ def test_without_a_recipient_it_stays(here):
     with PopServer([b"1", mail("n", to="x@far.test")]) as server:
         here.section(Server=f"127.0.0.1:{server.port}", Routing="local", At_Server="delete")
         assert here.now()["counts"]["left"] == 1 and len(server.messages) == 1
+        assert here.one.json("fetch", "list")["sections"][0]["left_why"] == "nobody here is named, and there is no Unknown Mailbox"
         here.section(Server=f"127.0.0.1:{server.port}", Routing="mailbox nobody", At_Server="delete")
-        assert here.now()["counts"]["left"] == 1 and len(server.messages) == 1
+        why = "Routing is mailbox nobody, and there is no such mailbox"
+        assert f"stays: {why}" in here.one.ctl("fetch", "dry-run", "work").stdout
+        shown = here.one.ctl("fetch", "now", "work")
+        assert f"work: 1 message(s) stayed there: {why}\n" in shown.stdout and len(server.messages) == 1
 
 
 def test_many_recipients_move_the_message(here):
@@ -254,6 +258,11 @@ def test_state_stays(here, how):
         assert abs(after.pop("next") - before.pop("next")) <= 1
         assert after == before
         assert server.sessions == 2
+        here.section(Server=f"127.0.0.1:{server.port}", Interval="manual")   # other settings are no other mailbox
+        changed, = here.one.json("fetch", "list")["sections"]
+        assert changed["state"] == "manual" and all(changed[key] == before[key] for key in ("last", "end", "counts"))
+        here.one.ctl("restart", "fetcher")
+        assert here.one.json("fetch", "list")["sections"] == [changed]
 
 
 @pytest.mark.parametrize("protocol, other", [("imap", "POP3"), ("pop3", "IMAP")])

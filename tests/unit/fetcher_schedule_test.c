@@ -357,7 +357,7 @@ test_clock_is_set_forward_at_a_restart(void **state)
 	expect_next(f, INTERVAL_S);
 }
 
-/* Other settings are tried at once; with those of before, what was then is known still. */
+/* Other settings are tried at once; what became of the last collection is known still. */
 static void
 test_other_settings(void **state)
 {
@@ -367,7 +367,9 @@ test_other_settings(void **state)
 	end(f);
 	f->password = "right";
 	start(f);
-	assert_false(f->fetcher->sections->has_last);
+	assert_true(f->fetcher->sections->has_last);
+	assert_int_equal(f->fetcher->sections->last.end, REMOTE_LOGIN_REFUSED);
+	assert_string_equal(f->fetcher->sections->last_why, "no");
 	assert_int_equal(f->fetcher->sections->failures, 0);
 	assert_true(is_collected(f));
 	end(f);
