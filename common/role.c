@@ -344,14 +344,20 @@ role_admin_error(struct role *r, uint64_t tag, int code, const char *format, ...
 	role_admin_reply(r, tag, code, json_pack("{s:s}", "error", sentence));
 }
 
-static void
-reply_status(struct role *r, uint64_t tag)
+static json_t *
+count(struct role *r)
 {
 	json_t *counters = json_object();
 
 	if (r->ops->on_status != NULL)
 		r->ops->on_status(r, counters);
-	role_admin_reply(r, tag, 0, counters);
+	return counters;
+}
+
+static void
+reply_status(struct role *r, uint64_t tag)
+{
+	role_admin_reply(r, tag, 0, count(r));
 }
 
 /* Cuts words from the message into text, which is large enough for all of it. */
@@ -494,9 +500,31 @@ role_loop(struct role *r)
 	return r->exit_code;
 }
 
+/* What was counted since master has asked last would be lost with us. */
+static void
+send_last_counters(struct role *r)
+{
+	json_t *counters;
+	struct writer w;
+	char *text;
+
+	if (r->is_leaving || r->control == NULL || r->ops->on_status == NULL)
+		return;
+	r->is_leaving = true;
+	counters = count(r);
+	if ((text = json_dumps(counters, JSON_COMPACT)) != NULL) {
+		ipc_write(&w, CONTROL_COUNTERS, 0);
+		put_text(&w, text);
+		ipc_channel_send(r->control, &w, -1);
+	}
+	free(text);
+	json_decref(counters);
+}
+
 void
 role_exit_when_done(struct role *r)
 {
+	send_last_counters(r);
 	/* What was queued in this turn still leaves. */
 	event_base_loopexit(r->base, NULL);
 }

@@ -39,6 +39,7 @@ enum { ROLE_CONTROL_FD = 3 };
  *                      for this user (auth only)
  * CONTROL_REVOKE       user: his sessions with master end (auth only)
  * CONTROL_METRICS      tag set: what sambarctl status says (webd only)
+ * CONTROL_COUNTERS     JSON: what on_status() says last, from a program that is about to end.
  * CONTROL_TOKEN        section, tag set, from fetcher: run the OAuth Token Command of [fetch NAME].
  *                      Answer, later: TOKEN_IS
  */
@@ -56,6 +57,7 @@ enum control_message {
 	CONTROL_METRICS,
 	CONTROL_METRICS_TEXT,
 	CONTROL_TOKEN,
+	CONTROL_COUNTERS,
 	CONTROL_TOKEN_IS,
 };
 
@@ -111,6 +113,7 @@ struct role {
 	size_t n_directories;
 	char protections[256];
 	int exit_code;
+	bool is_leaving;	 /* the last counters were sent */
 	struct role_call *calls; /* that master has not answered */
 	uint64_t last_tag;
 };

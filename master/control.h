@@ -69,7 +69,8 @@
  *                                  session ends its oldest
  *   stats                          {"traffic": [{"time", "received", "delivered", "sent", "deferred",
  *                                  "bounced", "rejected"}] (a day, by five minutes), "disk": [{"what",
- *                                  "path", "total", "free"}], "certificates": [{"file", "names",
+ *                                  "path", "total", "free"}], "totals": {PROGRAM: {COUNTER: {"n",
+ *                                  "since"}}}, "certificates": [{"file", "names",
  *                                  "until"}], "programs": as in status}
  *
  * For every user, about himself only:

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/log.h"
 #include "common/memory.h"
 #include "master/ctl.h"
 #include "master/ctl_table.h"
@@ -34,6 +35,30 @@ print_traffic(const json_t *traffic)
 		ctl_table_add(t, "%s", kinds[k]);
 		ctl_table_add(t, "%lld", (long long)last);
 		ctl_table_add(t, "%lld", (long long)all);
+	}
+	ctl_table_print(&t);
+}
+
+/* Those that have counted anything. */
+static void
+print_totals(const json_t *totals)
+{
+	static const char *const headings[] = {"PROGRAM", "COUNTER", "TOTAL", "SINCE"};
+	struct ctl_table *t = ctl_table_new(headings, nitems(headings));
+	const char *program, *counter;
+	json_t *counters, *total;
+
+	json_object_foreach((json_t *)(uintptr_t)totals, program, counters)
+	{
+		json_object_foreach(counters, counter, total)
+		{
+			if (ctl_number(total, "n") == 0)
+				continue;
+			ctl_table_add(t, "%s", log_printable(span_of(program)));
+			ctl_table_add(t, "%s", log_printable(span_of(counter)));
+			ctl_table_add(t, "%lld", (long long)ctl_number(total, "n"));
+			ctl_table_add(t, "%s", ctl_time(ctl_number(total, "since")));
+		}
 	}
 	ctl_table_print(&t);
 }
@@ -86,6 +111,8 @@ ctl_stats(struct ctl *ctl, char **args, size_t n)
 	if (ctl->json)
 		return ctl_print_json(doc);
 	print_traffic(json_object_get(doc, "traffic"));
+	puts("");
+	print_totals(json_object_get(doc, "totals"));
 	puts("");
 	print_disks(json_object_get(doc, "disk"));
 	puts("");

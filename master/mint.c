@@ -1,5 +1,6 @@
 /*
- * What programs ask of the supervisor: auth has sessions opened and ended, webd asks for counters.
+ * What programs ask of the supervisor, and tell it: auth has sessions opened and ended, webd asks
+ * for counters, and all tell theirs at their end.
  */
 #include "master/mint.h"
 
@@ -12,6 +13,7 @@
 #include "common/role.h"
 #include "common/socket_address.h"
 #include "master/control_private.h"
+#include "master/stats.h"
 #include "master/status.h"
 
 enum { TEXT_CHUNK_BYTES = 60000 };
@@ -86,6 +88,7 @@ on_revoke(struct control_server *c, struct reader *r)
 
 /* Who asked, by its number: it may have ended meanwhile. */
 struct metrics {
+	struct control_server *server;
 	struct supervisor *supervisor;
 	pid_t pid;
 	uint64_t tag, started_us;
@@ -124,8 +127,10 @@ on_status(void *arg, json_t *document)
 {
 	struct metrics *m = arg;
 	struct process *p = find_process(m);
-	char *text = json_dumps(document, JSON_COMPACT);
+	char *text;
 
+	stats_note(m->server->stats, document);
+	text = json_dumps(document, JSON_COMPACT);
 	if (p != NULL && p->control != NULL)
 		send_text(p, m->tag, span_of(text != NULL ? text : "{}"));
 	free(text);
@@ -134,14 +139,14 @@ on_status(void *arg, json_t *document)
 }
 
 static bool
-on_metrics(struct process *p, uint64_t tag, struct reader *r)
+on_metrics(struct control_server *c, struct process *p, uint64_t tag, struct reader *r)
 {
 	struct metrics *m;
 
 	if (get_end(r) == -1)
 		return false;
 	m = xmalloc(sizeof *m);
-	*m = (struct metrics){p->supervisor, p->pid, tag, p->started_us};
+	*m = (struct metrics){c, p->supervisor, p->pid, tag, p->started_us};
 	status_collect(p->supervisor, on_status, m);
 	return true;
 }
@@ -159,6 +164,8 @@ mint_on_message(
 	if (type == CONTROL_REVOKE && role == ROLE_AUTH)
 		return on_revoke(c, r);
 	if (type == CONTROL_METRICS && role == ROLE_WEBD)
-		return on_metrics(p, tag, r);
+		return on_metrics(c, p, tag, r);
+	if (type == CONTROL_COUNTERS)
+		return stats_on_counters(c->stats, p, r);
 	return false;
 }

@@ -1,10 +1,11 @@
 /*
- * The last day of the instance, for the administration's pages. Reads the certificates, and writes
- * log/stats.json at its end.
+ * What was counted, for the administration's pages and for monitors. Reads the certificates, and
+ * writes log/stats.json.
  */
 #include "master/stats.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -21,14 +22,22 @@
 #include "common/json_text.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/monotonic.h"
 #include "common/tls.h"
+#include "common/write_all.h"
+#include "master/counted.h"
+#include "master/process.h"
 #include "master/status.h"
+#include "master/totals.h"
 
-enum { SAMPLE_S = 60, KEPT_MAX_BYTES = 256 * 1024 };
+enum { SAMPLE_S = 60, KEEP_S = 300, KEPT_MAX_BYTES = 256 * 1024 };
 
 struct stats {
 	struct supervisor *supervisor;
+	struct counted counted;
 	struct traffic traffic;
+	struct totals totals;
+	uint64_t kept_us; /* when it was written last */
 	struct event *sample;
 };
 
@@ -58,21 +67,79 @@ restore(struct stats *st)
 		return;
 	doc = json_load_file(path, 0, NULL);
 	traffic_restore(&st->traffic, json_object_get(doc, "traffic"), time(NULL));
+	totals_restore(&st->totals, json_object_get(doc, "totals"));
+	st->totals.changed = false;
 	json_decref(doc);
+}
+
+/* Whole, or not at all: what was kept before stays then. */
+static int
+write_kept(struct stats *st, const char *text)
+{
+	char path[PATH_MAX + 32], new[PATH_MAX + 32];
+	int fd, rv = -1;
+
+	kept_path(st, "", path);
+	kept_path(st, ".new", new);
+	(void)unlink(new);
+	if ((fd = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640)) != -1 &&
+	    write_all(fd, text, strlen(text)) == 0 && fsync(fd) == 0)
+		rv = rename(new, path);
+	closefd(&fd);
+	return rv;
 }
 
 static void
 keep(struct stats *st)
 {
-	char path[PATH_MAX + 32], new[PATH_MAX + 32];
-	json_t *doc = json_pack("{s:o}", "traffic", traffic_describe(&st->traffic, time(NULL)));
+	json_t *doc = json_pack("{s:o, s:O}", "traffic", traffic_describe(&st->traffic, time(NULL)),
+	    "totals", st->totals.doc);
+	char *text = json_dumps(doc, JSON_COMPACT);
 
-	kept_path(st, "", path);
-	kept_path(st, ".new", new);
-	(void)unlink(new);
-	if (json_dump_file(doc, new, JSON_COMPACT) == -1 || rename(new, path) == -1)
+	if (text == NULL || write_kept(st, text) == -1)
 		log_warn("cannot keep log/stats.json: %s", strerror(errno));
+	st->totals.changed = false;
+	st->kept_us = monotonic_us();
+	free(text);
 	json_decref(doc);
+}
+
+/* ---- counting ---- */
+
+static void
+on_counted(void *arg, const char *program, const char *counter, uint64_t n, int64_t since)
+{
+	struct stats *st = arg;
+
+	traffic_count(&st->traffic, program, counter, n, time(NULL));
+	totals_count(&st->totals, program, counter, n, since);
+}
+
+void
+stats_note(struct stats *st, json_t *document)
+{
+	counted_add(
+	    &st->counted, json_object_get(document, "programs"), time(NULL), on_counted, st);
+	json_object_set(document, "totals", st->totals.doc);
+}
+
+bool
+stats_on_counters(struct stats *st, const struct process *p, struct reader *r)
+{
+	struct span text = get_str(r, IPC_MESSAGE_MAX_BYTES);
+	json_t *counters = get_end(r) == 0 ? json_loadb(text.at, text.len, 0, NULL) : NULL;
+	json_t *program;
+
+	if (!json_is_object(counters)) {
+		json_decref(counters);
+		return false;
+	}
+	program = json_pack("{s:s, s:i, s:I, s:o}", "name", p->program->name, "pid", (int)p->pid,
+	    "uptime_s", (json_int_t)((monotonic_us() - p->started_us) / 1000000), "counters",
+	    counters);
+	counted_add_one(&st->counted, program, time(NULL), on_counted, st);
+	json_decref(program);
+	return true;
 }
 
 /* ---- disks ---- */
@@ -175,14 +242,15 @@ on_status(void *arg, json_t *document)
 	struct stats *st = q->stats;
 	const struct instance *in = st->supervisor->instance;
 	json_t *running = json_object_get(document, "programs");
-	int64_t now = time(NULL);
 
-	traffic_add(&st->traffic, running, now);
+	stats_note(st, document);
 	if (q->cb != NULL)
-		q->cb(q->arg,
-		    json_pack("{s:o, s:o, s:o, s:O}", "traffic",
-			traffic_describe(&st->traffic, now), "disk", describe_disks(in),
-			"certificates", describe_certificates(in->config), "programs", running));
+		q->cb(q->arg, json_pack("{s:o, s:O, s:o, s:o, s:O}", "traffic",
+				  traffic_describe(&st->traffic, time(NULL)), "totals",
+				  st->totals.doc, "disk", describe_disks(in), "certificates",
+				  describe_certificates(in->config), "programs", running));
+	else if (st->totals.changed && monotonic_us() - st->kept_us >= KEEP_S * 1000000ULL)
+		keep(st);
 	json_decref(document);
 	free(q);
 }
@@ -212,6 +280,8 @@ stats_new(struct supervisor *s)
 	struct stats *st = xcalloc(1, sizeof *st);
 
 	st->supervisor = s;
+	st->kept_us = monotonic_us();
+	totals_init(&st->totals);
 	restore(st);
 	st->sample = event_new(s->base, -1, EV_PERSIST, on_sample, st);
 	event_add(st->sample, &each);
@@ -228,6 +298,7 @@ stats_free(struct stats **stp)
 	*stp = NULL;
 	keep(st);
 	event_free(st->sample);
-	traffic_clear(&st->traffic);
+	counted_clear(&st->counted);
+	totals_clear(&st->totals);
 	free(st);
 }

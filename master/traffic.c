@@ -1,5 +1,5 @@
 /*
- * Traffic of a day by five minutes, from counters that start anew with each process. Pure.
+ * Traffic of a day by five minutes. Pure.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,13 +24,6 @@ static const struct source {
     {"smtpd", "recipients_refused", TRAFFIC_REJECTED},
 };
 
-/* A process, which its number and start tell from another with this number. */
-struct traffic_seen {
-	json_int_t pid, started;
-	uint64_t counted[nitems(sources)];
-	bool is_there; /* in the document at hand */
-};
-
 static struct traffic_slot *
 slot_at(struct traffic *t, int64_t time)
 {
@@ -53,68 +46,13 @@ slot_now(struct traffic *t, int64_t now)
 	return slot;
 }
 
-/* Its start as the uptime tells it, which jumps by a second. */
-static struct traffic_seen *
-find_seen(struct traffic *t, const json_t *program, int64_t now)
-{
-	json_int_t pid = json_integer_value(json_object_get(program, "pid"));
-	json_int_t started = now - json_integer_value(json_object_get(program, "uptime_s"));
-
-	for (size_t i = 0; i < t->n_seen; i++)
-		if (t->seen[i].pid == pid && llabs(t->seen[i].started - started) <= 60)
-			return &t->seen[i];
-	t->seen = xrealloc(t->seen, (t->n_seen + 1) * sizeof *t->seen);
-	t->seen[t->n_seen] = (struct traffic_seen){.pid = pid, .started = started};
-	return &t->seen[t->n_seen++];
-}
-
-static void
-add_program(struct traffic *t, const json_t *program, int64_t now)
-{
-	const char *name = json_string_value(json_object_get(program, "name"));
-	const json_t *counters = json_object_get(program, "counters");
-	struct traffic_seen *seen;
-
-	if (name == NULL || !json_is_integer(json_object_get(program, "pid")))
-		return;
-	seen = find_seen(t, program, now);
-	seen->is_there = true;
-	if (!json_is_object(counters))
-		return;
-	for (size_t i = 0; i < nitems(sources); i++) {
-		json_int_t n = json_integer_value(json_object_get(counters, sources[i].counter));
-
-		if (strcmp(sources[i].program, name) != 0 || n < 0)
-			continue;
-		if ((uint64_t)n > seen->counted[i])
-			slot_now(t, now)->n[sources[i].kind] += n - seen->counted[i];
-		seen->counted[i] = n;
-	}
-}
-
-static void
-forget_ended(struct traffic *t)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < t->n_seen; i++) {
-		if (!t->seen[i].is_there)
-			continue;
-		t->seen[n] = t->seen[i];
-		t->seen[n++].is_there = false;
-	}
-	t->n_seen = n;
-}
-
 void
-traffic_add(struct traffic *t, const json_t *running, int64_t now)
+traffic_count(struct traffic *t, const char *program, const char *counter, uint64_t n, int64_t now)
 {
-	const json_t *program;
-	size_t i;
-
-	json_array_foreach (running, i, program)
-		add_program(t, program, now);
-	forget_ended(t);
+	for (size_t i = 0; i < nitems(sources); i++)
+		if (n > 0 && strcmp(sources[i].program, program) == 0 &&
+		    strcmp(sources[i].counter, counter) == 0)
+			slot_now(t, now)->n[sources[i].kind] += n;
 }
 
 json_t *
@@ -159,11 +97,4 @@ traffic_restore(struct traffic *t, const json_t *list, int64_t now)
 			slot->n[k] = n > 0 ? n : 0;
 		}
 	}
-}
-
-void
-traffic_clear(struct traffic *t)
-{
-	free(t->seen);
-	*t = (struct traffic){.seen = NULL};
 }

@@ -165,6 +165,8 @@ on_status(struct role *r, json_t *counters)
 	json_object_set_new(counters, "connections_now", json_integer(sessions_now()));
 	for (size_t i = 0; i < nitems(rows); i++)
 		json_object_set_new(counters, rows[i].name, json_integer(rows[i].value));
+	for (size_t i = 0; i < REFUSALS; i++)
+		json_object_set_new(counters, refusal_name(i), json_integer(c->refusals.n[i]));
 }
 
 /* ---- sambarctl ---- */

@@ -215,6 +215,7 @@ session_end_transaction(struct session *s)
 static void
 write_reply(struct session *s, const char *text)
 {
+	refusals_count(&s->server->counters.refusals, text);
 	session_trace(s, ">>>", span_of(text));
 	stream_write(s->stream, span_of(text));
 	stream_write(s->stream, (struct span){"\r\n", 2});

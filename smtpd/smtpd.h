@@ -15,6 +15,7 @@
 #include "common/settings.h"
 #include "smtpd/local_user.h"
 #include "smtpd/policy.h"
+#include "smtpd/refusals.h"
 
 /* The settings, read once at the start and at each reload. Sizes in bytes, times in seconds. */
 struct smtpd_settings {
@@ -33,6 +34,7 @@ struct smtpd_counters {
 	uint64_t connections, tls_sessions;
 	uint64_t messages_accepted, messages_refused, recipients_refused, bytes_accepted;
 	uint64_t auth_granted, auth_failures;
+	struct refusals refusals;
 };
 
 struct session;

@@ -59,6 +59,25 @@ write_program(FILE *f, const json_t *program)
 	    write_number(f, key, name, worker, json_integer_value(value));
 }
 
+/* Over all restarts, and of all workers together. */
+static void
+write_totals(FILE *f, const char *program, json_t *counters)
+{
+	const char *name;
+	json_t *total;
+
+	json_object_foreach(counters, name, total)
+	{
+		json_int_t n = json_integer_value(json_object_get(total, "n"));
+
+		if (is_name(name) && is_name(program))
+			fprintf(f,
+			    "# TYPE sambar_%s_total counter\n"
+			    "sambar_%s_total{program=\"%s\"} %lld\n",
+			    name, name, program, (long long)n);
+	}
+}
+
 static void
 abort_metrics(struct request *q)
 {
@@ -74,6 +93,8 @@ on_status(void *arg, json_t *doc)
 {
 	struct request *q = arg;
 	const json_t *program;
+	const char *of;
+	json_t *counters;
 	char *text = NULL;
 	size_t len = 0, i;
 	FILE *f = open_memstream(&text, &len);
@@ -88,6 +109,8 @@ on_status(void *arg, json_t *doc)
 		return;
 	}
 	json_array_foreach(json_object_get(doc, "programs"), i, program) write_program(f, program);
+	json_object_foreach(json_object_get(doc, "totals"), of, counters)
+	    write_totals(f, of, counters);
 	if (fclose(f) == EOF)
 		len = 0;
 	reply_bytes(q, 200, "text/plain; version=0.0.4; charset=utf-8", (struct span){text, len});

@@ -426,6 +426,34 @@ def test_stats_outlive_a_restart(make_instance):
     assert sum(row["received"] for row in one.json("stats")["traffic"]) == 0
 
 
+def test_totals_outlive_restarts(make_instance):
+    """Refusals by their reason, in all, whichever process has counted them."""
+    one = make_instance()
+
+    def refuse():
+        with one.smtp() as smtp:
+            for line, code in (("NONSENSE", 500), ("MAIL FROM:<ann@far.test>", 250), ("RCPT TO:<nobody@example.test>", 550),
+                               ("RCPT TO:<x@elsewhere.test>", 550), ("RSET", 250), ("MAIL FROM:<ann@far.test> SIZE=99999999999", 552)):
+                assert smtp.cmd(line).code == code, line
+
+    def totals():
+        doc = one.json("stats")["totals"]["smtpd"]
+        return {name: doc[f"refused_{name}"]["n"] for name in ("unknown_user", "relaying", "size", "quota")}, doc["refused_size"]["since"]
+
+    refuse()
+    first, since = totals()
+    assert first == {"unknown_user": 1, "relaying": 1, "size": 1, "quota": 0} and 0 < since <= time.time()
+    refuse()
+    one.ctl("restart", "smtpd")     # before anybody has asked
+    refuse()
+    one.stop()
+    one.start()
+    refuse()
+    assert totals() == ({"unknown_user": 4, "relaying": 4, "size": 4, "quota": 0}, since)
+    shown = one.ctl("stats").stdout
+    assert re.search(r"^smtpd +refused_unknown_user +4 ", shown, re.M) and "refused_quota" not in shown
+
+
 # ---- what is one's own ----
 
 def test_own_identities(instance, kept):

@@ -221,6 +221,8 @@ def test_metrics(instance):
     status, data, _ = web.ask("GET", "/metrics", headers={"Authorization": "Bearer prometheus-secret-key"})
     assert status == 200 and re.search(rb'^sambar_logins\{program="webd",worker="0"\} \d+$', data, re.M)
     assert b'sambar_up{program="queue",worker="0"} 1' in data
+    assert re.search(rb'^# TYPE sambar_refused_relaying_total counter\nsambar_refused_relaying_total\{program="smtpd"\} \d+$', data, re.M)
+    assert b"sambar_connections_now_total" not in data
 
 
 # ---- reading ----
