@@ -321,9 +321,10 @@ def fetch():
         source.stock("full", [4096] * n)
         for protocol in ("pop3", "imap"):
             kinds = [kind for kind in fetching_bench.OTHERS if kind.name in chosen and protocol in kind.protocols]
-            runs = {name: [] for name in (*(kind.name for kind in kinds), "sambar")}
+            runs = {name: [] for name in ("nothing kept", *(kind.name for kind in kinds), "sambar")}
             fetching_bench.ours(Measured, pss_kb, source, protocol, "full", n)      # Dovecot makes its indexes
             for _ in range(RUNS):
+                runs["nothing kept"].append(fetching_bench.read_only(source, protocol, "full", n))
                 for kind in kinds:
                     runs[kind.name].append(fetching_bench.other(kind, source, protocol, "full", n))
                 runs["sambar"].append(fetching_bench.ours(Measured, pss_kb, source, protocol, "full", n))

@@ -4,6 +4,8 @@ import os
 import pwd
 import resource
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -113,6 +115,34 @@ def ours(make, pss_kb, source, protocol, user, n):
         return collect(one, pss_kb, n)
     finally:
         one.end()
+
+
+# ---- the server alone ----
+
+def dialogue(protocol, user, n):
+    """(what is said, what each message in the answers has once)"""
+    if protocol == "pop3":
+        return f"USER {user}\r\nPASS secret\r\n" + "".join(f"RETR {i + 1}\r\n" for i in range(n)) + "QUIT\r\n", b"\r\n.\r\n"
+    return f"a LOGIN {user} secret\r\nb EXAMINE INBOX\r\nc UID FETCH 1:* (UID BODY.PEEK[])\r\nd LOGOUT\r\n", b" FETCH (UID "
+
+
+def read_only(source, protocol, user, n):
+    """The least that anybody needs: all is asked for at once, decrypted, counted and thrown away. No collector can be faster than this."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    said, mark = dialogue(protocol, user, n)
+    cpu, start = time.process_time(), time.monotonic()
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", source.ports[protocol + "s"]))) as there:
+        speaker = threading.Thread(target=there.sendall, args=(said.encode(),))
+        speaker.start()
+        seen, end = 0, b""
+        while part := there.recv(1 << 20):
+            seen += (end + part).count(mark)
+            end = (end + part)[-len(mark) + 1:]
+        speaker.join()
+    if seen != n:
+        sys.exit(f"{seen} of {n} messages were given by {protocol}")
+    return time.monotonic() - start, time.process_time() - cpu, {"all": 0}
 
 
 # ---- others ----
