@@ -207,7 +207,7 @@ on_message(void *arg, uint32_t type, uint64_t tag, struct reader *r)
 		on_watch(v, r, tag);
 		return;
 	}
-	if (type == 0 || type > FOLDERS_WATCH || tag == 0) {
+	if (type == 0 || type > FOLDERS_REQUEST_LAST || tag == 0) {
 		refuse_visitor(v, "malformed message");
 		return;
 	}

@@ -36,8 +36,10 @@
  *           replaces the one of this version (0: there is none); REFUSED when there is another.
  *           Answer: DONE version, the new one
  * DOCUMENT  name. Answer: MESSAGE descriptor, DONE version | REFUSED
- * WATCH     on. From then on CHANGED notices (tag 0): folder's state, as in FOLDER
- * Lists of uids are split over several requests by the client's side of this door.
+ * LABELS    -. Answer: LABEL*, DONE. The keywords of all folders but Trash and Junk, with how many
+ * of the messages there have each and how many of these are unread WATCH     on. From then on
+ * CHANGED notices (tag 0): folder's state, as in FOLDER Lists of uids are split over several
+ * requests by the client's side of this door.
  */
 #ifndef STORE_FOLDERS_H
 #define STORE_FOLDERS_H
@@ -68,6 +70,8 @@ enum folders_message {
 	FOLDERS_KEEP,
 	FOLDERS_DOCUMENT,
 	FOLDERS_WATCH,
+	FOLDERS_LABELS,
+	FOLDERS_REQUEST_LAST = FOLDERS_LABELS,
 	FOLDERS_FOLDER = 100,
 	FOLDERS_ROW,
 	FOLDERS_UIDS,
@@ -75,7 +79,8 @@ enum folders_message {
 	FOLDERS_MESSAGE,
 	FOLDERS_DONE,
 	FOLDERS_REFUSED,
-	FOLDERS_CHANGED
+	FOLDERS_CHANGED,
+	FOLDERS_LABEL
 };
 
 enum folders_flag {
@@ -118,6 +123,7 @@ enum {
 	FOLDERS_NAME_MAX_BYTES = 200,	 /* UTF-8, '/' between levels, "INBOX" */
 	FOLDERS_KEYWORD_MAX_BYTES = 60,	 /* a label: an IMAP keyword's characters */
 	FOLDERS_KEYWORDS_MAX = 26,	 /* of a folder: a Maildir has no more letters */
+	FOLDERS_LABELS_MAX = 1000,	 /* of a mailbox are told of */
 	FOLDERS_SUBJECT_MAX_BYTES = 400, /* what rows hold is cut to these */
 	FOLDERS_FROM_MAX_BYTES = 200,
 	FOLDERS_TO_MAX_BYTES = 400,
@@ -153,6 +159,12 @@ struct folder_row {
 	const char *message_id;
 	const char *keywords;		      /* with a blank between */
 	uint64_t thread_total, thread_unread; /* of a VIEW by threads; else 0 */
+};
+
+/* A keyword of a mailbox's folders, whichever letter it has in each. */
+struct folder_label {
+	const char *name;
+	uint64_t total, unread;
 };
 
 /*
@@ -212,6 +224,8 @@ struct folders_answer {
 	enum folders_refusal refusal;
 	const struct folder_info *folders; /* LIST */
 	size_t n_folders;
+	const struct folder_label *labels; /* LABELS: by their names */
+	size_t n_labels;
 	const struct folder_row *rows; /* VIEW, ROWS, CHANGES, THREAD */
 	size_t n_rows;
 	const uint64_t *uids; /* FIND, COPY, MOVE: the new ones; FLAG: the refused ones; CHANGES:
@@ -227,6 +241,7 @@ typedef void (*folders_answer_cb)(void *arg, const struct folders_answer *a);
 
 /* Each is answered once, later and not from within the call; in the order asked. */
 struct folders_call *folders_list(struct folders *f, folders_answer_cb cb, void *arg);
+struct folders_call *folders_labels(struct folders *f, folders_answer_cb cb, void *arg);
 struct folders_call *
 folders_create(struct folders *f, struct span name, folders_answer_cb cb, void *arg);
 struct folders_call *folders_rename(

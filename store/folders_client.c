@@ -33,10 +33,11 @@ struct folders_call {
 	size_t to_fill, at_once; /* COPY, MOVE: so many UIDs are to come, these of each request */
 	struct folders_answer answer;
 	struct folder_info *infos;
+	struct folder_label *labels;
 	struct folder_row *rows;
 	uint64_t *uids, *uid_folders;
-	size_t infos_room, rows_room, uids_room;
-	void **texts; /* of infos and rows */
+	size_t infos_room, labels_room, rows_room, uids_room;
+	void **texts; /* of infos, labels and rows */
 	size_t n_texts, texts_room;
 };
 TAILQ_HEAD(calls, folders_call);
@@ -92,6 +93,7 @@ call_free(struct folders_call *c)
 		free(c->texts[i]);
 	free(c->texts);
 	free(c->infos);
+	free(c->labels);
 	free(c->rows);
 	free(c->uids);
 	free(c->uid_folders);
@@ -107,6 +109,7 @@ call_finish(struct folders_call *c)
 	folders_answer_cb cb = c->cb;
 
 	a->folders = c->infos;
+	a->labels = c->labels;
 	a->rows = c->rows;
 	a->uids = c->uids;
 	a->uid_folders = c->uid_folders;
@@ -155,6 +158,25 @@ take_folder(struct folders_call *c, struct reader *r)
 		return false;
 	c->answer.n_folders++;
 	return true;
+}
+
+static bool
+take_labels(struct folders_call *c, struct reader *r)
+{
+	while (get_more(r)) {
+		size_t n = c->answer.n_labels;
+		struct span name = get_str(r, FOLDERS_KEYWORD_MAX_BYTES);
+		struct folder_label label = {.total = get_u64(r)};
+
+		label.unread = get_u64(r);
+		if (r->bad || n >= FOLDERS_LABELS_MAX)
+			return false;
+		label.name = keep_texts(c, &name, 1);
+		c->labels = grow(c->labels, n, &c->labels_room, sizeof *c->labels);
+		c->labels[n] = label;
+		c->answer.n_labels++;
+	}
+	return get_end(r) == 0;
 }
 
 static bool
@@ -334,6 +356,8 @@ take(struct folders *f, uint32_t type, uint64_t tag, struct reader *r)
 	switch (type) {
 	case FOLDERS_FOLDER:
 		return take_folder(c, r);
+	case FOLDERS_LABEL:
+		return take_labels(c, r);
 	case FOLDERS_ROW:
 		return take_rows(c, r);
 	case FOLDERS_UIDS:
@@ -496,15 +520,27 @@ folders_watch(struct folders *f, bool on)
 	ask(c, &w, -1);
 }
 
-struct folders_call *
-folders_list(struct folders *f, folders_answer_cb cb, void *arg)
+static struct folders_call *
+ask_plainly(struct folders *f, enum folders_message type, folders_answer_cb cb, void *arg)
 {
 	struct folders_call *c = call_new(f, cb, arg);
 	struct writer w;
 
-	begin(c, &w, FOLDERS_LIST);
+	begin(c, &w, type);
 	ask(c, &w, -1);
 	return c;
+}
+
+struct folders_call *
+folders_list(struct folders *f, folders_answer_cb cb, void *arg)
+{
+	return ask_plainly(f, FOLDERS_LIST, cb, arg);
+}
+
+struct folders_call *
+folders_labels(struct folders *f, folders_answer_cb cb, void *arg)
+{
+	return ask_plainly(f, FOLDERS_LABELS, cb, arg);
 }
 
 struct folders_call *

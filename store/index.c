@@ -30,6 +30,7 @@ static const struct {
     {FOLDERS_APPEND, index_append},
     {FOLDERS_KEEP, document_keep},
     {FOLDERS_DOCUMENT, document_get},
+    {FOLDERS_LABELS, index_labels},
 };
 
 /* ---- what comes before ---- */

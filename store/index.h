@@ -43,6 +43,11 @@ struct keywords {
 	bool known;
 };
 
+/* Of a folder's messages: those with one keyword. */
+struct label_count {
+	uint64_t total, unread;
+};
+
 /* What others were last told of a folder. */
 struct told {
 	bool is_told;
@@ -65,6 +70,7 @@ struct folder {
 	bool stale;		/* the names are to be read */
 	bool found;		/* while directories are read */
 	struct keywords keywords;
+	struct label_count labels[FOLDERS_KEYWORDS_MAX]; /* by the keywords' letters */
 	struct told told;
 };
 
@@ -233,6 +239,11 @@ void row_change(struct index *x, struct folder *f, const struct message *old, st
 void row_move(struct index *x, struct folder *from, struct folder *to, const struct message *old,
     struct message *m);
 void row_copy(struct index *x, struct folder *to, const struct message *old, struct message *m);
+
+/* index_labels.c: counts of keywords, which are kept with the folder's row. */
+void labels_count(struct folder *f, const struct message *m, int sign);
+bool labels_are_counted(const struct folder *f);
+void index_labels(struct index *x, struct index_request *q);
 
 /* index_threads.c */
 void thread_enter(struct index *x, const struct message *m);

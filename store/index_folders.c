@@ -178,6 +178,8 @@ read_row(sqlite3_stmt *st, struct folder *f)
 		memcpy(f->stamps, sqlite3_column_blob(st, 8), sizeof f->stamps);
 	f->settled = sqlite3_column_int(st, 9);
 	f->bytes = sqlite3_column_int64(st, 10);
+	if (sqlite3_column_bytes(st, 11) == sizeof f->labels)
+		memcpy(f->labels, sqlite3_column_blob(st, 11), sizeof f->labels);
 	f->stale = true;
 }
 
@@ -214,6 +216,8 @@ save_folder(struct index *x, struct folder *f)
 	sqlite3_bind_blob(st, 9, f->stamps, sizeof f->stamps, SQLITE_STATIC);
 	sqlite3_bind_int(st, 10, f->settled);
 	sqlite3_bind_int64(st, 11, f->bytes);
+	if (labels_are_counted(f)) /* few folders have any */
+		sqlite3_bind_blob(st, 12, f->labels, sizeof f->labels, SQLITE_STATIC);
 	f->changed = false;
 	return index_run(x, st);
 }

@@ -95,6 +95,7 @@ count(struct folder *f, const struct message *m, int sign)
 	f->bytes += sign * (int64_t)m->size;
 	f->unread += is_unread(m) ? sign : 0;
 	f->changed = true;
+	labels_count(f, m, sign);
 }
 
 static uint64_t
@@ -222,10 +223,11 @@ row_change(struct index *x, struct folder *f, const struct message *old, struct 
 	sqlite3_bind_int(st, 5, m->place);
 	sqlite3_bind_blob(st, 6, m->tail, strlen(m->tail), SQLITE_STATIC);
 	(void)index_run(x, st);
-	if (is_unread(m) != is_unread(old)) {
-		f->unread += is_unread(m) ? 1 : -1;
-		f->changed = true;
-	}
+	if (silent)
+		return;
+	f->unread += is_unread(m) - is_unread(old);
+	labels_count(f, old, -1);
+	labels_count(f, m, 1);
 }
 
 void

@@ -28,7 +28,7 @@ const char index_sql_schema[] =
     " uid_validity INTEGER NOT NULL, uid_next INTEGER NOT NULL, modseq INTEGER NOT NULL,"
     " forgotten INTEGER NOT NULL, total INTEGER NOT NULL, unread INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL DEFAULT 0,"
-    " stamps BLOB, settled INTEGER NOT NULL);"
+    " stamps BLOB, settled INTEGER NOT NULL, labels BLOB);"
 
     "CREATE TABLE messages ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT, folder INTEGER NOT NULL, uid INTEGER NOT NULL,"
@@ -95,13 +95,13 @@ const char *const index_sql_texts[SQL_STATEMENTS] = {
     [SQL_SET_META_TEXT] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
 
     [SQL_FOLDERS] = "SELECT id, directory, uid_validity, uid_next, modseq, forgotten, total,"
-		    " unread, stamps, settled, bytes FROM folders ORDER BY id",
+		    " unread, stamps, settled, bytes, labels FROM folders ORDER BY id",
     [SQL_ADD_FOLDER] = "INSERT INTO folders (id, directory, uid_validity, uid_next, modseq,"
 		       " forgotten, total, unread, settled)"
 		       " VALUES (?1, ?2, ?3, 1, 1, 0, 0, 0, 0)",
     [SQL_SAVE_FOLDER] = "UPDATE folders SET directory = ?2, uid_validity = ?3, uid_next = ?4,"
 			" modseq = ?5, forgotten = ?6, total = ?7, unread = ?8, stamps = ?9,"
-			" settled = ?10, bytes = ?11 WHERE id = ?1",
+			" settled = ?10, bytes = ?11, labels = ?12 WHERE id = ?1",
     [SQL_DROP_FOLDER] = "DELETE FROM folders WHERE id = ?1",
     [SQL_DROP_FOLDER_VANISHED] = "DELETE FROM vanished WHERE folder = ?1",
     [SQL_DROP_FOLDER_TEXTS] = "DELETE FROM texts WHERE id IN"

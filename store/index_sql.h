@@ -65,7 +65,7 @@ extern const char *const index_sql_texts[SQL_STATEMENTS];
 extern const char index_sql_settings[], index_sql_schema[];
 
 /* Of another number: made anew. */
-enum { INDEX_VERSION = 3 };
+enum { INDEX_VERSION = 4 };
 
 /* What row_read() and put_row() read, in this order. */
 #define SQL_MESSAGE_COLUMNS                                                                      \

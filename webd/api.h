@@ -20,6 +20,7 @@ void api_folder_rename(struct request *q);
 void api_folder_remove(struct request *q);
 void api_folder_subscribe(struct request *q);
 void api_folder_empty(struct request *q);
+void api_labels(struct request *q);
 
 /* api_lists.c: rows of messages */
 void api_messages(struct request *q);

@@ -1,9 +1,10 @@
 /*
- * Folders: what there are, and changing them. Asks the mailbox's session with store.
+ * Folders and labels: what there are, and changing folders. Asks the mailbox's session with store.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_text.h"
 #include "common/memory.h"
 #include "webd/api.h"
 #include "webd/params.h"
@@ -31,6 +32,31 @@ void
 api_folders(struct request *q)
 {
 	folders_list(q->session->folders, on_list, q);
+}
+
+static void
+on_labels(void *arg, const struct folders_answer *a)
+{
+	struct request *q = arg;
+	json_t *list;
+
+	if (a->refusal != FOLDERS_GRANTED) {
+		reply_refusal(q, a->refusal);
+		return;
+	}
+	list = json_array();
+	for (size_t i = 0; i < a->n_labels; i++)
+		json_array_append_new(list,
+		    json_pack("{s:o, s:I, s:I}", "name", json_text(span_of(a->labels[i].name)),
+			"total", (json_int_t)a->labels[i].total, "unread",
+			(json_int_t)a->labels[i].unread));
+	reply_json(q, json_pack("{s:o}", "labels", list));
+}
+
+void
+api_labels(struct request *q)
+{
+	folders_labels(q->session->folders, on_labels, q);
 }
 
 static void

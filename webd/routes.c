@@ -31,6 +31,7 @@ static const struct route routes[] = { /* path, flags, handler */
 	{ "/api/folders/subscribe", ROUTE_MAIL | ROUTE_POST, api_folder_subscribe },
 	{ "/api/folders/empty", ROUTE_MAIL | ROUTE_POST, api_folder_empty },
 
+	{ "/api/labels", ROUTE_MAIL, api_labels },
 	{ "/api/messages", ROUTE_MAIL, api_messages },
 	{ "/api/uids", ROUTE_MAIL, api_uids },
 	{ "/api/changes", ROUTE_MAIL, api_changes },

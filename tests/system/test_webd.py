@@ -243,6 +243,7 @@ def test_reading(instance):
     items = [{"folder": row["folder"], "uids": [row["uid"]]}]
     web.post("/api/flags", {"items": items, "add": ["seen", "label:work"]})
     assert [r["uid"] for r in web.rows("INBOX", "&q=label:work+is:read")] == [row["uid"]]
+    assert web.get("/api/labels") == {"labels": [{"name": "work", "total": 1, "unread": 0}]}
     web.post("/api/flags", {"items": items, "remove": ["label:work"]})
     moved = web.post("/api/move", {"items": items, "to": web.folders()["Trash"]["id"]})["moved"]
     assert moved[0]["from"] == {"folder": row["folder"], "uid": row["uid"]}

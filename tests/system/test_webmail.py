@@ -14,6 +14,7 @@ from selenium.webdriver.common.keys import Keys
 
 from browser import browsing
 from sambar import TOP, Instance, read
+from web import Web
 from webmail import COMPOSER, PNG, composer, go, home, inbox, keys, letter, log_in, multipart, read_message, row, shut_notices, write
 
 MANY = 3000
@@ -391,9 +392,25 @@ def test_labels_and_stars(ann):
     ann.fill("Name", "Board", ann.find("//dialog"))
     ann.press("Add label")
     ann.find("//*[@role='option'][contains(., 'Minutes')]//*[contains(@class, 'label-chip')][.='Board']")
-    ann.click(ann.find("//nav//a[contains(., 'Board')]"))
+    label = ann.find("//nav//a[contains(., 'Board')]")
+    assert label.get_attribute("title") == "1 message"
+    ann.click(label)
     row(ann, "Minutes of the meeting")
     ann.shot("label")
+
+
+def test_labels_come_from_the_server(ann, one):
+    """What another session gives and takes."""
+    elsewhere = Web(one, "ann")
+    message = next(row for row in elsewhere.rows("INBOX") if row["subject"] == "Lunch on Thursday")
+    items = [{"folder": message["folder"], "uids": [message["uid"]]}]
+    elsewhere.post("/api/flags", {"items": items, "add": ["label:Elsewhere"], "remove": ["seen"]})
+    ann.find("//nav//a[contains(., 'Elsewhere')]//*[contains(@class, 'count')][.='1']")
+    ann.shot("labels")
+    elsewhere.post("/api/flags", {"items": items, "add": ["seen"], "remove": []})
+    ann.find("//nav//a[contains(., 'Elsewhere')][not(.//*[contains(@class, 'count')])]")
+    elsewhere.post("/api/flags", {"items": items, "add": [], "remove": ["label:Elsewhere"]})
+    ann.gone("//nav//a[contains(., 'Elsewhere')]")
 
 
 def test_search(ann):

@@ -174,6 +174,7 @@ struct visit {
 	} infos[200];
 	struct folder_row rows[1000];
 	char keywords[1000][100];
+	char labels[1000]; /* "name total/unread ..." */
 	uint64_t uids[12000];
 	char text[4000]; /* of a message or document */
 	bool answered;
@@ -269,6 +270,11 @@ on_answer(void *arg, const struct folders_answer *a)
 	}
 	for (size_t i = 0; i < a->n_uids && i < nitems(v->uids); i++)
 		v->uids[i] = a->uids[i];
+	v->labels[0] = '\0';
+	for (size_t i = 0, len = 0; i < a->n_labels && len < sizeof v->labels; i++)
+		len += snprintf(v->labels + len, sizeof v->labels - len, "%s%s %d/%d",
+		    i > 0 ? " " : "", a->labels[i].name, (int)a->labels[i].total,
+		    (int)a->labels[i].unread);
 	v->text[0] = '\0';
 	if (a->fd != -1) {
 		n = read(a->fd, v->text, sizeof v->text - 1);
@@ -859,6 +865,75 @@ labels_out_of_reach(void **state)
 	leave(v);
 }
 
+static void
+expect_labels(struct visit *v, const char *expected)
+{
+	folders_labels(v->folders, on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	if (strcasecmp(v->labels, expected) != 0) /* as either folder writes them */
+		fail_msg("%s, not %s", v->labels, expected);
+}
+
+static void
+label(struct visit *v, uint64_t folder, const char *add, const char *remove, uint64_t uid)
+{
+	const struct span names[] = {span_of(add), span_of(remove)};
+	const struct folders_flags change = {.add_keywords = &names[0],
+	    .remove_keywords = &names[1],
+	    .n_add = add[0] != '\0',
+	    .n_remove = remove[0] != '\0'};
+
+	folders_flag(v->folders, folder, &change, &uid, 1, on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+}
+
+/* Whatever happens to messages, and whoever does it. */
+static void
+counts_labels(void **state)
+{
+	struct visit *v;
+	uint64_t inbox, archive, trash, one = 1, two = 2;
+
+	(void)state;
+	make_file("ann/cur/1700000001.a,S=4:2,", "one\n");
+	make_file("ann/cur/1700000002.b,S=4:2,S", "two\n");
+	v = visit("ann");
+	inbox = id_of(v, "INBOX");
+	archive = id_of(v, "Archive");
+	trash = id_of(v, "Trash");
+	expect_labels(v, "");
+	label(v, inbox, "work", "", 1);
+	label(v, inbox, "Work", "", 2);
+	label(v, inbox, "home", "", 2);
+	expect_labels(v, "home 1/0 work 2/1");
+	assert_int_equal(flag(v, inbox, FLAG_SEEN, 0, &one, 1), 0);
+	assert_int_equal(flag(v, inbox, 0, FLAG_SEEN, &two, 1), 0);
+	expect_labels(v, "home 1/1 work 2/1");
+	/* In another folder it is another letter, and may be written otherwise. */
+	make_file("ann/.Archive/dovecot-keywords", "3 WORK\n");
+	folders_copy(v->folders, inbox, archive, &two, 1, on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	expect_labels(v, "home 2/2 work 3/2");
+	folders_move(v->folders, inbox, trash, &two, 1, on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	expect_labels(v, "home 1/1 work 2/1");
+	one = 1;
+	folders_expunge(v->folders, archive, &one, 1, on_answer, v);
+	assert_int_equal(wait_for(v), 0);
+	expect_labels(v, "home 0/0 work 1/0");
+	label(v, inbox, "home", "work", 1);
+	leave(v);
+	/* They are kept; what another program does is counted, too. */
+	store_free(&store);
+	start_store("");
+	v = visit("ann");
+	expect_labels(v, "home 1/0 work 0/0");
+	make_file("ann/cur/1700000003.c,S=4:2,a", "new\n");
+	expect_counts(v, "INBOX", 2, 1);
+	expect_labels(v, "home 1/0 work 1/1");
+	leave(v);
+}
+
 /* Keywords of which there are more than letters stay in Dovecot's file. */
 static void
 further_keywords(void **state)
@@ -1099,6 +1174,7 @@ main(void)
 	    WITH(limits),
 	    WITH(labels_out_of_reach),
 	    WITH(further_keywords),
+	    WITH(counts_labels),
 	    WITH(subscriptions_out_of_reach),
 	    WITH(documents),
 	    WITH(ends_while_the_disk_works),

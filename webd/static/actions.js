@@ -4,13 +4,13 @@
  */
 import * as api from './api.js';
 import * as folders from './folders.js';
+import * as labels from './labels.js';
 import { keyOf } from './message_rows.js';
 import { T } from './texts.js';
 import { ask, complain, confirm, dialog, el, fill, icon, input, menu, toast } from './ui.js';
 
 /** { list, reader, opened(): row or null, leave(next row or null) } */
 let view = null;
-const knownLabels = new Set(remembered());
 
 export function setView(page) {
 	view = page;
@@ -299,59 +299,26 @@ export async function chooseAndCopy() {
 	}
 }
 
-function remembered() {
-	try {
-		return JSON.parse(localStorage.getItem('labels') ?? '[]');
-	} catch {
-		return [];
-	}
-}
-
-/** Labels seen so far, in this browser. */
-export function labels() {
-	return [...knownLabels].sort((a, b) => a.localeCompare(b));
-}
-
-export function meetLabels(rows) {
-	const before = knownLabels.size;
-
-	rows.forEach((row) => row?.labels.forEach((label) => knownLabels.add(label)));
-	if (knownLabels.size === before)
-		return false;
-	try {
-		localStorage.setItem('labels', JSON.stringify([...knownLabels].slice(-100)));
-	} catch { /* until the page is left */ }
-	return true;
-}
-
+/* What other mail programs can read, too: it is a keyword of IMAP. */
 function labelProblem(name) {
-	return /^[\p{L}\p{N}][\p{L}\p{N} _.-]{0,39}$/u.test(name) ? null : T.actions.labelRule;
+	return /^[a-z\d][\w.-]{0,39}$/i.test(name) ? null : T.actions.labelRule;
 }
 
 /** A menu to give and take labels. */
 export function labelMenu(anchor) {
 	const what = targets();
-	const has = (label) => what.rows.every((row) => row.labels.includes(label));
+	const has = (label) => what.rows.every((row) => row.labels.some((one) => one.toLowerCase() === label.toLowerCase()));
 
 	if (!what.rows.length)
 		return;
 	menu(anchor, [
 		{ heading: T.actions.label },
-		...labels().map((label) => ({ label, checked: has(label), onclick: () => (has(label) ? flag([], ['label:' + label], what) : flag(['label:' + label], [], what)) })),
+		...labels.all().map(({ name: label }) => ({ label, checked: has(label), onclick: () => (has(label) ? flag([], ['label:' + label], what) : flag(['label:' + label], [], what)) })),
 		'-',
 		{ label: T.actions.newLabel, icon: 'plus', onclick: async () => {
 			const name = await ask({ title: T.actions.newLabel, label: T.folders.name, action: T.actions.labelAction, check: labelProblem });
-			if (name) {
-				meetLabels([{ labels: [name] }]);
+			if (name)
 				await flag(['label:' + name], [], what);
-			}
 		} },
 	], { label: T.actions.label });
 }
-
-addEventListener('logged-out', () => {
-	knownLabels.clear();
-	try {
-		localStorage.removeItem('labels');
-	} catch { /* never kept */ }
-});

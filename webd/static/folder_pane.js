@@ -1,6 +1,7 @@
 /* The side navigation of mail: write, the folders as a tree with counts, outbox and stories; folders are made, renamed and removed here. */
 import * as api from './api.js';
 import * as folders from './folders.js';
+import * as labels from './labels.js';
 import { moveTo } from './actions.js';
 import { number, size } from './format.js';
 import { go, here, href } from './router.js';
@@ -10,7 +11,6 @@ import { ask, button, complain, confirm, el, fill, icon, iconButton, menu, toast
 let pane = null;
 let list = null;
 let quota = null;
-let labels = () => [];
 const entries = new Map();		/* what stands in the list: { text: what it shows, node } */
 
 function closedOnes() {
@@ -163,6 +163,13 @@ function folderLink(folder, depth, parentOf, current) {
 	return row;
 }
 
+function labelLink({ name, total, unread }) {
+	return el('li', {}, el('a', {
+		class: ['side-link', 'folder', unread && 'unread'], href: href('mail/0', { label: name }), 'aria-current': here().params.get('label') === name ? 'page' : null,
+		'aria-label': T.folders.unread(name, unread), title: T.folders.labelled(total),
+	}, icon('label'), el('span', { dir: 'auto' }, name), unread ? el('span', { class: 'count' }, number(unread)) : null));
+}
+
 /** The depth counts the levels that are folders themselves: a missing one in between is not shown. */
 function tree() {
 	const names = new Map(folders.all().map((folder) => [folder.name, folder]));
@@ -208,14 +215,15 @@ function draw() {
 		return entry(folder.id, [shown, total > 0, folders.countShown(folder), depth, parents(folder), closed.has(folder.name), folder.id === current],
 			() => folderLink(folder, depth, parents(folder), current));
 	});
+	const used = labels.all().filter(({ total }) => total);
 	const link = (address, picture, text, on) => entry(address, on, () => el('li', {}, el('a', { class: 'side-link', href: address, 'aria-current': on ? 'page' : null }, icon(picture), el('span', {}, text))));
 
 	put([...links(special), link(href('outbox'), 'outbox', T.outbox.title, page === 'outbox'),
 		entry('own', null, () => el('li', { class: 'side-heading-row' }, el('span', { class: 'side-heading' }, T.folders.own),
 			iconButton({ label: T.folders.create, icon: 'plus', class: 'small-button', onclick: () => create() }))),
 		...(own.length ? links(own) : [entry('none', null, () => el('li', { class: 'side-hint' }, T.folders.none))]),
-		...(labels().length ? [entry('labels', null, () => el('li', { class: 'side-heading' }, T.folders.labels))] : []),
-		...labels().map((label) => link(href('mail/0', { label }), 'label', label, here().params.get('label') === label)),
+		...(used.length ? [entry('labels', null, () => el('li', { class: 'side-heading' }, T.folders.labels))] : []),
+		...used.map((label) => entry(`label:${label.name}`, [label, here().params.get('label') === label.name], () => labelLink(label))),
 		entry('help', null, () => el('li', { class: 'side-heading' }, T.folders.help)),
 		link(href('trace'), 'map', T.trace.title, page === 'trace')]);
 	if (focused && !pane.contains(document.activeElement))
@@ -233,15 +241,15 @@ function drawQuota() {
 	fill(quota, limit ? [bar, el('span', {}, T.folders.quota(size(usage), size(limit)))] : el('span', {}, T.folders.usage(size(usage))));
 }
 
-/** The pane; compose() begins a message, labelNames() gives the labels that are known. */
-export function folderPane(compose, labelNames) {
-	labels = labelNames;
+/** The pane; compose() begins a message. */
+export function folderPane(compose) {
 	if (!pane) {
 		list = el('ul', { class: 'side-links' });
 		quota = el('div', { class: 'quota' });
 		pane = el('nav', { class: 'folder-pane', 'aria-label': T.folders.title },
 			el('div', { class: 'compose-button' }, button({ label: T.compose.action, icon: 'pencil', kind: 'primary', class: 'wide', onclick: compose, title: T.compose.hint })), list, quota);
 		folders.onChange(draw);
+		labels.onChange(draw);
 	}
 	draw();
 	return pane;

@@ -9,6 +9,7 @@ import * as events from './events.js';
 import * as folders from './folders.js';
 import { empty, folderPane } from './folder_pane.js';
 import { number } from './format.js';
+import * as labels from './labels.js';
 import { MessageList } from './message_list.js';
 import { keyOf } from './message_rows.js';
 import * as preferences from './preferences.js';
@@ -192,8 +193,6 @@ class MailPage {
 			this.drawnTotal = data.total;
 			this.drawnProblem = data.problem;
 		}
-		if (actions.meetLabels(data.rows.slice(0, 300)))
-			folders.update(folders.all()[0]);
 	}
 
 	/** Made anew only when it shows something else, so that nothing goes away under a finger; the total changes often. */
@@ -324,7 +323,8 @@ export async function prepare() {
 	shell.setTheme(preferences.prefs().theme);
 	events.start();
 	compose.resume();
-	return folderPane(() => compose.blank(), actions.labels);
+	labels.start();
+	return folderPane(() => compose.blank());
 }
 
 export async function show(container, path, params) {
@@ -339,7 +339,7 @@ export async function show(container, path, params) {
 		page ??= new MailPage();
 		if (here().path[0] !== 'mail')
 			return;
-		shell.setPage({ name: 'mail', title: '', side: folderPane(() => compose.blank(), actions.labels) ?? side, search: searchBox() });
+		shell.setPage({ name: 'mail', title: '', side: folderPane(() => compose.blank()) ?? side, search: searchBox() });
 		if (container.firstChild !== page.node)
 			fill(container, page.node);
 		setKeys(page.keys());
