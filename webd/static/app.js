@@ -6,12 +6,14 @@ import * as api from './api.js';
 import * as preferences from './preferences.js';
 import { href, start, stop } from './router.js';
 import * as shell from './shell.js';
+import * as tabs from './tabs.js';
 import { T } from './texts.js';
 import { complain, el, errorState, fill, loadIcons, useStyle } from './ui.js';
 
 const app = document.getElementById('app');
 
 let turn = 0;
+let waits = false;		/* at the login page */
 
 async function fetchModule(file) {
 	try {
@@ -43,16 +45,30 @@ function logIn(why) {
 	stop();
 	shell.unmount();
 	document.querySelectorAll('dialog').forEach((node) => node.close());
+	waits = true;
 	import('./login.js').then((login) => login.show(app, { why, done: begin }));
 }
 
 async function logOut() {
 	const ending = api.post('logout');
 
-	api.setSession(null);
-	dispatchEvent(new Event('logged-out'));
+	tabs.tell('logged-out', T.login.bye);
+	leave();
 	await ending.catch(complain);
 	logIn(T.login.bye);
+}
+
+/** What belongs to the session goes. */
+function leave() {
+	api.setSession(null);
+	tabs.leave();
+	dispatchEvent(new Event('logged-out'));
+}
+
+/** The session has ended elsewhere. */
+function leaveFor(why) {
+	leave();
+	logIn(why);
 }
 
 async function setTheme(theme) {
@@ -68,7 +84,9 @@ async function setTheme(theme) {
 }
 
 function begin(session) {
+	waits = false;
 	api.setSession(session);
+	tabs.enter(session.csrf);
 	const shortcuts = session.mail ? () => import('./shortcuts.js').then((module) => module.showHelp()) : null;
 	const main = shell.mount(app, { theme: setTheme, logout: logOut, shortcuts });
 	const mail = (file) => (path, params) => page(main, file, path, params, 'mail.css');
@@ -85,13 +103,34 @@ function begin(session) {
 	]);
 }
 
+/** With the session that the browser has, if any. */
+async function enter() {
+	try {
+		begin(await api.get('session'));
+	} catch (error) {
+		if (error.status === 401)
+			return logIn(null);
+		fill(app, el('main', { class: 'login' }, errorState(error, enter)));
+	}
+}
+
+/** Another tab has logged in: the browser has that session now. */
+async function follow() {
+	leave();
+	turn++;
+	stop();
+	shell.unmount();
+	await enter();
+}
+
 async function open() {
 	shell.rememberedTheme();
 	loadIcons().catch(console.error);
 	api.onLoggedOut(() => {
-		dispatchEvent(new Event('logged-out'));
-		logIn(T.login.ended);
+		tabs.tell('logged-out', T.login.ended);
+		leaveFor(T.login.ended);
 	});
+	tabs.on('logged-out', leaveFor);
 	if (location.pathname === '/setup') {
 		/* The link is http://host/setup#token; the page of the administration's modules creates the administrator. */
 		await useStyle('admin.css');
@@ -103,14 +142,8 @@ async function open() {
 	}
 	if (location.pathname === '/admin')
 		history.replaceState(null, '', '/' + (location.hash || '#/admin'));
-	try {
-		const session = await api.get('session');
-		begin(session);
-	} catch (error) {
-		if (error.status === 401)
-			return logIn(null);
-		fill(app, el('main', { class: 'login' }, errorState(error, open)));
-	}
+	tabs.onEntered(() => (api.session || waits) && follow());
+	await enter();
 }
 
 open();

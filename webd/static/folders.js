@@ -30,6 +30,13 @@ function put(list) {
 	tell();
 }
 
+/** Of a folder that an event has told of since it was asked for, what that said. */
+function newer(folder) {
+	const known = byId(folder.id);
+
+	return known?.modseq > folder.modseq ? { ...folder, ...known } : folder;
+}
+
 /** Reads the folders; with again also when they are known. */
 export function load(again = false) {
 	if (again)
@@ -40,7 +47,7 @@ export function load(again = false) {
 		if (reading !== mine)		/* asked for anew, or another user's by now */
 			return reading;
 		space = { usage: answer.usage, limit: answer.limit };
-		return void put(answer.folders);
+		return void put(answer.folders.map(newer));
 	}).catch((error) => {
 		if (reading === mine)
 			reading = null;

@@ -317,11 +317,11 @@ class MailPage {
 
 /** The part of the side that all mail pages share; also starts what runs while one is logged in. */
 export async function prepare() {
+	events.start();		/* first: what changes from now on is heard */
 	await Promise.all([folders.load(), preferences.load()]);
 	if (!api.session)		/* logged out meanwhile */
 		throw new api.ApiError(401, 'login', T.login.bye);
 	shell.setTheme(preferences.prefs().theme);
-	events.start();
 	compose.resume();
 	labels.start();
 	return folderPane(() => compose.blank());

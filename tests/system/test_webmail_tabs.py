@@ -1,0 +1,87 @@
+"""WebMail in many tabs of one browser: they share one event stream, and one login."""
+import pytest
+
+from browser import browsing
+from sambar import Instance
+from webmail import go, home, letter, log_in, read_message, row
+
+TABS = 8        # a browser opens six connections to a server over HTTP/1.1
+
+
+@pytest.fixture(scope="module")
+def one():
+    made = Instance(users=("ann", "bob"))
+    made.send(letter("The first", "Good morning"))
+    made.wait_mailbox("ann", 1)
+    yield made
+    assert made.end() == []
+
+
+@pytest.fixture(scope="module")
+def browser(one):
+    """Its tests close tabs, and log out at last."""
+    with browsing(home(one)) as made:
+        log_in(made, "ann")
+        row(made, "The first")
+        for _ in range(TABS - 1):
+            made.driver.switch_to.new_window("tab")
+            made.open("/#/mail")
+            row(made, "The first")
+        yield made
+        assert made.complaints() == []
+
+
+def each_tab(browser):
+    for window in browser.driver.window_handles:
+        browser.driver.switch_to.window(window)
+        yield window
+
+
+def tabs_that_lead(browser):
+    """As the browser knows: how many tabs hold the lock, and how many wait for it."""
+    return browser.driver.execute_async_script(
+        "const done = arguments[0]; navigator.locks.query().then(({ held, pending }) => done([held.length, pending.length]))")
+
+
+def test_all_tabs_are_told(browser, one):
+    assert tabs_that_lead(browser) == [1, len(browser.driver.window_handles) - 1]
+    one.send(letter("For everybody", "In each tab"))
+    for _ in each_tab(browser):
+        row(browser, "For everybody")
+    read_message(browser, "For everybody")
+    for _ in each_tab(browser):
+        browser.find("//*[@role='option'][contains(., 'For everybody')][not(contains(@class, 'unread'))]")
+        go(browser, "Sent")
+        go(browser, "Inbox")
+
+
+def test_another_tab_leads(browser, one):
+    leader, *rest = browser.driver.window_handles
+    browser.driver.switch_to.window(leader)
+    browser.driver.close()
+    browser.driver.switch_to.window(rest[0])
+    one.send(letter("After the leader", "Is it still told?"))
+    for _ in each_tab(browser):
+        row(browser, "After the leader")
+    assert tabs_that_lead(browser) == [1, len(rest) - 1]
+    # One that reloads, or goes elsewhere, hands over as well.
+    browser.driver.switch_to.window(rest[0])
+    browser.leave()
+    one.send(letter("Once more", "Is it still told?"))
+    for window in each_tab(browser):
+        if window != rest[0]:
+            row(browser, "Once more")
+    browser.driver.switch_to.window(rest[0])
+    browser.open("/#/mail")
+    row(browser, "Once more")
+
+
+def test_one_login_for_all_tabs(browser):
+    browser.press("Account: ann")
+    browser.click(browser.find("//*[@role='menuitem'][contains(., 'Log out')]"))
+    for _ in each_tab(browser):
+        browser.text("You are logged out.")
+    assert tabs_that_lead(browser) == [0, 0]
+    log_in(browser, "bob")
+    for _ in each_tab(browser):
+        browser.find("//button[@aria-label='Account: bob']")
