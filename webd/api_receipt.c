@@ -19,15 +19,17 @@
 #include "webd/compose.h"
 #include "webd/identities.h"
 #include "webd/params.h"
+#include "webd/reading.h"
 #include "webd/sessions.h"
 #include "webd/webd.h"
 
 enum { RECEIPT_MAX_BYTES = 64 * 1024 };
+enum { FOUND_TO, FOUND_ID, FOUND_SUBJECT }; /* in the message */
 
 struct sending_receipt {
 	uint64_t folder, uid;
-	char to[ADDRESS_TEXT_SIZE];
-	char *message_id, *original_id, *subject, *from;
+	struct reading *reading;
+	char *to, *message_id, *original_id, *subject, *from;
 	struct queue_call *taking, *committing;
 	struct recipient recipient;
 };
@@ -39,8 +41,10 @@ abort_receipt(struct request *q)
 {
 	struct sending_receipt *s = q->work;
 
+	reading_drop(&s->reading);
 	queue_call_cancel(&s->taking);
 	queue_call_cancel(&s->committing);
+	free(s->to);
 	free(s->message_id);
 	free(s->original_id);
 	free(s->subject);
@@ -137,42 +141,41 @@ on_slot(void *arg, const struct queue_slot *given, int error)
 	s->committing = queue_commit(q->web->queue, &slot, &e, on_durable, q);
 }
 
-/* Who asks must be one address, and be written so that mail can go there. */
-static bool
-read_wish(struct sending_receipt *s, const struct mime *m)
+/* Who asks must be one address, and be written so that mail can go there. Off the loop. */
+static void
+read_wish(struct reading *r)
 {
 	struct mime_addresses to = {0};
-	struct span id = mime_field(m, "Message-ID", 0), one;
+	struct span id = mime_field(r->mime, "Message-ID", 0), one;
+	char address[ADDRESS_TEXT_SIZE];
 	const char *why;
-	bool good;
 
-	mime_field_addresses(m, "Disposition-Notification-To", &to);
-	good = to.n == 1 &&
-	       address_parse(span_of(to.list[0].address), ADDRESS_ALLOW_UTF8, s->to, &why) == 0;
+	mime_field_addresses(r->mime, "Disposition-Notification-To", &to);
+	if (to.n == 1 &&
+	    address_parse(span_of(to.list[0].address), ADDRESS_ALLOW_UTF8, address, &why) == 0)
+		r->found[FOUND_TO] = xstrdup(address);
 	mime_addresses_free(&to);
 	if (id.at != NULL && mime_next_id(&id, &one))
-		s->original_id = span_text(one);
-	s->subject = mime_field_text(m, "Subject", LETTER_SUBJECT_MAX_BYTES);
-	return good;
+		r->found[FOUND_ID] = span_text(one);
+	r->found[FOUND_SUBJECT] = mime_field_text(r->mime, "Subject", LETTER_SUBJECT_MAX_BYTES);
 }
 
 static void
-on_message(void *arg, const struct folders_answer *a)
+on_wish(struct reading *r)
 {
-	struct request *q = arg;
+	struct request *q = r->q;
 	struct sending_receipt *s = q->work;
-	struct mime *m = NULL;
-	int fd = a->fd;
-	bool good;
+	bool is_read = r->mime != NULL;
 
-	if (a->refusal != FOLDERS_GRANTED || fd == -1) {
-		reply_refusal(q, a->refusal != FOLDERS_GRANTED ? a->refusal : FOLDERS_TROUBLE);
+	s->to = reading_take(r, FOUND_TO);
+	s->original_id = reading_take(r, FOUND_ID);
+	s->subject = reading_take(r, FOUND_SUBJECT);
+	reading_drop(&s->reading);
+	if (!is_read) {
+		reply_error(q, 503, "later", "The message cannot be read now.");
 		return;
 	}
-	good = (m = mime_open_file(fd)) != NULL && read_wish(s, m);
-	mime_free(&m);
-	closefd(&fd);
-	if (!good) {
+	if (s->to == NULL) {
 		reply_error(q, 400, "bad", "The sender does not ask for a receipt.");
 		return;
 	}
@@ -191,7 +194,7 @@ on_row(void *arg, const struct folders_answer *a)
 	else if (a->rows[0].keywords != NULL && strstr(a->rows[0].keywords, done_label) != NULL)
 		reply_error(q, 409, "conflict", "A receipt was sent already.");
 	else
-		folders_get(q->session->folders, s->folder, s->uid, on_message, q);
+		s->reading = reading_aside(q, s->folder, s->uid, read_wish, on_wish);
 }
 
 static void

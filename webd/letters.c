@@ -19,11 +19,15 @@
 #include "webd/identities.h"
 #include "webd/message_view.h"
 #include "webd/params.h"
+#include "webd/reading.h"
 #include "webd/sessions.h"
 #include "webd/uploads.h"
 #include "webd/webd.h"
 
 enum { PIECE_BYTES = 32 * 1024, IDS_MAX_BYTES = 4000 };
+/* What is found in messages: of the one that it answers, and of what is attached. */
+enum { FOUND_ID, FOUND_REFERENCES };
+enum { FOUND_NAME, FOUND_TYPE };
 
 void
 letter_abort(struct request *q)
@@ -32,6 +36,7 @@ letter_abort(struct request *q)
 
 	q->work = NULL;
 	q->abort = NULL;
+	reading_drop(&o->reading);
 	ipc_call_cancel(&o->router);
 	queue_call_cancel(&o->taking);
 	queue_call_cancel(&o->committing);
@@ -160,10 +165,11 @@ read_fields(struct outgoing *o)
 
 static void have_next(struct outgoing *o);
 
-/* RFC 5322 3.6.4: its references, and itself. */
+/* RFC 5322 3.6.4: its references, and itself. Off the loop. */
 static void
-read_references(struct outgoing *o, const struct mime *m)
+read_references(struct reading *r)
 {
+	const struct mime *m = r->mime;
 	struct span ids = mime_field(m, "References", 0), id = mime_field(m, "Message-ID", 0), one;
 	char list[IDS_MAX_BYTES];
 	size_t n = 0;
@@ -176,24 +182,21 @@ read_references(struct outgoing *o, const struct mime *m)
 	if (id.at == NULL || !mime_next_id(&id, &one))
 		return;
 	snprintf(list + n, sizeof list - n, "%.*s", (int)one.len, one.at);
-	o->in_reply_to = strndup(one.at, one.len);
-	o->references = xstrdup(list);
-	o->letter.in_reply_to = o->in_reply_to;
-	o->letter.references = o->references;
+	r->found[FOUND_ID] = span_text(one);
+	r->found[FOUND_REFERENCES] = xstrdup(list);
 }
 
 static void
-on_answered(void *arg, const struct folders_answer *a)
+on_answered(struct reading *r)
 {
-	struct outgoing *o = arg;
-	struct mime *m = NULL;
-	int fd = a->fd;
+	struct outgoing *o = r->q->work;
 
 	/* When it is gone the answer is still one. */
-	if (fd != -1 && (m = mime_open_file(fd)) != NULL)
-		read_references(o, m);
-	mime_free(&m);
-	closefd(&fd);
+	if (r->found[FOUND_ID] != NULL) {
+		o->letter.in_reply_to = o->in_reply_to = reading_take(r, FOUND_ID);
+		o->letter.references = o->references = reading_take(r, FOUND_REFERENCES);
+	}
+	reading_drop(&o->reading);
 	have_next(o);
 }
 
@@ -237,7 +240,7 @@ have_answered(struct outgoing *o)
 			snprintf(o->note, sizeof o->note, "%s %llu %llu", kinds[i],
 			    (unsigned long long)folder, (unsigned long long)uid);
 			o->letter.note = o->note;
-			folders_get(o->q->session->folders, folder, uid, on_answered, o);
+			o->reading = reading_aside(o->q, folder, uid, read_references, on_answered);
 			return;
 		}
 	have_next(o);
@@ -280,68 +283,67 @@ decode_part(const struct mime *m, size_t part, uint64_t *len)
 	return fd;
 }
 
-static bool
-attach_part(struct outgoing *o, int fd, const char *path)
+/* Off the loop: a part is decoded, and what is attached gets its name and type. */
+static void
+read_part(struct reading *r)
 {
-	struct mime *m = mime_open_file(fd);
-	int part = m != NULL ? mime_find(m, span_of(path)) : MIME_NO_PART, copy = -1;
+	int part = mime_find(r->mime, span_of(r->part));
 	uint64_t len;
 
-	if (part != MIME_NO_PART && (copy = decode_part(m, part, &len)) != -1) {
-		const struct mime_part *p = mime_part(m, part);
-		bool is_message = strcmp(p->type, "message/rfc822") == 0;
-
-		o->fds[o->n_fds++] = copy;
-		attach(o, copy, len, message_part_name(m, part), xstrdup(p->type), is_message);
-	}
-	mime_free(&m);
-	return copy != -1;
-}
-
-static bool
-attach_message(struct outgoing *o, int fd)
-{
-	struct mime *m = mime_open_file(fd);
-	char *subject = m != NULL ? mime_field_text(m, "Subject", 100) : NULL, *name;
-	struct stat st;
-
-	mime_free(&m);
-	if (subject == NULL || fstat(fd, &st) == -1) {
-		free(subject);
-		return false;
-	}
-	for (char *p = subject; *p != '\0'; p++)
-		if (strchr("/\\:", *p) != NULL)
-			*p = '_';
-	name = xasprintf("%s.eml", subject[0] != '\0' ? subject : "message");
-	free(subject);
-	o->fds[o->n_fds++] = fd;
-	attach(o, fd, st.st_size, name, xstrdup("message/rfc822"), true);
-	return true;
+	if (part == MIME_NO_PART || (r->file = decode_part(r->mime, part, &len)) == -1)
+		return;
+	r->len = len;
+	r->found[FOUND_NAME] = message_part_name(r->mime, part);
+	r->found[FOUND_TYPE] = xstrdup(mime_part(r->mime, part)->type);
 }
 
 static void
-on_attached(void *arg, const struct folders_answer *a)
+read_message(struct reading *r)
 {
-	struct outgoing *o = arg;
-	const json_t *one = json_array_get(json_object_get(o->json, "attachments"), o->at);
-	const char *part = json_string_value(json_object_get(one, "part"));
-	int fd = a->fd;
-	bool good;
+	char *subject = mime_field_text(r->mime, "Subject", 100);
 
-	if (a->refusal != FOLDERS_GRANTED || fd == -1) {
-		reply_error(o->q, 404, "gone", "What is attached is not there any more.");
+	for (char *p = subject; *p != '\0'; p++)
+		if (strchr("/\\:", *p) != NULL)
+			*p = '_';
+	r->found[FOUND_NAME] = xasprintf("%s.eml", subject[0] != '\0' ? subject : "message");
+	free(subject);
+	r->found[FOUND_TYPE] = xstrdup("message/rfc822");
+	r->file = r->fd;
+	r->len = r->size;
+	r->fd = -1;
+}
+
+static void
+on_attached(struct reading *r)
+{
+	struct outgoing *o = r->q->work;
+	bool is_there = r->fd != -1;
+	char *type;
+
+	if (r->file == -1) {
+		reading_drop(&o->reading);
+		reply_error(o->q, 404, "gone",
+		    is_there ? "What is attached cannot be read."
+			     : "What is attached is not there any more.");
 		return;
 	}
-	good = part != NULL ? attach_part(o, fd, part) : attach_message(o, fd);
-	if (part != NULL || !good)
-		closefd(&fd);
-	if (!good) {
-		reply_error(o->q, 404, "gone", "What is attached cannot be read.");
-		return;
-	}
+	type = reading_take(r, FOUND_TYPE);
+	attach(o, r->file, r->len, reading_take(r, FOUND_NAME), type,
+	    strcmp(type, "message/rfc822") == 0);
+	o->fds[o->n_fds++] = r->file;
+	r->file = -1;
+	reading_drop(&o->reading);
 	o->at++;
 	have_next(o);
+}
+
+static void
+attach_from(struct outgoing *o, uint64_t folder, uint64_t uid, const char *part)
+{
+	o->reading =
+	    reading_aside(o->q, folder, uid, part != NULL ? read_part : read_message, on_attached);
+	if (part != NULL)
+		o->reading->part = xstrdup(part);
 }
 
 static void
@@ -353,7 +355,8 @@ have_attachment(struct outgoing *o, const json_t *one)
 
 	if (!json_is_integer(id)) {
 		if (read_place(one, &folder, &uid))
-			folders_get(o->q->session->folders, folder, uid, on_attached, o);
+			attach_from(
+			    o, folder, uid, json_string_value(json_object_get(one, "part")));
 		else
 			reply_error(o->q, 400, "bad", "An attachment is an upload or a message.");
 		return;

@@ -11,6 +11,7 @@
 #include "webd/http.h"
 
 struct ipc_call;
+struct reading;
 
 enum { LETTER_ADDRESSES_MAX_BYTES = 100 * 1024 };
 
@@ -24,6 +25,7 @@ struct outgoing {
 	int fds[LETTER_ATTACHMENTS_MAX]; /* those that are ours to close; else -1 */
 	size_t n_fds, at;		 /* the attachment that is being had */
 	uint64_t attached;		 /* bytes of those that are had */
+	struct reading *reading;	 /* what it answers, or what is attached */
 	char *message_id, *in_reply_to, *references;
 	char
 	    note[LETTER_NOTE_MAX_BYTES + 1]; /* what it answers, for a draft that is gone on with */

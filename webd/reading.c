@@ -23,8 +23,21 @@ reading_free(struct reading *r)
 	json_decref(r->row);
 	json_decref(r->own);
 	json_decref(r->doc);
+	free(r->part);
 	free(r->text);
+	for (size_t i = 0; i < READING_FOUND_MAX; i++)
+		free(r->found[i]);
+	closefd(&r->file);
 	free(r);
+}
+
+/* What a thread has in hand is freed when it has done with it. */
+static void
+let_go(struct reading *r)
+{
+	r->q = NULL;
+	if (!r->in_thread || background_cancel(&r->job))
+		reading_free(r);
 }
 
 void
@@ -34,11 +47,30 @@ reading_end(struct request *q)
 
 	q->work = NULL;
 	q->abort = NULL;
+	if (r != NULL)
+		let_go(r);
+}
+
+void
+reading_drop(struct reading **rp)
+{
+	struct reading *r = *rp;
+
 	if (r == NULL)
 		return;
-	r->q = NULL;
-	if (!r->in_thread || background_cancel(&r->job))
-		reading_free(r);
+	*rp = NULL;
+	if (r->q->session != NULL) /* else its calls have gone with it */
+		folders_call_cancel(&r->call);
+	let_go(r);
+}
+
+char *
+reading_take(struct reading *r, size_t i)
+{
+	char *text = r->found[i];
+
+	r->found[i] = NULL;
+	return text;
 }
 
 /* ---- off the loop ---- */
@@ -61,12 +93,38 @@ on_parsed(struct background_job *job)
 	r->in_thread = false;
 	if (q == NULL) {
 		reading_free(r);
-	} else if (r->mime != NULL) {
+	} else if (r->mime != NULL || r->is_aside) {
 		r->then(r);
 	} else {
 		reading_end(q);
 		reply_error(q, 503, "later", "The message cannot be read now.");
 	}
+}
+
+static void
+parse_in_thread(struct reading *r)
+{
+	r->in_thread = true;
+	r->job.work = parse;
+	r->job.done = on_parsed;
+	background_push(r->q->web->background, r->q->session->user, &r->job);
+}
+
+static void
+on_message_aside(void *arg, const struct folders_answer *a)
+{
+	struct reading *r = arg;
+	struct stat st;
+
+	r->call = NULL;
+	r->fd = a->fd;
+	if (r->fd == -1 || fstat(r->fd, &st) == -1) {
+		closefd(&r->fd);
+		r->then(r);
+		return;
+	}
+	r->size = st.st_size;
+	parse_in_thread(r);
 }
 
 static void
@@ -92,24 +150,41 @@ on_message(void *arg, const struct folders_answer *a)
 		r->then(r);
 		return;
 	}
-	r->in_thread = true;
-	r->job.work = parse;
-	r->job.done = on_parsed;
-	background_push(q->web->background, q->session->user, &r->job);
+	parse_in_thread(r);
 }
 
 /* ---- the beginning ---- */
 
-struct reading *
-reading_begin_at(struct request *q, uint64_t folder, uint64_t uid, void (*then)(struct reading *r))
+static struct reading *
+reading_new(struct request *q, uint64_t folder, uint64_t uid, void (*then)(struct reading *r))
 {
 	struct reading *r = xcalloc(1, sizeof *r);
 
 	r->q = q;
 	r->folder = folder;
 	r->uid = uid;
-	r->fd = -1;
+	r->fd = r->file = -1;
 	r->then = then;
+	return r;
+}
+
+struct reading *
+reading_aside(struct request *q, uint64_t folder, uint64_t uid, void (*work)(struct reading *r),
+    void (*then)(struct reading *r))
+{
+	struct reading *r = reading_new(q, folder, uid, then);
+
+	r->is_aside = true;
+	r->work = work;
+	r->call = folders_get(q->session->folders, folder, uid, on_message_aside, r);
+	return r;
+}
+
+struct reading *
+reading_begin_at(struct request *q, uint64_t folder, uint64_t uid, void (*then)(struct reading *r))
+{
+	struct reading *r = reading_new(q, folder, uid, then);
+
 	q->work = r;
 	q->abort = reading_end;
 	folders_get(q->session->folders, folder, uid, on_message, q);
