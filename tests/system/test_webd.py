@@ -357,6 +357,50 @@ def test_what_cannot_be_sent_is_said_before(instance, more, status):
     assert web.folders()["Sent"]["total"] == before
 
 
+def test_what_is_attached_and_answered_is_read(instance):
+    """Messages of one's own: a part of one, a whole one, and what is answered; all of them parsed beside the loop."""
+    instance.send(b"From: bob@example.test\r\nTo: ann@example.test\r\nSubject: a/source\r\nMessage-ID: <source@example.test>\r\nReferences: <older@example.test>\r\n"
+                  b"Disposition-Notification-To: bob@example.test\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n"
+                  b"Content-Type: application/x-thing; name=thing.bin\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n--b--\r\n", "ann@example.test")
+    ann, bob = Web(instance, "ann"), Web(instance, "bob")
+    row = arrived(ann, "INBOX", "a/source")
+    place = {"folder": row["folder"], "uid": row["uid"]}
+    ann.post("/api/send", letter(subject="with both", reply=place, attachments=[{**place, "part": "2"}, place]))
+    got = arrived(bob, "INBOX", "with both")
+    message = bob.get(f"/api/message?folder={got['folder']}&uid={got['uid']}")
+    assert [(part["name"], part["type"]) for part in message["attachments"]] == [("thing.bin", "application/x-thing"), ("a_source.eml", "message/rfc822")]
+    assert bob.get(f"/api/part?folder={got['folder']}&uid={got['uid']}&part={message['attachments'][0]['part']}") == b"\0\1\2"
+    assert message["headers"]["in_reply_to"] == "<source@example.test>"
+    assert message["headers"]["references"] == "<older@example.test> <source@example.test>"
+    for gone, said in ({**place, "part": "7"}, "cannot be read"), ({**place, "uid": 99999}, "not there any more"), ({**place, "uid": 99999, "part": "2"}, "not there any more"):
+        assert said in ann.post("/api/send", letter(attachments=[gone]), 404)["error"]
+    # What is answered may be gone.
+    ann.post("/api/send", letter(subject="late", reply={**place, "uid": 99999}))
+    assert arrived(bob, "INBOX", "late")
+    ann.post("/api/receipt", place)
+    receipt = arrived(bob, "INBOX", "Read: a/source")
+    assert b"Original-Message-ID: <source@example.test>" in bob.get(f"/api/message/source?folder={receipt['folder']}&uid={receipt['uid']}")
+    assert ann.post("/api/receipt", place, 409)["code"] == "conflict"
+    plain = {"folder": got["folder"], "uid": got["uid"]}
+    assert "does not ask" in bob.post("/api/receipt", plain, 400)["error"]
+
+
+def test_a_session_ends_while_a_letter_is_made_ready(instance):
+    html = b"<p>x</p>" * 90000
+    instance.send(b"Subject: to be forwarded\r\nContent-Type: text/html\r\n\r\n" + b"\r\n".join(html[i:i + 800] for i in range(0, len(html), 800)) + b"\r\n", "bob@example.test")
+    row = arrived(Web(instance, "bob"), "INBOX", "to be forwarded")
+    place = {"folder": row["folder"], "uid": row["uid"]}
+    for _ in range(5):
+        bob = Web(instance, "bob")
+        body = json.dumps(letter(to=["bob@example.test"], attachments=[place, {**place, "part": "1"}] * 5)).encode()
+        head = f"POST /api/draft HTTP/1.1\r\nHost: x\r\nCookie: {bob.cookie}\r\nX-CSRF-Token: {bob.csrf}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", bob.port), timeout=60) as sock:
+            sock.sendall(head.encode() + body)
+            bob.post("/api/logout", {})
+            assert sock.recv(100).startswith(b"HTTP/1.1 ")
+    assert Web(instance, "bob").get("/api/folders")["folders"]
+
+
 @pytest.mark.parametrize("field", ["subject", "from_name", "to", "cc", "message_id", "priority"])
 def test_line_ends_make_no_header_field(instance, field):
     ann, bob = Web(instance, "ann"), Web(instance, "bob")
