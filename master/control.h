@@ -70,8 +70,8 @@
  *   stats                          {"traffic": [{"time", "received", "delivered", "sent", "deferred",
  *                                  "bounced", "rejected"}] (a day, by five minutes), "disk": [{"what",
  *                                  "path", "total", "free"}], "totals": {PROGRAM: {COUNTER: {"n",
- *                                  "since"}}}, "certificates": [{"file", "names",
- *                                  "until"}], "programs": as in status}
+ *                                  "since"}}}, "certificates": those of certificates.h that can be
+ *                                  read, "programs": as in status, which has all "certificates"}
  *
  * For every user, about himself only:
  *

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/role.h"
+#include "master/certificates.h"
 #include "master/certwatch.h"
 #include "master/control.h"
 #include "master/control_private.h"
@@ -31,7 +32,11 @@ run_ping(struct request *q, const char *const *words, size_t n)
 static void
 on_status(void *arg, json_t *document)
 {
-	request_answer(arg, 0, document);
+	struct request *q = arg;
+
+	json_object_set_new(document, "certificates",
+	    certificates_describe(request_supervisor(q)->instance->config, false));
+	request_answer(q, 0, document);
 }
 
 static void

@@ -80,6 +80,23 @@ print_listeners(const json_t *listeners)
 	ctl_table_print(&t);
 }
 
+/* Only what is to be mended. */
+static void
+print_certificates(const json_t *certificates)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(certificates, i, one)
+	{
+		if (json_is_null(json_object_get(one, "problem")))
+			continue;
+		printf("\n[%s] %s: %s%s\n", ctl_text(one, "section"), ctl_text(one, "key"),
+		    ctl_text(one, "problem"),
+		    json_is_true(json_object_get(one, "unusable")) ? "; it is not used" : "");
+	}
+}
+
 static void
 print_counters_of(const json_t *program)
 {
@@ -121,6 +138,7 @@ ctl_status(struct ctl *ctl, char **args, size_t n)
 	print_master(json_object_get(doc, "master"));
 	print_programs(programs);
 	print_listeners(json_object_get(doc, "listeners"));
+	print_certificates(json_object_get(doc, "certificates"));
 	print_counters(programs);
 	json_decref(doc);
 	return 0;

@@ -1,15 +1,11 @@
 /*
- * What was counted, for the administration's pages and for monitors. Reads the certificates, and
- * writes log/stats.json.
+ * What was counted, for the administration's pages and for monitors. Writes log/stats.json.
  */
 #include "master/stats.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/certificate_names.h"
 #include "common/json_text.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/monotonic.h"
-#include "common/tls.h"
 #include "common/write_all.h"
+#include "master/certificates.h"
 #include "master/counted.h"
 #include "master/process.h"
 #include "master/status.h"
@@ -169,70 +164,6 @@ describe_disks(const struct instance *in)
 	return list;
 }
 
-/* ---- certificates ---- */
-
-static void
-add_name(void *arg, struct span text)
-{
-	json_t *names = arg, *name = json_text(text);
-	const json_t *other;
-	size_t i;
-
-	json_array_foreach(names, i, other) if (json_equal(name, other))
-	{
-		json_decref(name);
-		return;
-	}
-	json_array_append_new(names, name);
-}
-
-static json_t *
-describe_names(const X509 *x)
-{
-	json_t *names = json_array();
-
-	certificate_names(x, add_name, names);
-	return names;
-}
-
-static json_int_t
-until_of(const X509 *x)
-{
-	struct tm tm;
-
-	return ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) == 1 ? timegm(&tm) : 0;
-}
-
-/* One that cannot be read is sambarctl check's business. */
-static void
-add_certificate(json_t *list, const char *path)
-{
-	FILE *f = path[0] != '\0' ? fopen(path, "re") : NULL;
-	X509 *x = f != NULL ? PEM_read_X509(f, NULL, tls_no_password, NULL) : NULL;
-
-	if (x != NULL)
-		json_array_append_new(
-		    list, json_pack("{s:o, s:o, s:I}", "file", json_text(span_of(path)), "names",
-			      describe_names(x), "until", until_of(x)));
-	if (f != NULL)
-		fclose(f);
-	X509_free(x);
-	ERR_clear_error();
-}
-
-static json_t *
-describe_certificates(const struct config *c)
-{
-	json_t *list = json_array();
-	const char *section;
-
-	add_certificate(list, config_text(c, "tls", "Certificate"));
-	add_certificate(list, config_text(c, "tls", "Client Certificate"));
-	for (size_t i = 0; (section = config_section_at(c, "certificate *", i)) != NULL; i++)
-		add_certificate(list, config_text(c, section, "Certificate"));
-	return list;
-}
-
 /* ---- questions ---- */
 
 static void
@@ -248,7 +179,7 @@ on_status(void *arg, json_t *document)
 		q->cb(q->arg, json_pack("{s:o, s:O, s:o, s:o, s:O}", "traffic",
 				  traffic_describe(&st->traffic, time(NULL)), "totals",
 				  st->totals.doc, "disk", describe_disks(in), "certificates",
-				  describe_certificates(in->config), "programs", running));
+				  certificates_describe(in->config, true), "programs", running));
 	else if (st->totals.changed && monotonic_us() - st->kept_us >= KEEP_S * 1000000ULL)
 		keep(st);
 	json_decref(document);

@@ -145,6 +145,18 @@ def test_check_tells_each(one):
     one.stop()
     one.start()
     one.wait_log("master", r"\[certificate soon\] Certificate: .* expires in", after=size)
+    problems = {c["section"]: c["problem"] for c in one.json("status")["certificates"] if c["key"] == "Certificate"}
+    for section, text in (("missing", "No such file"), ("mixed", "does not belong to"), ("soon", "expires in"), ("nameless", "names no host"),
+                          ("keyless", "no private key"), ("lonely", "has no key")):
+        assert text in problems[f"certificate {section}"], problems
+        assert re.search(rf"^\[certificate {section}\] Certificate: .*{text}", one.ctl("status").stdout, re.M)
+    assert problems["certificate shop"] is None
+    one.ctl("config", "set", "Mail Server", "elsewhere.test")
+    problem, = (c["problem"] for c in one.json("status")["certificates"] if c["section"] == "tls")
+    assert problem == "is not for elsewhere.test, nor is another one: clients refuse it"
+    one.ctl("config", "set", "Mail Server", "club.test")
+    problem, = (c["problem"] for c in one.json("status")["certificates"] if c["section"] == "tls")
+    assert problem is None
     files = {os.path.basename(c["file"]) for c in one.json("stats")["certificates"]}
     assert {"tls.crt", "shop.crt", "club.crt", "soon.crt"} <= files
     with open(config, "w") as f:
