@@ -76,6 +76,49 @@ def test_another_tab_leads(browser, one):
     row(browser, "Once more")
 
 
+def the_leader(browser):
+    """Its window, which is in front then."""
+    mine = "const done = arguments[0]; navigator.locks.request('me', () => navigator.locks.query()).then(({ held }) => " \
+           "done(held.filter(({ clientId }) => clientId === held.find(({ name }) => name === 'me').clientId).length === 2))"
+    return next(window for window in each_tab(browser) if browser.driver.execute_async_script(mine))
+
+
+def all_are_told(browser, one, subject):
+    one.send(letter(subject, "Is it still told?"))
+    for _ in each_tab(browser):
+        row(browser, subject)
+    assert tabs_that_lead(browser) == [1, len(browser.driver.window_handles) - 1]
+
+
+def test_a_leader_that_the_browser_stops(browser, one):
+    leader = the_leader(browser)
+    browser.driver.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "frozen"})
+    one.send(letter("While the leader sleeps", "Is it still told?"))
+    for window in browser.driver.window_handles:
+        if window != leader:
+            browser.driver.switch_to.window(window)
+            row(browser, "While the leader sleeps")
+    assert the_leader(browser) != leader
+    browser.driver.switch_to.window(leader)
+    browser.driver.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "active"})
+    all_are_told(browser, one, "Awake again")
+
+
+def test_a_leader_that_says_nothing(browser, one):
+    """Where a browser stops tabs without a word: the tab that is looked at takes the lead."""
+    leader = the_leader(browser)
+    browser.driver.execute_script("window.post = BroadcastChannel.prototype.postMessage; BroadcastChannel.prototype.postMessage = () => {}")
+    other = next(window for window in browser.driver.window_handles if window != leader)
+    browser.driver.switch_to.window(other)
+    browser.driver.execute_script("document.dispatchEvent(new Event('visibilitychange'))")
+    one.send(letter("Without a word", "Is it still told?"))
+    row(browser, "Without a word")
+    assert the_leader(browser) == other
+    browser.driver.switch_to.window(leader)
+    browser.driver.execute_script("BroadcastChannel.prototype.postMessage = window.post")
+    all_are_told(browser, one, "All together")
+
+
 def test_one_login_for_all_tabs(browser):
     browser.press("Account: ann")
     browser.click(browser.find("//*[@role='menuitem'][contains(., 'Log out')]"))

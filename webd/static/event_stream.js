@@ -68,7 +68,7 @@ export function start(handlers) {
 	if (ending)
 		return;
 	ending = new AbortController();
-	tabs.takeTurns(open, ending.signal);
+	tabs.takeTurns(open, shut, ending.signal);
 }
 
 function stop() {
@@ -82,11 +82,17 @@ tabs.on('event', ({ name, data }) => ending && !source && page.hear(name, data, 
 tabs.on('renewed', () => ending && !source && page.renew());
 
 addEventListener('logged-out', stop);
-/* A page that the browser keeps for its back button would keep its stream, and what others told is lost to it. */
+
+/** After it has heard nothing for a while. */
+function resume() {
+	if (!api.session || !page)
+		return;
+	start(page);
+	page.renew();
+}
+
+/* A page that the browser keeps for its back button, or stops because nobody sees it, would keep its stream and hear nothing. */
 addEventListener('pagehide', stop);
-addEventListener('pageshow', (event) => {
-	if (event.persisted && api.session && page) {
-		start(page);
-		page.renew();
-	}
-});
+addEventListener('pageshow', (event) => event.persisted && resume());
+document.addEventListener('freeze', stop);
+document.addEventListener('resume', resume);
