@@ -16,6 +16,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/command_fail.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "master/control.h"
@@ -90,12 +91,9 @@ ctl_fail(int code, const char *format, ...)
 {
 	va_list ap;
 
-	fflush(stdout);
-	fputs("sambarctl: ", stderr);
 	va_start(ap, format);
-	vfprintf(stderr, format, ap);
+	code = command_fail("sambarctl", code, format, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 	return code;
 }
 

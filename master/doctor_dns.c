@@ -47,17 +47,25 @@ share_one(const json_t *a, const json_t *b)
 	return false;
 }
 
-/* *later: it cannot be told. */
+/* *later: it cannot be told, as when not all addresses could be found. */
 static bool
-leads_here(struct doctor *d, const char *name, const char **later)
+are_here(struct doctor *d, const json_t *found, const char **later)
 {
-	json_t *found = doctor_resolve(d, name, later);
 	bool here = share_one(found, doctor_addresses(d));
 
 	if (here)
 		*later = NULL;
 	else if (json_array_size(found) > 0 && json_array_size(doctor_addresses(d)) == 0)
 		*later = "which addresses this host has is not known";
+	return here;
+}
+
+static bool
+leads_here(struct doctor *d, const char *name, const char **later)
+{
+	json_t *found = doctor_resolve(d, name, later);
+	bool here = are_here(d, found, later);
+
 	json_decref(found);
 	return here;
 }
@@ -69,10 +77,12 @@ mend_by_publishing(json_t *finding, const json_t *record)
 	    text_in(record, "type"), text_in(record, "value"));
 }
 
-/* What all questions for a record have in common. */
+/* A question and what came of it. */
 struct looked_up {
 	char about[DNS_NAME_SIZE + 16], question[DNS_NAME_SIZE + 16], text[DOCTOR_ANSWER_SIZE];
-	struct dns_answer *answer;
+	struct dns_answer *answer; /* NULL: addresses were asked for */
+	json_t *addresses;	   /* of a name; NULL: a record was */
+	const char *later;	   /* why not all addresses are known, or NULL */
 };
 
 static void
@@ -82,6 +92,8 @@ look_up(struct doctor *d, struct looked_up *l, const char *name, const char *typ
 	snprintf(l->about, sizeof l->about, "%s of %s", type_name, name);
 	snprintf(l->question, sizeof l->question, "%s %s.", type_name, name);
 	l->answer = doctor_ask(d, name, type, l->text);
+	l->addresses = NULL;
+	l->later = NULL;
 }
 
 static json_t *
@@ -91,6 +103,7 @@ conclude(struct doctor *d, struct looked_up *l, enum finding_verdict verdict, co
 
 	finding_asked(finding, l->question, l->text);
 	dns_answer_free(&l->answer);
+	json_decref(l->addresses);
 	return finding;
 }
 
@@ -249,35 +262,28 @@ judge_host(struct doctor *d, const char *about, const json_t *own, const char *l
 	return finding;
 }
 
-/* All that a name leads to. */
-struct resolved {
-	char about[DNS_NAME_SIZE + 16], question[DNS_NAME_SIZE + 16], text[DOCTOR_ANSWER_SIZE];
-	const char *later;
-};
-
-/* The addresses, to be freed. */
-static json_t *
-resolve(struct doctor *d, struct resolved *r, const char *name)
+static void
+look_up_addresses(struct doctor *d, struct looked_up *l, const char *name)
 {
-	json_t *found = doctor_resolve(d, name, &r->later);
-
-	snprintf(r->about, sizeof r->about, "address of %s", name);
-	snprintf(r->question, sizeof r->question, "A and AAAA %s.", name);
-	join(found, r->text);
-	if (r->text[0] == '\0')
-		strlcpy(r->text, r->later != NULL ? r->later : "none", sizeof r->text);
-	return found;
+	l->answer = NULL;
+	l->addresses = doctor_resolve(d, name, &l->later);
+	snprintf(l->about, sizeof l->about, "address of %s", name);
+	snprintf(l->question, sizeof l->question, "A and AAAA %s.", name);
+	join(l->addresses, l->text);
+	if (l->text[0] == '\0')
+		strlcpy(l->text, l->later != NULL ? l->later : "none", sizeof l->text);
 }
 
 static void
 check_host(struct doctor *d)
 {
-	struct resolved r;
+	struct looked_up l;
 
+	look_up_addresses(d, &l, d->host);
 	json_decref(d->host_addresses);
-	d->host_addresses = resolve(d, &r, d->host);
-	finding_asked(judge_host(d, r.about, json_object_get(d->plan, "addresses"), r.later),
-	    r.question, r.text);
+	d->host_addresses = l.addresses;
+	finding_asked(judge_host(d, l.about, json_object_get(d->plan, "addresses"), l.later),
+	    l.question, l.text);
 }
 
 /* ---- names at which clients look for their settings ---- */
@@ -285,24 +291,18 @@ check_host(struct doctor *d)
 static void
 check_alias(struct doctor *d, const json_t *record)
 {
-	struct resolved r;
-	const char *later;
-	bool here = leads_here(d, text_in(record, "name"), &later);
-	json_t *finding;
+	struct looked_up l;
 
-	json_decref(resolve(d, &r, text_in(record, "name")));
-	if (here) {
-		finding = finding_add(
-		    d->findings, FINDING_RIGHT, r.about, "mail clients find their settings");
-	} else if (later != NULL) {
-		finding = finding_add(d->findings, FINDING_UNCLEAR, r.about,
+	look_up_addresses(d, &l, text_in(record, "name"));
+	if (are_here(d, l.addresses, &l.later))
+		conclude(d, &l, FINDING_RIGHT, "mail clients find their settings");
+	else if (l.later != NULL)
+		conclude(d, &l, FINDING_UNCLEAR,
 		    "whether mail clients find their settings by it is not known");
-	} else {
-		finding = finding_add(d->findings, FINDING_WRONG, r.about,
-		    "mail clients do not find their settings by it");
-		mend_by_publishing(finding, record);
-	}
-	finding_asked(finding, r.question, r.text);
+	else
+		mend_by_publishing(
+		    conclude(d, &l, FINDING_WRONG, "mail clients do not find their settings by it"),
+		    record);
 }
 
 /* ---- names of addresses ---- */

@@ -13,6 +13,7 @@
 #include "common/socket_address.h"
 #include "common/span.h"
 #include "master/doctor.h"
+#include "master/spf_term.h"
 
 enum {
 	LOOKUPS_MAX = 10, /* RFC 7208 4.6.4 */
@@ -35,13 +36,6 @@ struct spf {
 	struct doctor *d;
 	struct sockaddr_storage address;
 	unsigned lookups;
-};
-
-/* One mechanism, such as "-a:mail.example.org/24". */
-struct term {
-	char name[16], domain[DNS_HOST_SIZE];
-	struct span value;     /* behind the colon, with any prefix */
-	unsigned bits4, bits6; /* of "a" and "mx" */
 };
 
 static enum spf_result evaluate(struct spf *s, const char *domain);
@@ -70,7 +64,7 @@ is_within(const struct spf *s, const char *network)
 
 /* 0: any of its addresses; else ENDS with the result. */
 static enum fit
-has_address_of(struct spf *s, const struct term *t, const char *name, enum spf_result *result)
+has_address_of(struct spf *s, const struct spf_term *t, const char *name, enum spf_result *result)
 {
 	const char *later;
 	json_t *found = doctor_resolve(s->d, name, &later);
@@ -96,14 +90,14 @@ has_address_of(struct spf *s, const struct term *t, const char *name, enum spf_r
 /* ---- mechanisms ---- */
 
 static enum fit
-fit_all(struct spf *s, const struct term *t, enum spf_result *result)
+fit_all(struct spf *s, const struct spf_term *t, enum spf_result *result)
 {
 	(void)s, (void)t, (void)result;
 	return FITS;
 }
 
 static enum fit
-fit_ip(struct spf *s, const struct term *t, enum spf_result *result)
+fit_ip(struct spf *s, const struct spf_term *t, enum spf_result *result)
 {
 	char network[TERM_SIZE];
 
@@ -114,13 +108,13 @@ fit_ip(struct spf *s, const struct term *t, enum spf_result *result)
 }
 
 static enum fit
-fit_a(struct spf *s, const struct term *t, enum spf_result *result)
+fit_a(struct spf *s, const struct spf_term *t, enum spf_result *result)
 {
 	return has_address_of(s, t, t->domain, result);
 }
 
 static enum fit
-fit_mx(struct spf *s, const struct term *t, enum spf_result *result)
+fit_mx(struct spf *s, const struct spf_term *t, enum spf_result *result)
 {
 	char text[DOCTOR_ANSWER_SIZE];
 	struct dns_answer *a = doctor_ask(s->d, t->domain, DNS_MX, text);
@@ -137,7 +131,7 @@ fit_mx(struct spf *s, const struct term *t, enum spf_result *result)
 }
 
 static enum fit
-fit_include(struct spf *s, const struct term *t, enum spf_result *result)
+fit_include(struct spf *s, const struct spf_term *t, enum spf_result *result)
 {
 	enum spf_result other = evaluate(s, t->domain);
 
@@ -149,7 +143,7 @@ fit_include(struct spf *s, const struct term *t, enum spf_result *result)
 }
 
 static enum fit
-fit_unclear(struct spf *s, const struct term *t, enum spf_result *result)
+fit_unclear(struct spf *s, const struct spf_term *t, enum spf_result *result)
 {
 	(void)s, (void)t;
 	return end(result, SPF_UNCLEAR);
@@ -159,7 +153,7 @@ static const struct {
 	const char *name;
 	bool asks; /* counts among the look-ups */
 	bool needs_value, may_have_prefix;
-	enum fit (*fit)(struct spf *s, const struct term *t, enum spf_result *result);
+	enum fit (*fit)(struct spf *s, const struct spf_term *t, enum spf_result *result);
 } mechanisms[] = {
     {"all", false, false, false, fit_all},
     {"ip4", false, true, false, fit_ip},
@@ -171,66 +165,6 @@ static const struct {
     {"ptr", true, false, false, fit_unclear},
 };
 
-/* ---- terms ---- */
-
-/* "/24", "/24//64", "//64": dual-cidr-length of RFC 7208 5.6. */
-static bool
-read_prefix(struct term *t, struct span text)
-{
-	struct span first;
-	uint64_t bits;
-
-	t->bits4 = 32;
-	t->bits6 = 128;
-	if (text.len == 0)
-		return true;
-	text = (struct span){text.at + 1, text.len - 1};
-	if (text.len > 0 && text.at[0] != '/') {
-		bool more = span_take(&text, '/', &first);
-
-		if (!span_u64(first, 32, &bits))
-			return false;
-		t->bits4 = bits;
-		if (!more)
-			return true;
-	}
-	if (text.len == 0 || text.at[0] != '/' ||
-	    !span_u64((struct span){text.at + 1, text.len - 1}, 128, &bits))
-		return false;
-	t->bits6 = bits;
-	return true;
-}
-
-static size_t
-span_until(struct span s, const char *stops)
-{
-	size_t n = 0;
-
-	while (n < s.len && strchr(stops, s.at[n]) == NULL)
-		n++;
-	return n;
-}
-
-/* name [":" value] [prefix]; without a value the domain is that of the record. */
-static bool
-read_term(struct term *t, struct span text, const char *domain, bool may_have_prefix)
-{
-	size_t n = span_until(text, ":/");
-	struct span rest = {text.at + n, text.len - n};
-
-	t->value = (struct span){"", 0};
-	strlcpy(t->domain, domain, sizeof t->domain);
-	if (rest.len > 0 && rest.at[0] == ':') {
-		t->value = (struct span){rest.at + 1, rest.len - 1};
-		n = may_have_prefix ? span_until(t->value, "/") : t->value.len;
-		rest = (struct span){t->value.at + n, t->value.len - n};
-		if (!span_copy((struct span){t->value.at, n}, t->domain, sizeof t->domain) ||
-		    t->domain[0] == '\0')
-			return false;
-	}
-	return read_prefix(t, rest) && (may_have_prefix || rest.len == 0);
-}
-
 static enum spf_result
 result_of_qualifier(char c)
 {
@@ -240,15 +174,15 @@ result_of_qualifier(char c)
 static enum fit
 judge_mechanism(struct spf *s, struct span text, const char *domain, enum spf_result *result)
 {
-	size_t n = span_until(text, ":/");
-	struct term t;
+	struct span name = spf_mechanism_name(text);
+	struct spf_term t;
 
 	for (size_t i = 0; i < nitems(mechanisms); i++) {
-		if (!span_is_nocase((struct span){text.at, n}, mechanisms[i].name))
+		if (!span_is_nocase(name, mechanisms[i].name))
 			continue;
 		if (mechanisms[i].asks && s->lookups++ >= LOOKUPS_MAX)
 			return end(result, SPF_BROKEN);
-		if (!read_term(&t, text, domain, mechanisms[i].may_have_prefix) ||
+		if (!spf_term_read(&t, text, domain, mechanisms[i].may_have_prefix) ||
 		    (mechanisms[i].needs_value && t.value.len == 0))
 			return end(result, SPF_BROKEN);
 		return mechanisms[i].fit(s, &t, result);
@@ -257,26 +191,6 @@ judge_mechanism(struct spf *s, struct span text, const char *domain, enum spf_re
 }
 
 /* ---- records ---- */
-
-static const char version[] = "v=spf1";
-
-static bool
-is_spf(struct span text)
-{
-	size_t n = strlen(version);
-
-	return text.len >= n && span_is_nocase((struct span){text.at, n}, version) &&
-	       (text.len == n || text.at[n] == ' ');
-}
-
-/* A modifier has a '=' before any of the bytes of a mechanism's value. */
-static bool
-is_modifier(struct span term)
-{
-	size_t n = span_until(term, "=:/");
-
-	return n < term.len && term.at[n] == '=';
-}
 
 static enum spf_result
 follow_redirect(struct spf *s, const char *domain)
@@ -304,7 +218,7 @@ evaluate_record(struct spf *s, struct span text, const char *domain)
 
 		if (memchr(term.at, '%', term.len) != NULL)
 			return SPF_UNCLEAR;
-		if (is_modifier(term)) {
+		if (spf_is_modifier(term)) {
 			span_take(&term, '=', &name);
 			if (span_is_nocase(name, "redirect") &&
 			    (redirect[0] != '\0' || !span_copy(term, redirect, sizeof redirect) ||
@@ -332,7 +246,7 @@ evaluate(struct spf *s, const char *domain)
 	size_t n = 0;
 
 	for (size_t i = 0; i < a->n; i++)
-		if (is_spf(a->records[i].data)) {
+		if (spf_is_record(a->records[i].data)) {
 			found = &a->records[i];
 			n++;
 		}
@@ -389,7 +303,7 @@ static bool
 has_record(const struct dns_answer *a)
 {
 	for (size_t i = 0; i < a->n; i++)
-		if (is_spf(a->records[i].data))
+		if (spf_is_record(a->records[i].data))
 			return true;
 	return false;
 }

@@ -119,26 +119,33 @@ add_alias(struct list *l, const char *label, char *note)
 	free(name);
 }
 
+/* The port of a listener; 0: there is none. */
+static unsigned
+port_of(const struct list *l, const char *key)
+{
+	struct host_port at;
+	char *note;
+	bool found = find_listener(l, key, &at, &note);
+
+	free(note);
+	return found ? at.port : 0;
+}
+
 /* Programs ask at ports 80 and 443; that of the SRV record may be another. */
 static void
 add_autoconfiguration(struct list *l)
 {
-	struct host_port http, https;
-	char *note = NULL, *why = NULL;
-	bool clear = find_listener(l, "HTTP", &http, &note), secure;
+	static const char by_proxy[] = "clients come to ports 80 and 443: a proxy must lead from "
+				       "there to [listen] HTTP";
+	unsigned http = port_of(l, "HTTP"), https = port_of(l, "HTTPS");
+	bool direct = http == 80 || https == 443;
 
-	free(note);
-	secure = find_listener(l, "HTTPS", &https, &note);
-	if (config_bool(l->c, "web", "Client Autoconfiguration") && (clear || secure)) {
-		if (!(clear && http.port == 80) && !(secure && https.port == 443))
-			why = xstrdup("clients come to ports 80 and 443: a proxy must lead "
-				      "from there to [listen] HTTP");
-		add_alias(l, "autoconfig", why != NULL ? xstrdup(why) : NULL);
-		add_alias(l, "autodiscover", why);
-		if (secure)
-			add_service(l, "autodiscover", "HTTPS", TLS_FIRST);
-	}
-	free(note);
+	if (!config_bool(l->c, "web", "Client Autoconfiguration") || (http == 0 && https == 0))
+		return;
+	add_alias(l, "autoconfig", direct ? NULL : xstrdup(by_proxy));
+	add_alias(l, "autodiscover", direct ? NULL : xstrdup(by_proxy));
+	if (https != 0)
+		add_service(l, "autodiscover", "HTTPS", TLS_FIRST);
 }
 
 static void

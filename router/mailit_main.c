@@ -12,6 +12,7 @@
 
 #include "common/address.h"
 #include "common/address_list.h"
+#include "common/command_fail.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "router/mailit.h"
@@ -23,11 +24,9 @@ mailit_fail(int code, const char *format, ...)
 {
 	va_list args;
 
-	fputs("mailit: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	code = command_fail("mailit", code, format, args);
 	va_end(args);
-	fputc('\n', stderr);
 	return code;
 }
 

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/command_fail.h"
 #include "common/memory.h"
 #include "smtpd/sendmail.h"
 
@@ -14,11 +15,9 @@ sendmail_fail(int code, const char *format, ...)
 {
 	va_list args;
 
-	fputs("sendmail: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	code = command_fail("sendmail", code, format, args);
 	va_end(args);
-	fputc('\n', stderr);
 	return code;
 }
 

@@ -122,9 +122,10 @@ schedule(struct backup_keeper *k)
 	if (!k->daily || k->running)
 		return;
 	backup_day_of(now_us / US_PER_S, today);
-	if (exists(k, today))
+	if (exists(k, today)) {
+		log_debug("- backup day=%s is there: none is made", today);
 		wall_clock_set(k->clock, next_midnight_us(now_us / US_PER_S));
-	else if (k->retry_us > now_us)
+	} else if (k->retry_us > now_us)
 		wall_clock_set(k->clock, k->retry_us);
 	else
 		backup_keeper_make(k, NULL, NULL);

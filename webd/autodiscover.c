@@ -9,6 +9,7 @@
 
 #include "common/address.h"
 #include "webd/autoconfig.h"
+#include "webd/routes.h"
 #include "webd/webd.h"
 #include "webd/xml_out.h"
 
@@ -199,10 +200,7 @@ autodiscover_serve(struct request *q)
 void
 autodiscover_lead(struct request *q)
 {
-	const struct webd_settings *s = &q->web->settings;
-	char port[16] = "";
-
-	if (!is_offered(q) || s->https_port == 0) {
+	if (!is_offered(q) || q->web->settings.https_port == 0) {
 		reply_error(q, 404, "gone", "There is nothing at this address.");
 		return;
 	}
@@ -210,8 +208,5 @@ autodiscover_lead(struct request *q)
 		reply_failure(q, ERROR_REQUEST);
 		return;
 	}
-	if (s->https_port != 443)
-		snprintf(port, sizeof port, ":%u", s->https_port);
-	reply_field(q, "Location", "https://%s%s/autodiscover/autodiscover.xml", s->server, port);
-	reply_bytes(q, 302, "text/plain; charset=utf-8", span_of("Use https.\n"));
+	reply_use_https(q, 302, "/autodiscover/autodiscover.xml");
 }

@@ -137,25 +137,30 @@ is_loopback(const char *client)
 		   socket_address_is_loopback((struct sockaddr *)&address));
 }
 
+void
+reply_use_https(struct request *q, int status, const char *path)
+{
+	const struct webd_settings *s = &q->web->settings;
+	char port[16] = "";
+
+	if (s->https_port != 443)
+		snprintf(port, sizeof port, ":%u", s->https_port);
+	reply_field(q, "Location", "https://%s%s%s", s->server, port, path);
+	reply_bytes(q, status, "text/plain; charset=utf-8", span_of("Use https.\n"));
+}
+
 /* A password and a cookie are only said where nobody can overhear them. The client's Host is not
  * believed: it may be anything. */
 static bool
 check_secrecy(struct request *q)
 {
-	const struct webd_settings *s = &q->web->settings;
-	char port[16] = "";
-
 	if (q->secure || is_loopback(q->client) || q->route->flags & ROUTE_PUBLIC ||
 	    (q->route->flags & ROUTE_KEY && q->route != &page))
 		return true;
-	if (s->https_port == 0 || q->route != &page) {
+	if (q->web->settings.https_port == 0 || q->route != &page)
 		reply_error(q, 403, "forbidden", "Encryption is required: use https.");
-		return false;
-	}
-	if (s->https_port != 443)
-		snprintf(port, sizeof port, ":%u", s->https_port);
-	reply_field(q, "Location", "https://%s%s/", s->server, port);
-	reply_bytes(q, 308, "text/plain; charset=utf-8", span_of("Use https.\n"));
+	else
+		reply_use_https(q, 308, "/");
 	return false;
 }
 

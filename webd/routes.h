@@ -43,4 +43,7 @@ void route_run(struct request *q);
 /* A body turned out to be larger than q->body_max. */
 void route_refuse_size(struct request *q);
 
+/* Leads to the same server's HTTPS, which is to be there: its name is ours, never the client's. */
+void reply_use_https(struct request *q, int status, const char *path);
+
 #endif

@@ -301,15 +301,21 @@ def test_a_week_is_kept_whatever_the_clock_says(make_instance):
 
 
 def test_one_is_made_each_day_without_being_asked(make_instance):
-    """Also after the system was off; not twice on a day."""
-    one = make_instance(users=("ann",), config={"Backup Mailboxes": "true"})
+    """Also after the system was off; not twice on a day, which a start looks at again."""
+    one = make_instance(users=("ann",), config={"Backup Mailboxes": "true", "Debug": "true"})
     one.wait_log("store", r"backup day=\S+ mailboxes=1 ")
     day, = days(one)
     one.stop()
     shutil.move(backup_path(one, day), backup_path(one, "2026-01-05"))
     one.start()
     wait_until(lambda: len(days(one)) == 2, backup_path(one))
-    assert set(days(one)) == {day, "2026-01-05"}
+    before = one.json("backup", "list")["backups"]
+    assert {b["day"] for b in before} == {day, "2026-01-05"}
+    one.stop()
+    size = len(one.log("store"))
+    one.start()
+    one.wait_log("store", rf"backup day={day} (is there|mailboxes=)", after=size)
+    assert "mailboxes=" not in one.log("store")[size:] and one.json("backup", "list")["backups"] == before
 
 
 # ---- other disks, full ones, and the end in the middle ----
