@@ -3,7 +3,7 @@ import pytest
 
 from browser import browsing
 from sambar import Instance
-from webmail import go, home, letter, log_in, read_message, row
+from webmail import COMPOSER, go, home, letter, log_in, read_message, row
 
 TABS = 8        # a browser opens six connections to a server over HTTP/1.1
 
@@ -117,6 +117,29 @@ def test_a_leader_that_says_nothing(browser, one):
     browser.driver.switch_to.window(leader)
     browser.driver.execute_script("BroadcastChannel.prototype.postMessage = window.post")
     all_are_told(browser, one, "All together")
+
+
+def test_a_letter_waits_for_its_writer(browser):
+    """Who logs out in one tab has it out of sight in the other, until he is there again."""
+    first, second = browser.driver.window_handles[:2]
+    browser.driver.switch_to.window(first)
+    browser.press("New message")
+    browser.fill("Subject", "Not for everybody", browser.find(COMPOSER))
+    browser.driver.switch_to.window(second)
+    browser.press("Account: ann")
+    browser.click(browser.find("//*[@role='menuitem'][contains(., 'Log out')]"))
+    browser.text("You are logged out.")
+    browser.driver.switch_to.window(first)
+    browser.text("You are logged out.")
+    browser.gone(COMPOSER)
+    browser.driver.switch_to.window(second)
+    log_in(browser, "ann")
+    browser.driver.switch_to.window(first)
+    window = browser.find(COMPOSER)
+    assert browser.field("Subject", window).get_property("value") == "Not for everybody"
+    browser.press("Discard", window)
+    browser.press("Discard", browser.find("//dialog"))
+    browser.gone(COMPOSER)
 
 
 def test_one_login_for_all_tabs(browser):
