@@ -237,7 +237,8 @@ put_header(struct text_buffer *out, const struct mime *m)
 			   "!important; padding-bottom: 8px !important; margin-bottom: 12px "
 			   "!important; border-bottom: 1px solid #b8b8b8 !important\">");
 	for (size_t i = 0; i < nitems(fields); i++)
-		put_line(out, fields[i], message_address_list(m, fields[i]));
+		put_line(
+		    out, fields[i], message_address_list(m, fields[i], MESSAGE_NAMES_MAX_BYTES));
 	put_line(out, "Date", mime_field_text(m, "Date", DATE_MAX_BYTES));
 	put_line(out, "Subject", mime_field_text(m, "Subject", SUBJECT_MAX_BYTES));
 	put_line(out, "Attachments", attachment_names(m));

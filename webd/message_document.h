@@ -15,7 +15,7 @@ enum {
 	MESSAGE_PICTURES_MAX_BYTES = 16 * 1024 * 1024,
 	MESSAGE_PICTURES_MAX = 500,
 	MESSAGE_HTML_PARTS_MAX = 20,
-	MESSAGE_NAMES_MAX_BYTES = 4000, /* of attachments, printed */
+	MESSAGE_NAMES_MAX_BYTES = 16 * 1024, /* printed, of recipients and of attachments */
 	DOCUMENT_POLICY_SIZE = 400
 };
 

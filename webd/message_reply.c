@@ -8,7 +8,7 @@
 #include "common/text_buffer.h"
 #include "webd/message_view.h"
 
-enum { SUBJECT_MAX_BYTES = 1000, DATE_SIZE = 64 };
+enum { SUBJECT_MAX_BYTES = 1000, ADDRESSES_MAX_BYTES = 1000, DATE_SIZE = 64 };
 
 /* ---- subjects ---- */
 
@@ -118,12 +118,12 @@ quote(const struct mime *m, struct span text)
 }
 
 char *
-message_address_list(const struct mime *m, const char *field)
+message_address_list(const struct mime *m, const char *field, size_t max)
 {
 	struct mime_addresses a = {0};
 	struct text_buffer out;
 
-	text_buffer_init(&out, SUBJECT_MAX_BYTES);
+	text_buffer_init(&out, max);
 	mime_field_addresses(m, field, &a);
 	for (size_t i = 0; i < a.n && !out.full; i++) {
 		char *text = mime_address_text(&a.list[i]);
@@ -147,7 +147,7 @@ message_forward(const struct mime *m, struct span text)
 	print_date(m, date);
 	text_put_text(&out, "---------- Forwarded message ----------\n");
 	for (size_t i = 0; i < nitems(fields); i++) {
-		char *list = message_address_list(m, fields[i]);
+		char *list = message_address_list(m, fields[i], ADDRESSES_MAX_BYTES);
 
 		if (list[0] != '\0')
 			text_printf(&out, "%s: %s\n", fields[i], list);

@@ -38,7 +38,7 @@ json_t *message_forward(const struct mime *m, struct span text);
 /* [{name, address}] */
 json_t *message_addresses(const struct mime_addresses *a);
 json_t *message_field_addresses(const struct mime *m, const char *field);
-/* As text, cut at some length; the caller's. */
-char *message_address_list(const struct mime *m, const char *field);
+/* As text of at most max bytes; the caller's. */
+char *message_address_list(const struct mime *m, const char *field, size_t max);
 
 #endif
