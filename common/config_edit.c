@@ -220,19 +220,19 @@ write_files(const char *root, const struct config_source *old, const struct conf
     struct config_changed *out)
 {
 	struct replacement files[CONFIG_SOURCES] = {{NULL, ""}, {NULL, ""}}, back;
-	int which, rv = 0;
+	int which, last = 0, rv = 0;
 
-	for (which = 0; which < CONFIG_SOURCES && rv == 0; which++)
+	for (which = 0; which < CONFIG_SOURCES && rv == 0; last = which++)
 		if (is_other(&old[which], &new[which]))
 			rv = prepare(&files[which], root, which,
 			    (struct span){new[which].text, new[which].len});
-	for (which = 0; which < CONFIG_SOURCES && rv == 0; which++)
+	for (which = 0; which < CONFIG_SOURCES && rv == 0; last = which++)
 		if (files[which].temporary[0] != '\0')
 			rv = put_in_place(&files[which]);
 	if (rv == -1)
 		refuse(out, errno,
 		    xasprintf(
-			"%s/config/%s: %s", root, config_source_names[which - 1], strerror(errno)));
+			"%s/config/%s: %s", root, config_source_names[last], strerror(errno)));
 	if (rv == -1 && which == CONFIG_SOURCES && files[0].path != NULL &&
 	    files[0].temporary[0] == '\0') {
 		if (prepare(&back, root, 0, (struct span){old[0].text, old[0].len}) == 0)
