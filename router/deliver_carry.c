@@ -633,20 +633,20 @@ find_hosts(struct carriage *g)
 {
 	const struct deliver_config *config = g->c->config;
 	const struct deliver_destination *to = &g->job->to;
-	/* Of a host that is named any address is good. */
-	struct ip_list *own =
-	    to->kind == DELIVER_MX ? deliver_own_addresses(config, to->port) : NULL;
 	struct mx_settings settings = {.own_names = span_of(config->own_names),
-	    .own_addresses = own,
 	    .unusable = config->unusable,
 	    .ipv4 = config->ipv4,
 	    .ipv6 = config->ipv6};
 	int64_t deadline = dns_deadline(g->c->dns);
+	struct ip_list *own;
 
-	if (to->kind == DELIVER_MX)
-		mx_of_domain(g->c->dns, &settings, to->name, to->port, deadline, &g->list);
-	else
+	if (to->kind != DELIVER_MX) {
+		/* Of a host that is named any address is good. */
 		mx_of_host(g->c->dns, &settings, to->name, to->port, deadline, &g->list);
+		return;
+	}
+	own = deliver_own_addresses(config, to->port, &settings);
+	mx_of_domain(g->c->dns, &settings, to->name, to->port, deadline, &g->list);
 	ip_list_free(&own);
 }
 

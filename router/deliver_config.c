@@ -1,10 +1,8 @@
 /*
  * What deliver takes from its settings, and from the host that it runs on: the issuers'
- * certificates, and the addresses of the interfaces. Opens the file of Trusted Roots; sends
- * nothing.
+ * certificates. Opens the file of Trusted Roots; sends nothing.
  */
 #include <arpa/inet.h>
-#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,28 +27,6 @@ append(char **list, const char *text)
 	*list = longer;
 }
 
-static char *
-addresses_of_interfaces(void)
-{
-	char *list = xstrdup(""), text[SOCKET_ADDRESS_TEXT_SIZE];
-	struct ifaddrs *all;
-
-	if (getifaddrs(&all) == -1) {
-		log_warn(
-		    "- cannot read the addresses of the interfaces: loops through them are not "
-		    "seen");
-		return list;
-	}
-	for (const struct ifaddrs *one = all; one != NULL; one = one->ifa_next)
-		if (one->ifa_addr != NULL &&
-		    (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6)) {
-			socket_address_text(one->ifa_addr, text);
-			append(&list, text);
-		}
-	freeifaddrs(all);
-	return list;
-}
-
 static bool
 is_wildcard(const struct sockaddr_storage *address)
 {
@@ -59,24 +35,8 @@ is_wildcard(const struct sockaddr_storage *address)
 	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)address)->sin6_addr);
 }
 
-/* Those of one family, which a colon tells. */
-static void
-append_interfaces(char **list, const char *interfaces, int family)
-{
-	struct span rest = span_of(interfaces), one;
-	char text[SOCKET_ADDRESS_TEXT_SIZE];
-	bool more;
-
-	do {
-		more = span_take(&rest, ' ', &one);
-		if (one.len > 0 && (memchr(one.at, ':', one.len) != NULL) == (family == AF_INET6) &&
-		    span_copy(one, text, sizeof text))
-			append(list, text);
-	} while (more);
-}
-
 struct ip_list *
-deliver_own_addresses(const struct deliver_config *c, uint16_t port)
+deliver_own_addresses(const struct deliver_config *c, uint16_t port, struct mx_settings *to)
 {
 	struct span rest = span_of(c->listens), one;
 	char *list = xstrdup(c->own_addresses), text[SOCKET_ADDRESS_TEXT_SIZE];
@@ -89,14 +49,16 @@ deliver_own_addresses(const struct deliver_config *c, uint16_t port)
 		if (!nameserver_parse(one, &address) ||
 		    socket_address_port((const struct sockaddr *)&address) != port)
 			continue;
-		if (is_wildcard(&address)) {
-			append_interfaces(&list, c->interfaces, address.ss_family);
-		} else {
+		if (!is_wildcard(&address)) {
 			socket_address_text((const struct sockaddr *)&address, text);
 			append(&list, text);
+		} else if (address.ss_family == AF_INET) {
+			to->interfaces_ipv4 = true;
+		} else {
+			to->interfaces_ipv6 = true;
 		}
 	} while (more);
-	own = ip_list_new(span_of(list));
+	to->own_addresses = own = ip_list_new(span_of(list));
 	free(list);
 	return own;
 }
@@ -164,7 +126,6 @@ deliver_config_new(const struct settings *s)
 	c->helo = xstrdup(settings_text(s, "mail", "Mail Server"));
 	c->own_names = xasprintf("%s %s", c->helo, settings_text(s, "outgoing", "Own Names"));
 	c->listens = list_of(s, "listen", ports, nitems(ports));
-	c->interfaces = addresses_of_interfaces();
 	c->own_addresses = xstrdup(settings_text(s, "outgoing", "Own Addresses"));
 	c->unusable = ip_list_new(span_of(settings_text(s, "outgoing", "Unusable Addresses")));
 	resolver_choose_protocol(settings_text(s, "outgoing", "IP Protocol"), &c->ipv4, &c->ipv6);
@@ -187,7 +148,6 @@ deliver_config_free(struct deliver_config **cp)
 	free(c->helo);
 	free(c->own_names);
 	free(c->listens);
-	free(c->interfaces);
 	free(c->own_addresses);
 	free(c->roots_why);
 	ip_list_free(&c->unusable);

@@ -18,7 +18,6 @@ struct deliver_config {
 	char *helo;		  /* Mail Server */
 	char *own_names;	  /* with helo: for address_match_list() */
 	char *listens;		  /* address:port, of all ports for SMTP */
-	char *interfaces;	  /* the addresses that this host has */
 	char *own_addresses;	  /* by the configuration */
 	struct ip_list *unusable; /* of an MX */
 	bool ipv4, ipv6;	  /* which addresses of other hosts are tried */
@@ -30,13 +29,14 @@ struct deliver_config {
 	bool trace;
 };
 
-/* Reads Trusted Roots and looks at the interfaces: before role_confine(). Ends the program when it
+/* Reads Trusted Roots: before role_confine(). Ends the program when it
  * cannot have TLS at all. */
 struct deliver_config *deliver_config_new(const struct settings *s);
 void deliver_config_free(struct deliver_config **c);
-/* The addresses under which this host answers on a port, itself or by Own Addresses. To be freed.
- */
-struct ip_list *deliver_own_addresses(const struct deliver_config *c, uint16_t port);
+/* Sets the addresses under which this host answers on a port, itself or by Own Addresses. The list
+ * among them is what it returns, to be freed. */
+struct ip_list *
+deliver_own_addresses(const struct deliver_config *c, uint16_t port, struct mx_settings *to);
 
 /* ---- deliver_carry.c ---- */
 

@@ -10,6 +10,7 @@
 
 #include "common/address.h"
 #include "common/dns.h"
+#include "common/local_address.h"
 #include "common/log.h"
 #include "common/memory.h"
 
@@ -50,6 +51,15 @@ has(const struct ip_list *l, const struct sockaddr_storage *address)
 	return l != NULL && ip_list_has(l, (const struct sockaddr *)address);
 }
 
+static bool
+is_own(const struct mx_settings *s, const struct sockaddr_storage *address)
+{
+	bool interfaces = address->ss_family == AF_INET ? s->interfaces_ipv4 : s->interfaces_ipv6;
+
+	return has(s->own_addresses, address) ||
+	       (interfaces && local_address((const struct sockaddr *)address));
+}
+
 /* Of what the configuration names any address is good. */
 static enum host_verdict
 judge(void *arg, const struct sockaddr_storage *address)
@@ -58,7 +68,7 @@ judge(void *arg, const struct sockaddr_storage *address)
 
 	if (q->trusted)
 		return HOST_TAKE;
-	if (has(q->s->own_addresses, address))
+	if (is_own(q->s, address))
 		return HOST_STOP;
 	return has(q->s->unusable, address) ? HOST_SKIP : HOST_TAKE;
 }
@@ -278,7 +288,7 @@ resolve_literal(struct search *q, struct span literal)
 
 	if (!set_only_address(q, literal))
 		no_domain(l, literal);
-	else if (has(q->s->own_addresses, address))
+	else if (is_own(q->s, address))
 		end_with(l, MX_FAILED, "5.4.6", "mail for <%.255s> would come back here",
 		    log_safe(literal));
 	else if (has(q->s->unusable, address))

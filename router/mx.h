@@ -39,6 +39,7 @@ enum {
 struct mx_settings {
 	struct span own_names; /* blank-separated, with *: address_match_list() */
 	const struct ip_list *own_addresses, *unusable; /* may be NULL: none */
+	bool interfaces_ipv4, interfaces_ipv6; /* so are those of the interfaces, own addresses */
 	bool ipv4, ipv6; /* which addresses are asked for: those that this machine can reach */
 };
 

@@ -555,19 +555,22 @@ static void
 test_own_addresses(void **state)
 {
 	struct deliver_config c = {.listens = (char[]){"0.0.0.0:25 [::]:25 192.0.2.7:587"},
-	    .interfaces = (char[]){"127.0.0.1 192.0.2.1 ::1 2001:db8::1"},
 	    .own_addresses = (char[]){"198.51.100.1"}};
-	struct ip_list *own = deliver_own_addresses(&c, 25);
+	struct mx_settings everywhere = {0}, one = {0}, none = {0};
+	struct ip_list *own = deliver_own_addresses(&c, 25, &everywhere);
 
 	(void)state;
-	assert_true(has_address(own, "192.0.2.1") && has_address(own, "2001:db8::1"));
+	assert_true(everywhere.interfaces_ipv4 && everywhere.interfaces_ipv6);
+	assert_true(everywhere.own_addresses == own);
 	assert_true(has_address(own, "198.51.100.1") && !has_address(own, "192.0.2.7"));
 	ip_list_free(&own);
-	own = deliver_own_addresses(&c, 587);
-	assert_true(has_address(own, "192.0.2.7") && !has_address(own, "192.0.2.1"));
+	own = deliver_own_addresses(&c, 587, &one);
+	assert_true(has_address(own, "192.0.2.7"));
+	assert_false(one.interfaces_ipv4 || one.interfaces_ipv6);
 	ip_list_free(&own);
-	own = deliver_own_addresses(&c, 2525);
-	assert_true(has_address(own, "198.51.100.1") && !has_address(own, "192.0.2.1"));
+	own = deliver_own_addresses(&c, 2525, &none);
+	assert_true(has_address(own, "198.51.100.1") && !has_address(own, "192.0.2.7"));
+	assert_false(none.interfaces_ipv4 || none.interfaces_ipv6);
 	ip_list_free(&own);
 }
 
