@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "common/certificate_names.h"
+#include "common/file_rights.h"
 #include "common/tls.h"
 
 static void __attribute__((format(printf, 2, 3)))
@@ -26,10 +27,20 @@ tell(struct tls_check *out, const char *format, ...)
 	va_end(ap);
 }
 
+static FILE *
+open_file(const char *path)
+{
+	bool taken = file_rights_take_for(path);
+	FILE *f = fopen(path, "re");
+
+	file_rights_return(taken);
+	return f;
+}
+
 static X509 *
 read_certificate(struct tls_check *out, const char *path)
 {
-	FILE *f = fopen(path, "re");
+	FILE *f = open_file(path);
 	X509 *x = NULL;
 
 	if (f == NULL) {
@@ -45,7 +56,7 @@ read_certificate(struct tls_check *out, const char *path)
 static EVP_PKEY *
 read_key(struct tls_check *out, const char *path)
 {
-	FILE *f = fopen(path, "re");
+	FILE *f = open_file(path);
 	EVP_PKEY *key = NULL;
 
 	if (f == NULL) {
@@ -79,11 +90,13 @@ can_be_served(struct tls_check *out, const char *path)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 	const char *reason;
-	bool can = false;
+	bool can = false, taken;
 
 	if (ctx != NULL) {
 		SSL_CTX_set_default_passwd_cb(ctx, tls_no_password);
+		taken = file_rights_take_for(path);
 		can = SSL_CTX_use_certificate_chain_file(ctx, path) == 1;
+		file_rights_return(taken);
 	}
 	if (!can) {
 		reason = ERR_reason_error_string(ERR_peek_last_error());

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/capabilities.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/role.h"
@@ -49,13 +50,19 @@ change_account(struct role *r)
 	uid_t uid;
 	gid_t gid;
 
-	if (text[0] == '\0')
+	if (text[0] == '\0') {
+		if (geteuid() != 0 && capabilities_drop() == -1)
+			fatal("cannot give up capabilities");
 		return;
+	}
 	uid = settings_u64(r->settings, "instance", "Uid");
 	gid = settings_u64(r->settings, "instance", "Gid");
 	if (setgroups(0, NULL) == -1 || setresgid(gid, gid, gid) == -1 ||
 	    setresuid(uid, uid, uid) == -1)
 		fatal("cannot become user %s", text);
+	/* From root's account the kernel takes them away by itself, from another it does not. */
+	if (capabilities_drop() == -1)
+		fatal("cannot give up capabilities");
 	if (setuid(0) != -1)
 		fatalx("the rights of root were not given up");
 	note(r, "account");

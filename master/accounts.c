@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/capabilities.h"
 #include "common/ipc.h"
 #include "common/memory.h"
 #include "master/programs.h"
@@ -46,9 +48,9 @@ is_not_found(int error)
 	return error == 0 || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
 }
 
-/* *uid is (uid_t)-1 when there is no account of that name. */
+/* Both are -1 when there is no account of that name. */
 static int
-find_account(uid_t *uid, unsigned role, char **why)
+find_account(uid_t *uid, gid_t *gid, unsigned role, char **why)
 {
 	char name[NAME_SIZE];
 	const struct passwd *pw;
@@ -57,6 +59,7 @@ find_account(uid_t *uid, unsigned role, char **why)
 	errno = 0;
 	pw = getpwnam(name);
 	*uid = pw != NULL ? pw->pw_uid : (uid_t)-1;
+	*gid = pw != NULL ? pw->pw_gid : (gid_t)-1;
 	if (pw != NULL || is_not_found(errno))
 		return 0;
 	*why = xasprintf("cannot look up the account %s: %s", name, strerror(errno));
@@ -121,27 +124,46 @@ check_all(const struct accounts *a, char **why)
 	return *why != NULL ? -1 : 0;
 }
 
+/* Logs and configuration are the supervisor's and its group's: a program that shared them could
+ * read them. */
+static int
+check_own(const struct accounts *a, char **why)
+{
+	if (geteuid() == 0)
+		return 0;
+	for (size_t i = 0; i < nitems(roles); i++)
+		if (a->uids[i] == geteuid())
+			*why = xasprintf(
+			    "the supervisor runs under the account of %s", role_bit_name(roles[i]));
+	if (*why == NULL && a->gid == getegid())
+		*why = xasprintf(
+		    "the supervisor runs in the programs' group, %lu", (unsigned long)a->gid);
+	return *why != NULL ? -1 : 0;
+}
+
 int
 accounts_find(struct accounts *a, uint64_t base, char **why)
 {
 	bool any = false;
+	gid_t own;
 
 	*a = (struct accounts){.separated = false};
 	*why = NULL;
 	if (find_group(&a->gid, why) == -1)
 		return -1;
 	for (size_t i = 0; i < nitems(roles); i++) {
-		if (find_account(&a->uids[i], roles[i], why) == -1)
+		if (find_account(&a->uids[i], &own, roles[i], why) == -1)
 			return -1;
 		any |= is_program(roles[i]) && a->uids[i] != (uid_t)-1;
 	}
 	if (any || (a->gid != (gid_t)-1 && base == 0)) {
 		a->separated = true;
-		return check_all(a, why);
-	}
-	if (base != 0)
+		if (check_all(a, why) == -1)
+			return -1;
+	} else if (base != 0) {
 		numeric_accounts(a, base);
-	return 0;
+	}
+	return a->separated ? check_own(a, why) : 0;
 }
 
 char *
@@ -150,17 +172,40 @@ accounts_warning(uint64_t base)
 	struct accounts a;
 	char *why, *text;
 
-	if (geteuid() != 0)
+	if (!accounts_can_be_taken())
 		return NULL;
 	if (accounts_find(&a, base, &why) == -1) {
 		text = xasprintf("%s: root cannot start the programs", why);
 		free(why);
 		return text;
 	}
-	return a.separated || base != 0
+	return a.separated || base != 0 || geteuid() != 0
 		   ? NULL
 		   : xstrdup("Uid Base: is 0, and there are no accounts sambar-<program>: started "
 			     "by root, all programs run as root");
+}
+
+int
+accounts_find_supervisor(uid_t *uid, gid_t *gid, char **why)
+{
+	gid_t others;
+
+	*why = NULL;
+	if (find_account(uid, gid, ROLE_MASTER, why) == -1 || find_group(&others, why) == -1)
+		return -1;
+	if (*uid == (uid_t)-1 || *uid == 0)
+		*why = xasprintf("there is no account sambar-%s, or it is root's",
+		    role_bit_name(ROLE_MASTER));
+	else if (*gid == others)
+		*why = xasprintf("the account sambar-%s is in the programs' group",
+		    role_bit_name(ROLE_MASTER));
+	return *why != NULL ? -1 : 0;
+}
+
+bool
+accounts_can_be_taken(void)
+{
+	return geteuid() == 0 || capabilities_have(CAP_SETUID);
 }
 
 uid_t

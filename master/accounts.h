@@ -32,6 +32,13 @@ int accounts_find(struct accounts *a, uint64_t base, char **why);
  */
 char *accounts_warning(uint64_t base);
 
+/* Whether this process may start programs under other accounts: it is root, or has CAP_SETUID. */
+bool accounts_can_be_taken(void);
+
+/* The account of a supervisor that is not root, sambar-master, and its group, which is not that of
+ * the programs. -1 with *why: there is none. */
+int accounts_find_supervisor(uid_t *uid, gid_t *gid, char **why);
+
 /* The account of a role, (uid_t)-1 when they are not separated. */
 uid_t accounts_uid(const struct accounts *a, unsigned role);
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/config_tls_check.h"
+#include "common/file_rights.h"
 #include "common/log.h"
 #include "common/memory.h"
 
@@ -52,15 +53,23 @@ static void
 read_stamps(const struct pair *p, struct stamp stamps[2])
 {
 	struct stat st;
+	bool taken;
+	int rv;
 
 	memset(stamps, 0, 2 * sizeof *stamps);
-	for (size_t i = 0; i < 2; i++)
-		if (path_of(p, i)[0] != '\0' && stat(path_of(p, i), &st) == 0) {
-			stamps[i].dev = st.st_dev;
-			stamps[i].ino = st.st_ino;
-			stamps[i].size = st.st_size;
-			stamps[i].changed = st.st_ctim;
-		}
+	for (size_t i = 0; i < 2; i++) {
+		if (path_of(p, i)[0] == '\0')
+			continue;
+		taken = file_rights_take_for(path_of(p, i));
+		rv = stat(path_of(p, i), &st);
+		file_rights_return(taken);
+		if (rv == -1)
+			continue;
+		stamps[i].dev = st.st_dev;
+		stamps[i].ino = st.st_ino;
+		stamps[i].size = st.st_size;
+		stamps[i].changed = st.st_ctim;
+	}
 }
 
 /* ---- the pairs ---- */
@@ -108,14 +117,17 @@ watch_directory_of(const char *path)
 {
 	char directory[PATH_MAX];
 	char *slash;
+	bool taken;
 
 	if (strlcpy(directory, path, sizeof directory) >= sizeof directory ||
 	    (slash = strrchr(directory, '/')) == NULL)
 		return;
 	slash[slash == directory] = '\0';
+	taken = file_rights_take_for(directory);
 	/* One that is not there yet is looked for again at the next reload. */
 	(void)inotify_add_watch(
 	    watch.fd, directory, IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ONLYDIR);
+	file_rights_return(taken);
 }
 
 static void
@@ -123,8 +135,10 @@ watch_directories(void)
 {
 	for (size_t i = 0; i < 2 * watch.n; i++) {
 		const char *path = path_of(&watch.pairs[i / 2], i % 2);
+		bool taken = path[0] != '\0' && file_rights_take_for(path);
 		char *real = path[0] != '\0' ? realpath(path, NULL) : NULL;
 
+		file_rights_return(taken);
 		watch_directory_of(path);
 		if (real != NULL)
 			watch_directory_of(real);

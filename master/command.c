@@ -15,10 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/capabilities.h"
 #include "common/command_line.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "master/logfile.h"
+#include "master/process.h"
 
 enum {
 	NO_GROUP = 65534, /* "nogroup": no file and no socket of ours is open to it */
@@ -32,6 +34,7 @@ struct command {
 	struct event *readable, *limit;
 	struct log_pipe *log;
 	unsigned limit_s;
+	uid_t uid;
 	size_t n;
 	char output[COMMAND_OUTPUT_MAX_BYTES + 1]; /* one more: it was too much */
 	char why[COMMAND_WHY_SIZE];		   /* we have killed it for that, or "" */
@@ -59,10 +62,10 @@ static int
 become(uid_t uid)
 {
 	if (uid == (uid_t)-1)
-		return 0;
+		return geteuid() == 0 ? 0 : capabilities_drop();
 	if (setgroups(0, NULL) == -1 || setresgid(NO_GROUP, NO_GROUP, NO_GROUP) == -1)
 		return -1;
-	return setresuid(uid, uid, uid);
+	return setresuid(uid, uid, uid) == 0 ? capabilities_drop() : -1;
 }
 
 static void __attribute__((noreturn)) execute(char *const *words, uid_t uid, int out, int err)
@@ -93,7 +96,7 @@ stop(struct command *c, const char *why)
 {
 	if (c->why[0] == '\0')
 		strlcpy(c->why, why, sizeof c->why);
-	kill(-c->pid, SIGKILL);
+	process_kill(-c->pid, c->uid);
 }
 
 /* False: there is no more, for now or at all. */
@@ -195,6 +198,7 @@ command_start(struct event_base *base, const struct command_order *order, comman
 
 	c->out = -1;
 	c->limit_s = order->limit_s;
+	c->uid = order->uid;
 	c->cb = cb;
 	c->arg = arg;
 	errno = EINVAL;
@@ -258,7 +262,7 @@ command_on_death(pid_t pid, int status)
 		return false;
 	while (read_some(c))
 		continue;
-	kill(-c->pid, SIGKILL); /* what it has left behind */
+	process_kill(-c->pid, c->uid); /* what it has left behind */
 	describe(c, status);
 	if (c->cb != NULL && c->why[0] != '\0')
 		c->cb(c->arg, (struct span){"", 0}, c->why);

@@ -325,6 +325,8 @@ ctl_reload_if_running(const struct ctl *ctl, bool *running)
 	json_t *doc;
 
 	*running = sock != -1;
+	if (*running)
+		ctl_owners_before_reload(ctl, sock);
 	closefd(&sock);
 	if (code != 0 || !*running)
 		return code;

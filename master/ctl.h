@@ -86,6 +86,9 @@ int ctl_ask(const struct ctl *ctl, bool offline, const char *const *words, size_
 int ctl_try(const struct ctl *ctl, bool offline, const char *const *words, size_t n, json_t **doc);
 /* The same as ctl_ask() where the answer is of no interest. */
 int ctl_tell(const struct ctl *ctl, bool offline, const char *const *words, size_t n);
+/* For root: a supervisor at the other end of sock that is not root cannot give a directory, which
+ * the configuration newly names, to its account. What is in the way is told. */
+void ctl_owners_before_reload(const struct ctl *ctl, int sock);
 /* After a change of the configuration: *running says whether there was someone to take it over. */
 int ctl_reload_if_running(const struct ctl *ctl, bool *running);
 
@@ -96,6 +99,7 @@ int ctl_start(struct ctl *ctl, char **args, size_t n);
 int ctl_stop(struct ctl *ctl, char **args, size_t n);
 int ctl_restart(struct ctl *ctl, char **args, size_t n);
 int ctl_reload(struct ctl *ctl, char **args, size_t n);
+int ctl_owners(struct ctl *ctl, char **args, size_t n);
 int ctl_status(struct ctl *ctl, char **args, size_t n);
 int ctl_check(struct ctl *ctl, char **args, size_t n);
 /* A password: asked for twice at a terminal, else the first line of standard input. 0, or the exit

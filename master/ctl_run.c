@@ -329,11 +329,14 @@ ctl_reload(struct ctl *ctl, char **args, size_t n)
 {
 	static const char *const words[] = {"reload"};
 	json_t *doc;
-	int code;
+	int code, sock;
 
 	if (n > 0)
 		return ctl_misuse(ctl, args, n, 0);
-	if ((code = ctl_ask(ctl, false, words, 1, &doc)) != 0)
+	if ((sock = ctl_connect(ctl, &code)) != -1)
+		ctl_owners_before_reload(ctl, sock);
+	closefd(&sock);
+	if (code != 0 || (code = ctl_ask(ctl, false, words, 1, &doc)) != 0)
 		return code;
 	if (ctl->json)
 		return ctl_print_json(doc);

@@ -24,7 +24,8 @@ struct look {
 	json_t *findings;
 	const char *root;
 	bool running;
-	uid_t owner; /* of the instance */
+	uid_t owner;	  /* of the instance */
+	uid_t supervisor; /* its account, or (uid_t)-1 */
 	struct accounts accounts;
 	unsigned n_wrong;
 };
@@ -62,7 +63,8 @@ look_at_owner(struct look *l, const char *path, const struct stat *st, uid_t own
 	uid_t expected = owner != (uid_t)-1 ? owner : l->owner;
 	json_t *finding;
 
-	if (st->st_uid == expected || (st->st_uid == 0 && (owner == (uid_t)-1 || !l->running)))
+	if (st->st_uid == expected || (st->st_uid == 0 && (owner == (uid_t)-1 || !l->running)) ||
+	    (owner == (uid_t)-1 && st->st_uid == l->supervisor))
 		return;
 	finding = tell(l, FINDING_WRONG, path, "it belongs to another account than should have it");
 	snprintf(question, sizeof question, "stat %s", path);
@@ -156,6 +158,7 @@ doctor_permissions(json_t *findings, const char *root, const struct config *c, b
 {
 	struct look l = {.findings = findings, .root = root, .running = running};
 	struct stat st;
+	gid_t group;
 	char *why = NULL;
 
 	if (stat(root, &st) == -1)
@@ -166,6 +169,8 @@ doctor_permissions(json_t *findings, const char *root, const struct config *c, b
 		l.accounts.separated = false; /* accounts_warning() says so */
 		free(why);
 	}
+	if (accounts_find_supervisor(&l.supervisor, &group, &why) == -1)
+		free(why);
 	look_at_accounts(&l, c);
 	look_at_all(&l, c);
 	if (l.n_wrong == 0)

@@ -131,6 +131,17 @@ lock_path(const struct instance *in, char *out, size_t size)
 	snprintf(out, size, "%s/master.pid", in->run);
 }
 
+/* Whose it is tells others who has started the instance. */
+static int
+own_lock(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return -1;
+	return st.st_uid == geteuid() ? 0 : fchown(fd, geteuid(), getegid());
+}
+
 int
 instance_lock(struct instance *in, char **why)
 {
@@ -142,8 +153,7 @@ instance_lock(struct instance *in, char **why)
 		closefd(&in->lock);
 		return -1;
 	}
-	/* Whose it is tells others who has started the instance. */
-	if (fchown(in->lock, geteuid(), getegid()) == -1 || ftruncate(in->lock, 0) == -1 ||
+	if (own_lock(in->lock) == -1 || ftruncate(in->lock, 0) == -1 ||
 	    pwrite(in->lock, pid, n, 0) != n) {
 		*why = xasprintf("%s: %s", path, strerror(errno));
 		closefd(&in->lock);
@@ -172,7 +182,7 @@ instance_use(struct instance *in, struct config *config, char **why)
 {
 	uint64_t base = config_u64(config, "common", "Uid Base");
 
-	if (geteuid() == 0 && accounts_find(&in->accounts, base, why) == -1)
+	if (accounts_can_be_taken() && accounts_find(&in->accounts, base, why) == -1)
 		return -1;
 	in->config = config;
 	return 0;
@@ -192,11 +202,17 @@ instance_runs_as_root(const struct instance *in)
 }
 
 bool
+instance_gives_files(const struct instance *in)
+{
+	return geteuid() == 0 && in->accounts.separated;
+}
+
+bool
 instance_waits_for_accounts(const struct instance *in, const struct config *config)
 {
 	bool by_name = in->accounts.separated && in->accounts.base == 0;
 
-	return geteuid() == 0 && !by_name &&
+	return accounts_can_be_taken() && !by_name &&
 	       config_u64(config, "common", "Uid Base") != in->accounts.base;
 }
 
@@ -208,8 +224,8 @@ instance_uid(const struct instance *in, unsigned role)
 
 /* ---- directories ---- */
 
-static bool
-lies_below(const char *root, const char *path)
+bool
+instance_has_below(const char *root, const char *path)
 {
 	size_t n = strlen(root);
 
@@ -222,7 +238,7 @@ instance_lacks_parent(const char *root, const char *path, char **why)
 	char parent[PATH_MAX], *slash;
 	struct stat st;
 
-	if (lies_below(root, path) || strlcpy(parent, path, sizeof parent) >= sizeof parent)
+	if (instance_has_below(root, path) || strlcpy(parent, path, sizeof parent) >= sizeof parent)
 		return false;
 	while ((slash = strrchr(parent, '/')) != NULL && slash != parent && slash[1] == '\0')
 		*slash = '\0';
@@ -283,32 +299,47 @@ give_below(int dir, uid_t uid, gid_t gid, int levels)
 }
 
 int
-instance_directory(const struct instance *in, const char *path, unsigned role)
+instance_make_directory(const char *path)
 {
-	uid_t uid = instance_uid(in, role);
 	char copy[PATH_MAX];
-	struct stat st;
-	int fd;
 
 	if (strlcpy(copy, path, sizeof copy) >= sizeof copy) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	if (make_parents(copy) == -1 || (mkdir(path, 0700) == -1 && errno != EEXIST))
+	if (make_parents(copy) == -1)
 		return -1;
-	if ((fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
+	if (mkdir(path, 0700) == 0)
+		return 1;
+	return errno == EEXIST ? 0 : -1;
+}
+
+int
+instance_give_directory(const struct instance *in, int fd, unsigned role)
+{
+	uid_t uid = instance_uid(in, role);
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
 		return -1;
-	if (fstat(fd, &st) == -1) {
-		closefd(&fd);
-		return -1;
-	}
 	if (uid == (uid_t)-1 || st.st_uid == uid)
-		return fd;
-	if (fchownat(fd, "", uid, in->accounts.gid, AT_EMPTY_PATH) == -1) {
-		closefd(&fd);
+		return 0;
+	if (fchownat(fd, "", uid, in->accounts.gid, AT_EMPTY_PATH) == -1)
 		return -1;
-	}
 	give_below(fd, uid, in->accounts.gid, 2);
+	return 0;
+}
+
+int
+instance_directory(const struct instance *in, const char *path, unsigned role)
+{
+	int fd;
+
+	if (instance_make_directory(path) == -1 ||
+	    (fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return -1;
+	if (instance_give_directory(in, fd, role) == -1)
+		closefd(&fd); /* keeps errno */
 	return fd;
 }
 
@@ -350,7 +381,7 @@ instance_adopt_mailboxes(const struct instance *in, int mail, const char *name)
 	DIR *d;
 	struct dirent *e;
 
-	if (!in->accounts.separated)
+	if (!instance_gives_files(in))
 		return;
 	if (name != NULL) {
 		adopt(in, mail, name);

@@ -1,7 +1,6 @@
 /*
  * One instance: a directory with config/ mail/ spool/ failures/ log/ run/, and the accounts its
- * programs run under. Run by root for the supervisor and for sambarctl's requests to a stopped
- * instance.
+ * programs run under. Run by the supervisor, and by sambarctl for requests to a stopped instance.
  */
 #ifndef MASTER_INSTANCE_H
 #define MASTER_INSTANCE_H
@@ -32,6 +31,8 @@ int instance_use(struct instance *in, struct config *config, char **why);
 void instance_replace(struct instance *in, struct config *config);
 /* There are no accounts at all. */
 bool instance_runs_as_root(const struct instance *in);
+/* Programs have accounts, and this process can give files to them: it is root. */
+bool instance_gives_files(const struct instance *in);
 /* The configuration names other numbers than those in use, which only a new start takes. */
 bool instance_waits_for_accounts(const struct instance *in, const struct config *config);
 /* Makes this process the only supervisor of the instance. -1 with *why, a sentence that names the
@@ -43,10 +44,17 @@ void instance_close(struct instance *in);
 uid_t instance_uid(const struct instance *in, unsigned role);
 
 /*
- * Makes a directory (its parents too) that belongs to a role, mode 0700, or corrects its owner. An
- * O_PATH descriptor or -1 with errno.
+ * Makes a directory (its parents too) that belongs to a role, mode 0700, or corrects its owner,
+ * which only root can. An O_PATH descriptor or -1 with errno.
  */
 int instance_directory(const struct instance *in, const char *path, unsigned role);
+/* Its two steps. The first: 1 when it has made the directory, 0 when there is something already, -1
+ * with errno. */
+int instance_make_directory(const char *path);
+/* The second: with all that is in it, if that is another account's. -1 with errno. */
+int instance_give_directory(const struct instance *in, int fd, unsigned role);
+/* By its name. */
+bool instance_has_below(const char *root, const char *path);
 /*
  * Below the root the directories above one are made, too. Elsewhere they must be there: what is
  * missing may be a disk that is not mounted. True with *why, a sentence to be freed, when path
@@ -55,7 +63,7 @@ int instance_directory(const struct instance *in, const char *path, unsigned rol
 bool instance_lacks_parent(const char *root, const char *path, char **why);
 
 /*
- * Mailboxes made by hand belong to whoever made them: gives those below the mail directory to
+ * Mailboxes made by hand belong to whoever made them: root gives those below the mail directory to
  * store. name NULL: all of them. Only directories and files with one link are changed, never
  * through a symbolic link.
  */

@@ -49,7 +49,7 @@ mailwatch_start(struct supervisor *s)
 {
 	char path[64];
 
-	if (!s->instance->accounts.separated)
+	if (!instance_gives_files(s->instance))
 		return;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", mail_directory(s));
 	if ((watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) == -1 ||

@@ -80,6 +80,34 @@ fail:
 	return NULL;
 }
 
+/* Real and saved account stay, so that nobody else may send us a signal meanwhile. */
+static int
+kill_as(pid_t pid, uid_t uid)
+{
+	uid_t own = geteuid();
+	int rv, error;
+
+	if (seteuid(uid) == -1)
+		return -1;
+	rv = kill(pid, SIGKILL);
+	error = errno;
+	if (seteuid(own) == -1)
+		fatal("another account cannot be given back");
+	errno = error;
+	return rv;
+}
+
+void
+process_kill(pid_t pid, uid_t uid)
+{
+	int rv = kill(pid, SIGKILL);
+
+	if (rv == -1 && errno == EPERM && uid != (uid_t)-1)
+		rv = kill_as(pid, uid);
+	if (rv == -1 && errno != ESRCH)
+		log_warn("cannot kill process %d: %s", pid, strerror(errno));
+}
+
 void
 process_free(struct process **pp)
 {

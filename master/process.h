@@ -34,6 +34,12 @@ struct process {
 struct process *process_start(struct event_base *base, const char *directory,
     const struct program *program, ipc_message_cb on_message, ipc_close_cb on_close);
 
+/*
+ * SIGKILL, to a child or (pid < 0) to a child's process group, that was to become this account,
+ * (uid_t)-1: none. A supervisor that is not root may send it as that account only.
+ */
+void process_kill(pid_t pid, uid_t uid);
+
 /* After waitpid(): frees all that belongs to it. */
 void process_free(struct process **p);
 

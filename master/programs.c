@@ -3,6 +3,9 @@
  */
 #include "master/programs.h"
 
+#include <limits.h>
+#include <stdio.h>
+
 #include "common/ipc.h"
 #include "common/memory.h"
 #include "master/supervisor.h"
@@ -35,3 +38,14 @@ const struct program_directory program_directories[] = {
     {"fetcher", ROLE_FETCHER, NULL, NULL, "fetcher", false},
 };
 const size_t n_program_directories = nitems(program_directories);
+
+const char *
+program_directory_path(const struct program_directory *d, const char *root, const struct config *c)
+{
+	static char path[PATH_MAX];
+
+	if (d->key != NULL)
+		return config_text(c, d->section, d->key);
+	snprintf(path, sizeof path, "%s/%s", root, d->fixed);
+	return path;
+}

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "common/config.h"
 #include "common/role.h"
 
 struct program {
@@ -36,5 +37,9 @@ struct program_directory {
 
 extern const struct program_directory program_directories[];
 extern const size_t n_program_directories;
+
+/* Its path in this instance: valid until the next call, and as long as the configuration. */
+const char *
+program_directory_path(const struct program_directory *d, const char *root, const struct config *c);
 
 #endif

@@ -64,6 +64,13 @@ static const struct ctl_command commands[] = {
 	"Ports stay open: no client is refused.\n", false, ctl_restart},
     {"reload", "", "bring a changed configuration into effect",
 	"Checks it first: with errors nothing changes.\n", false, ctl_reload},
+    {"owners", "", "give files to the accounts that they belong to",
+	"For root, where the supervisor runs as sambar-master: the configuration and the logs "
+	"become\n"
+	"its own, the directories of accounts, mailboxes and spool those of auth, store and "
+	"queue.\n"
+	"The units do it before a start. reload gives away what it makes only.\n",
+	false, ctl_owners},
     {"status", "[--json]", "what runs, since when, and what it counts", "", false, ctl_status},
     {"check", "[--json]", "check the configuration",
 	"Prints all errors and warnings of both files. The exit status is 78 with errors.\n", false,

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/config_tls_check.h"
+#include "common/file_rights.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "master/nameservers.h"
@@ -73,9 +74,12 @@ static void
 send_file(struct process *p, const char *section, const char *key, const char *path, const char *so)
 {
 	static char text[PEM_MAX_BYTES + 1];
+	bool taken = file_rights_take_for(path);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t n = fd != -1 ? read(fd, text, PEM_MAX_BYTES) : -1;
+	ssize_t n;
 
+	file_rights_return(taken);
+	n = fd != -1 ? read(fd, text, PEM_MAX_BYTES) : -1;
 	if (n == -1)
 		log_warn("cannot read %s: %s; %s %s", path, strerror(errno), p->program->name, so);
 	closefd(&fd);

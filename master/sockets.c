@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -228,6 +229,24 @@ close_unless(struct sockets *s, struct sockets *kept)
 	forget(s);
 }
 
+/* In that group from the start, in which the supervisor need not be. */
+static int
+bind_in_group(int fd, const struct sockaddr_un *un, gid_t gid)
+{
+	struct stat st;
+	int rv;
+
+	if (gid == (gid_t)-1)
+		return bind(fd, (const struct sockaddr *)un, sizeof *un);
+	(void)setfsgid(gid);
+	rv = bind(fd, (const struct sockaddr *)un, sizeof *un);
+	(void)setfsgid(getegid());
+	if (rv == -1 || lstat(un->sun_path, &st) == -1)
+		return -1;
+	/* A directory may have a group that is what is made in it gets. */
+	return st.st_gid == gid ? 0 : lchown(un->sun_path, (uid_t)-1, gid);
+}
+
 static int
 bind_unix(const char *path, int type, mode_t mode, gid_t gid)
 {
@@ -245,8 +264,7 @@ bind_unix(const char *path, int type, mode_t mode, gid_t gid)
 	if ((fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
 		return -1;
 	/* Nobody can connect before chmod: the socket is not listening yet. */
-	if (bind(fd, (struct sockaddr *)&un, sizeof un) == -1 ||
-	    (gid != (gid_t)-1 && chown(path, (uid_t)-1, gid) == -1) || chmod(path, mode) == -1 ||
+	if (bind_in_group(fd, &un, gid) == -1 || chmod(path, mode) == -1 ||
 	    listen(fd, UNIX_BACKLOG) == -1)
 		closefd(&fd);
 	return fd;

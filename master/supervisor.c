@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/connections.h"
+#include "common/file_rights.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/monotonic.h"
@@ -247,7 +248,7 @@ on_kill_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	log_warn("%s[%d] does not finish: killed", p->program->name, p->pid);
-	kill(p->pid, SIGKILL);
+	process_kill(p->pid, instance_uid(p->supervisor->instance, p->program->role));
 }
 
 static void
@@ -501,15 +502,9 @@ start_and_end_slots(struct supervisor *s)
 }
 
 static const char *
-directory_path(const struct instance *in, const struct config *c, size_t which)
+directory_path(const struct instance *in, size_t which)
 {
-	static char path[PATH_MAX];
-	const struct program_directory *d = &program_directories[which];
-
-	if (d->key != NULL)
-		return config_text(c, d->section, d->key);
-	snprintf(path, sizeof path, "%s/%s", in->root, d->fixed);
-	return path;
+	return program_directory_path(&program_directories[which], in->root, in->config);
 }
 
 static bool
@@ -521,17 +516,29 @@ uses_directory(const struct program *program, const char *name)
 	return false;
 }
 
+static char *
+refused_directory(const struct instance *in, const char *path, int error)
+{
+	bool lacks_right = (error == EPERM || error == EACCES) && in->accounts.separated &&
+			   !instance_gives_files(in);
+
+	return xasprintf("%s: %s%s", path, strerror(error),
+	    lacks_right
+		? "; root makes such a directory, and gives it to its account: sambarctl reload"
+		: "");
+}
+
 static int
 open_directory(struct supervisor *s, size_t which, char **why)
 {
-	const char *path = directory_path(s->instance, s->instance->config, which);
+	const char *path = directory_path(s->instance, which);
 	int fd;
 
 	if (instance_lacks_parent(s->instance->root, path, why))
 		return -1;
 	fd = instance_directory(s->instance, path, program_directories[which].owner);
 	if (fd == -1) {
-		*why = xasprintf("%s: %s", path, strerror(errno));
+		*why = refused_directory(s->instance, path, errno);
 		return -1;
 	}
 	closefd(&s->directories[which]);
@@ -724,10 +731,13 @@ supervisor_tell_left(struct supervisor *s, json_t *notices)
 	for (size_t i = 0; i < n_program_directories; i++) {
 		const char *key = program_directories[i].key;
 		char *sentence;
+		bool taken;
 
 		if (s->left[i].dir == -1 || key == NULL)
 			continue;
+		taken = file_rights_take(instance_uid(s->instance, program_directories[i].owner));
 		sentence = contents_left_behind(key, s->left[i].dir, s->left[i].path);
+		file_rights_return(taken);
 		if (sentence != NULL)
 			tell_notice(notices, sentence);
 		free(sentence);
@@ -764,7 +774,7 @@ static void
 renew_directories(struct supervisor *s, json_t *notices)
 {
 	for (size_t i = 0; i < n_program_directories; i++) {
-		const char *path = directory_path(s->instance, s->instance->config, i);
+		const char *path = directory_path(s->instance, i);
 
 		if (s->directories[i] == -1)
 			continue;

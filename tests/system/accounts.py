@@ -15,11 +15,12 @@ def _mount(libc, source, target, flags):
 
 @contextlib.contextmanager
 def private_accounts(accounts, group=None):
-    """accounts: {name: uid}; group: (name, gid). Yields False without the right to do so."""
+    """accounts: {name: uid}, in the group, or {name: (uid, gid)}; group: (name, gid). Yields False without the right to do so."""
     libc = ctypes.CDLL(None, use_errno=True)
     outside, where = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY), os.getcwd()
     gid = group[1] if group else 65534
-    lines = {"/etc/passwd": [f"{name}:x:{uid}:{gid}::/nonexistent:/usr/sbin/nologin\n" for name, uid in accounts.items()],
+    pairs = {name: ids if isinstance(ids, tuple) else (ids, gid) for name, ids in accounts.items()}
+    lines = {"/etc/passwd": [f"{name}:x:{uid}:{own}::/nonexistent:/usr/sbin/nologin\n" for name, (uid, own) in pairs.items()],
              "/etc/group": [f"{group[0]}:x:{group[1]}:\n"] if group else []}
     if libc.unshare(CLONE_NEWNS) != 0:
         yield False
