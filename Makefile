@@ -181,6 +181,9 @@ format:
 LIBDIR  = $(DESTDIR)$(PREFIX)/lib/sambar
 SBINDIR = $(DESTDIR)$(PREFIX)/sbin
 SHARE   = $(DESTDIR)$(PREFIX)/share
+UNITS = $(notdir $(wildcard conf/*.service conf/*.path))
+# Where the unit mounts what its programs see.
+ROOT_DIRECTORIES = dev etc opt proc run srv sys tmp usr var
 BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS  ?= $(PREFIX)/share/zsh/site-functions
 $(B)/made/completion.%: $(B)/sambarctl
@@ -195,7 +198,9 @@ install: all $(B)/made/completion.bash $(B)/made/completion.zsh
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/mailq
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
 	install -m 644 $(wildcard conf/*.ini) $(SHARE)/sambar
-	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' conf/sambar.service >$(SHARE)/sambar/sambar.service
+	for u in $(UNITS); do sed 's,/usr/sbin/,$(PREFIX)/sbin/,; s,/usr/lib/,$(PREFIX)/lib/,' conf/$$u >$(SHARE)/sambar/$$u; done
+	install -d $(addprefix $(LIBDIR)/root/,$(ROOT_DIRECTORIES))
+	for d in bin sbin lib lib64; do ln -sfn usr/$$d $(LIBDIR)/root/$$d; done
 	install -D -m 644 $(B)/made/completion.bash $(DESTDIR)$(BASH_COMPLETIONS)/sambarctl
 	install -D -m 644 $(B)/made/completion.zsh $(DESTDIR)$(ZSH_COMPLETIONS)/_sambarctl
 	install -m 644 $(wildcard docs/man/*.1) $(SHARE)/man/man1
