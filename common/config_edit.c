@@ -1,60 +1,24 @@
 /*
- * The editor: sets keys and entries in config.ini and mail.ini and keeps everything else. Writes
- * below config/ of an instance: new files beside the old ones, then a rename of each, which is the
- * commit point.
+ * The editor: sets keys and entries in config.ini and mail.ini and keeps everything else. What is
+ * asked for is looked at (config_edit_look.c), spliced into the texts, judged as a whole and
+ * written (config_files.c).
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "common/address.h"
+#include "common/config_edit_private.h"
 #include "common/config_lines.h"
-#include "common/config_private.h"
-#include "common/config_splice.h"
-#include "common/config_values.h"
 #include "common/json_text.h"
 #include "common/log.h"
 #include "common/memory.h"
-#include "common/write_all.h"
 
 const char config_masked[] = "********";
 
-/* Nobody who holds the lock needs it for long. */
-enum { LOCK_TRY_MS = 10, LOCK_TRIES = 100 };
-
-/* One of the changes, looked at. */
-struct edit {
-	const struct config_change *asked;
-	const struct config_key *key; /* NULL: a line, or a section as a whole */
-	struct splice_key place;      /* name NULL: the section */
-	int which;		      /* of the files */
-	char *value;		      /* NULL: removed */
-	char section[CONFIG_SECTION_SIZE];
-};
-
-/* All of them on their way into the files. */
-struct editor {
-	const char *root;
-	struct edit *edits;
-	size_t n;
-	struct config_source sources[CONFIG_SOURCES]; /* as they are */
-	struct config_source with[CONFIG_SOURCES];    /* changed */
-	struct config_source without[CONFIG_SOURCES]; /* without all that is in question */
-	struct config_changed *out;
-};
-
-/* error: what the system said, 0 when the change itself is not right. The first one is told. Owns
- * text. */
-static int
-refuse(struct config_changed *out, int error, char *text)
+int
+config_refuse(struct config_changed *out, int error, char *text)
 {
 	if (out->why == NULL) {
 		out->why = text;
@@ -79,169 +43,11 @@ add_problem(struct config_changed *out, const struct edit *e, const char *where,
 	json_array_append_new(out->problems, problem);
 }
 
-/* A change that is not right by itself. Owns text. */
-static int
-refuse_edit(struct editor *ed, const struct edit *e, char *text)
+int
+config_edit_refuse(struct editor *ed, const struct edit *e, char *text)
 {
 	add_problem(ed->out, e, NULL, text);
-	return refuse(ed->out, 0, text);
-}
-
-/* ---- replacing a file ---- */
-
-/* Owner and mode of the old file, before there is anything to read in the new one. */
-static int
-take_over_rights(int fd, const char *old)
-{
-	struct stat st, mine;
-
-	if (stat(old, &st) == -1 || fstat(fd, &mine) == -1)
-		return -1;
-	if ((st.st_uid != mine.st_uid || st.st_gid != mine.st_gid) &&
-	    fchown(fd, st.st_uid, st.st_gid) == -1)
-		return -1;
-	return fchmod(fd, st.st_mode & 07777);
-}
-
-static int
-sync_directory_of(const char *path)
-{
-	char directory[PATH_MAX];
-	char *slash;
-	int fd, rv;
-
-	if (strlcpy(directory, path, sizeof directory) >= sizeof directory ||
-	    (slash = strrchr(directory, '/')) == NULL)
-		return -1;
-	*slash = '\0';
-	if ((fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
-		return -1;
-	rv = fsync(fd);
-	closefd(&fd);
-	return rv;
-}
-
-/* A new file on its way to the old one's place. */
-struct replacement {
-	char *path; /* free of symbolic links, so that the file itself is replaced */
-	char temporary[PATH_MAX + 16]; /* "": there is none */
-};
-
-static void
-drop_replacement(struct replacement *r)
-{
-	int error = errno;
-
-	if (r->temporary[0] != '\0')
-		(void)unlink(r->temporary);
-	free(r->path);
-	*r = (struct replacement){.path = NULL};
-	errno = error;
-}
-
-/* On 0 the new file is durable beside the old one. */
-static int
-prepare(struct replacement *r, const char *root, int which, struct span text)
-{
-	char path[PATH_MAX];
-	int fd, rv = -1;
-
-	snprintf(path, sizeof path, "%s/config/%s", root, config_source_names[which]);
-	*r = (struct replacement){.path = realpath(path, NULL)};
-	if (r->path == NULL)
-		return -1;
-	snprintf(r->temporary, sizeof r->temporary, "%s.XXXXXX", r->path);
-	if ((fd = mkostemp(r->temporary, O_CLOEXEC)) == -1)
-		r->temporary[0] = '\0';
-	else if (take_over_rights(fd, r->path) == 0 && write_all(fd, text.at, text.len) == 0 &&
-		 fsync(fd) == 0)
-		rv = 0;
-	closefd(&fd);
-	return rv;
-}
-
-static int
-put_in_place(struct replacement *r)
-{
-	if (rename(r->temporary, r->path) == -1)
-		return -1;
-	r->temporary[0] = '\0';
-	return sync_directory_of(r->path);
-}
-
-/* ---- the files ---- */
-
-int
-config_lock(const char *root)
-{
-	const struct timespec moment = {0, LOCK_TRY_MS * 1000000L};
-	char path[PATH_MAX];
-	int fd, tries = LOCK_TRIES;
-
-	if (snprintf(path, sizeof path, "%s/config", root) >= (int)sizeof path) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	while (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1)
-		if ((errno != EWOULDBLOCK && errno != EINTR) || --tries == 0)
-			closefd(&fd); /* keeps errno */
-		else
-			(void)nanosleep(&moment, NULL);
-	return fd;
-}
-
-static int
-lock_directory(const char *root, struct config_changed *out)
-{
-	int fd = config_lock(root);
-
-	if (fd == -1)
-		refuse(out, errno,
-		    errno == EWOULDBLOCK
-			? xstrdup("somebody else is just changing the configuration: try again")
-			: xasprintf("%s/config: %s", root, strerror(errno)));
-	return fd;
-}
-
-static bool
-is_other(const struct config_source *a, const struct config_source *b)
-{
-	return a->text != NULL && b->text != NULL &&
-	       (a->len != b->len || memcmp(a->text, b->text, a->len) != 0);
-}
-
-/*
- * Replaces the files whose text is another one. When the second cannot be put in place, the first
- * goes back to what it was.
- */
-static int
-write_files(const char *root, const struct config_source *old, const struct config_source *new,
-    struct config_changed *out)
-{
-	struct replacement files[CONFIG_SOURCES] = {{NULL, ""}, {NULL, ""}}, back;
-	int which, last = 0, rv = 0;
-
-	for (which = 0; which < CONFIG_SOURCES && rv == 0; last = which++)
-		if (is_other(&old[which], &new[which]))
-			rv = prepare(&files[which], root, which,
-			    (struct span){new[which].text, new[which].len});
-	for (which = 0; which < CONFIG_SOURCES && rv == 0; last = which++)
-		if (files[which].temporary[0] != '\0')
-			rv = put_in_place(&files[which]);
-	if (rv == -1)
-		refuse(out, errno,
-		    xasprintf(
-			"%s/config/%s: %s", root, config_source_names[last], strerror(errno)));
-	if (rv == -1 && which == CONFIG_SOURCES && files[0].path != NULL &&
-	    files[0].temporary[0] == '\0') {
-		if (prepare(&back, root, 0, (struct span){old[0].text, old[0].len}) == 0)
-			(void)put_in_place(&back);
-		drop_replacement(&back);
-	}
-	for (which = 0; which < CONFIG_SOURCES; which++)
-		drop_replacement(&files[which]);
-	return rv;
+	return config_refuse(ed->out, 0, text);
 }
 
 /* ---- is it right ---- */
@@ -315,7 +121,7 @@ check(struct editor *ed, const struct config_problems *before)
 		if (p->warning || (has(before, p) && has(&without, p)))
 			continue;
 		add_problem(ed->out, edit_of(ed, p->text), p->where, p->text);
-		rv = refuse(ed->out, 0,
+		rv = config_refuse(ed->out, 0,
 		    xasprintf(
 			"nothing was changed, since then %s would say: %s", p->where, p->text));
 	}
@@ -420,7 +226,7 @@ splice_all(struct editor *ed)
 		const struct edit *e = &ed->edits[i];
 
 		if (ed->sources[e->which].text == NULL)
-			return refuse(ed->out, ed->sources[e->which].error,
+			return config_refuse(ed->out, ed->sources[e->which].error,
 			    xasprintf("config/%s cannot be read: %s", config_source_names[e->which],
 				strerror(ed->sources[e->which].error)));
 		splice_one(&ed->with[e->which], e, e->value);
@@ -428,7 +234,7 @@ splice_all(struct editor *ed)
 	}
 	for (int i = 0; i < CONFIG_SOURCES; i++)
 		if (ed->with[i].len > CONFIG_FILE_MAX_BYTES)
-			return refuse(ed->out, 0,
+			return config_refuse(ed->out, 0,
 			    xstrdup("nothing was changed: the file would be larger than 4 MB"));
 	return 0;
 }
@@ -448,7 +254,7 @@ static void
 keep_files(struct editor *ed)
 {
 	for (int i = 0; i < CONFIG_SOURCES; i++)
-		if (is_other(&ed->sources[i], &ed->with[i])) {
+		if (config_source_differs(&ed->sources[i], &ed->with[i])) {
 			ed->out->old[i] = ed->sources[i].text;
 			ed->out->old_len[i] = ed->sources[i].len;
 			ed->out->new[i] = ed->with[i].text;
@@ -471,7 +277,7 @@ change_files(struct editor *ed)
 	}
 	old = judge(ed->root, ed->sources, &before);
 	if (splice_all(ed) == 0 && check(ed, &before) == 0 &&
-	    (rv = write_files(ed->root, ed->sources, ed->with, ed->out)) == 0) {
+	    (rv = config_files_write(ed->root, ed->sources, ed->with, ed->out)) == 0) {
 		record_all(ed, old);
 		keep_files(ed);
 	}
@@ -481,158 +287,6 @@ change_files(struct editor *ed)
 		config_source_free(&ed->sources[i]);
 		config_source_free(&ed->with[i]);
 		config_source_free(&ed->without[i]);
-	}
-	return rv;
-}
-
-/* ---- keys, entries and sections ---- */
-
-/* A value must stay one line and be read back as it was given. */
-static int
-check_one_line(struct editor *ed, const struct edit *e, const char *value)
-{
-	size_t n = strlen(value);
-
-	for (size_t i = 0; i < n; i++)
-		if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f)
-			return refuse_edit(ed, e, xstrdup("the value holds a control character"));
-	if (n <= CONFIG_LINE_MAX_BYTES)
-		return 0;
-	return refuse_edit(
-	    ed, e, xasprintf("the value is longer than %d bytes", CONFIG_LINE_MAX_BYTES));
-}
-
-static bool
-is_key(const struct splice_key *key, struct span name)
-{
-	return span_is_nocase(name, key->name);
-}
-
-static int
-check_value(struct editor *ed, const struct edit *e)
-{
-	char *normalized, *phrase, *text;
-
-	if (e->value == NULL || e->value[0] == '\0')
-		return 0;
-	if (config_normalize(e->key, ed->root, span_of(e->value), &normalized, &phrase) == -1) {
-		text = xasprintf("%s: %s", e->key->key, phrase);
-		free(phrase);
-		return refuse_edit(ed, e, text);
-	}
-	free(normalized);
-	return 0;
-}
-
-static int
-file_of(const struct config_key *key)
-{
-	return strcmp(key->file, config_source_names[CONFIG_INI]) == 0 ? CONFIG_INI : MAIL_INI;
-}
-
-static int
-look_at_key(struct editor *ed, struct edit *e)
-{
-	const struct config_change *asked = e->asked;
-	char *why = NULL;
-
-	e->place =
-	    (struct splice_key){.section = asked->section, .name = asked->name, .is = is_key};
-	if ((e->key = config_find(asked->section, asked->name, &why)) == NULL)
-		return refuse_edit(ed, e, why);
-	config_section_spell(e->key, asked->section, e->section);
-	e->place.section = e->section;
-	e->place.name = e->key->key;
-	e->which = file_of(e->key);
-	if (asked->value != NULL && check_one_line(ed, e, asked->value) == -1)
-		return -1;
-	e->value = asked->value != NULL ? span_text(span_trim(span_of(asked->value))) : NULL;
-	return check_value(ed, e);
-}
-
-/* Two spellings of one name, address or domain are one entry. */
-static bool
-is_entry(const struct splice_key *key, struct span name)
-{
-	char mine[ADDRESS_TEXT_SIZE], theirs[ADDRESS_TEXT_SIZE];
-	int section = config_entries_index(span_of(key->section));
-	const char *why;
-
-	return config_entry_name(section, span_of(key->name), mine, &why) == 0 &&
-	       config_entry_name(section, name, theirs, &why) == 0 && strcmp(mine, theirs) == 0;
-}
-
-static int
-look_at_entry(struct editor *ed, struct edit *e, const char *section)
-{
-	const struct config_change *asked = e->asked;
-	char canonical[ADDRESS_TEXT_SIZE];
-	const char *phrase;
-
-	e->place = (struct splice_key){.section = section, .name = asked->name, .is = is_entry};
-	e->which = MAIL_INI;
-	if (config_entry_name(config_entries_index(span_of(section)), span_of(asked->name),
-		canonical, &phrase) == -1)
-		return refuse_edit(
-		    ed, e, xasprintf("\"%s\": %s", log_safe(span_of(asked->name)), phrase));
-	/* These characters are good in an address, but not at the start of a line, and = ends a
-	 * name. */
-	if (strchr("#;[", asked->name[0]) != NULL || strchr(asked->name, '=') != NULL ||
-	    asked->name[strcspn(asked->name, " \t")] != '\0')
-		return refuse_edit(ed, e,
-		    xasprintf("\"%s\": this name cannot stand in the file",
-			log_safe(span_of(asked->name))));
-	if (asked->value != NULL && check_one_line(ed, e, asked->value) == -1)
-		return -1;
-	e->value = asked->value != NULL ? xstrdup(asked->value) : NULL;
-	return 0;
-}
-
-/* Only a section with a name of its own can go as a whole. */
-static int
-look_at_section(struct editor *ed, struct edit *e)
-{
-	const char *section = e->asked->section != NULL ? e->asked->section : "";
-	char *right, *text;
-
-	for (size_t i = 0; i < n_config_keys; i++)
-		if (config_section_named(config_keys[i].section, span_of(section), e->section)) {
-			e->which = file_of(&config_keys[i]);
-			e->place.section = e->section;
-			return 0;
-		}
-	if ((right = config_section_misnamed(span_of(section))) != NULL) {
-		text = xasprintf("[%s] cannot be: %s", log_safe(span_of(section)), right);
-		free(right);
-		return refuse_edit(ed, e, text);
-	}
-	return refuse_edit(ed, e,
-	    xasprintf("[%s] is no section that can be removed: only one that has a name of its own "
-		      "is, as [fetch NAME]",
-		log_safe(span_of(section))));
-}
-
-static int
-look_at(struct editor *ed, struct edit *e)
-{
-	const char *section = e->asked->section;
-	const char *entries = section != NULL ? config_entries_section(section) : NULL;
-
-	if (e->asked->name == NULL)
-		return look_at_section(ed, e);
-	return entries != NULL ? look_at_entry(ed, e, entries) : look_at_key(ed, e);
-}
-
-/* All that is wrong is told at once. */
-static int
-look_at_all(struct editor *ed, const struct config_change *changes)
-{
-	int rv = 0;
-
-	for (size_t i = 0; i < ed->n; i++) {
-		ed->edits[i].asked = &changes[i];
-		if (look_at(ed, &ed->edits[i]) == -1)
-			rv = -1;
 	}
 	return rv;
 }
@@ -647,9 +301,10 @@ config_change(
 
 	*out = (struct config_changed){.problems = json_array(), .what = json_array()};
 	if (absolute == NULL)
-		return refuse(out, errno, xasprintf("%s: %s", root, strerror(errno)));
+		return config_refuse(out, errno, xasprintf("%s: %s", root, strerror(errno)));
 	ed.edits = xcalloc(n, sizeof *ed.edits);
-	if (look_at_all(&ed, changes) == 0 && (lock = lock_directory(absolute, out)) != -1) {
+	if (config_edit_look(&ed, changes) == 0 &&
+	    (lock = config_files_lock(absolute, out)) != -1) {
 		rv = change_files(&ed);
 		closefd(&lock);
 	}
@@ -680,7 +335,7 @@ config_change_back(const char *root, struct config_changed *changed)
 {
 	struct config_source now[CONFIG_SOURCES], old[CONFIG_SOURCES];
 	char *absolute = realpath(root, NULL);
-	int rv = -1, lock = absolute != NULL ? lock_directory(absolute, changed) : -1;
+	int rv = -1, lock = absolute != NULL ? config_files_lock(absolute, changed) : -1;
 
 	if (lock == -1) {
 		free(absolute);
@@ -693,7 +348,7 @@ config_change_back(const char *root, struct config_changed *changed)
 			old[i] = (struct config_source){changed->old[i], changed->old_len[i], 0};
 	}
 	if (is_untouched(now, changed))
-		rv = write_files(absolute, now, old, changed);
+		rv = config_files_write(absolute, now, old, changed);
 	for (int i = 0; i < CONFIG_SOURCES; i++)
 		config_source_free(&now[i]);
 	closefd(&lock);
