@@ -1,6 +1,6 @@
 /*
  * The fetch program. Private to fetch_main.c, fetch_config.c, fetch_link.c (its end of the
- * connection to fetcher), fetch_body.c (a message on its way into the spool), fetch_collect.c (the
+ * connection to fetcher), fetch_body.c (a message on its way into the spool), fetch_session.c (the
  * conversation).
  */
 #ifndef FETCHER_FETCH_PRIVATE_H
@@ -127,7 +127,7 @@ void fetch_body_add(struct fetch_body *b, struct span bytes);
 /* Writes what is left, and closes the slot's descriptor. */
 void fetch_body_finish(struct fetch_body *b, unsigned char digest[FETCH_DIGEST_BYTES]);
 
-/* ---- fetch_collect.c ---- */
+/* ---- fetch_session.c ---- */
 
 /* Does l->job, from start to end. */
 void fetch_collect(struct fetch_link *l, const struct fetch_config *config);
