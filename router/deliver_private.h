@@ -1,6 +1,6 @@
 /*
  * The deliver program. Private to deliver_main.c, deliver.c (its end of the connection to router),
- * deliver_carry.c (one job) and deliver_config.c.
+ * deliver_carry.c (one job; its parts share carry_private.h) and deliver_config.c.
  */
 #ifndef ROUTER_DELIVER_PRIVATE_H
 #define ROUTER_DELIVER_PRIVATE_H

@@ -17,218 +17,7 @@
 #include "common/memory.h"
 #include "common/pread_all.h"
 #include "router/smtp_body.h"
-#include "router/smtp_private.h"
-
-enum {
-	/* Commands without waiting: their replies must fit into the buffers between us, or both
-	 * sides would wait for each other. */
-	GROUP_MAX = 100,
-	PARAMETERS_SIZE = 1024,
-	ENVID_MAX_BYTES = 100, /* RFC 3461 4.4 */
-	ORCPT_MAX_BYTES = 500  /* RFC 3461 4.2 */
-};
-
-enum state {
-	OPEN,	  /* to be asked for */
-	ACCEPTED, /* by RCPT */
-	LATER,	  /* too many for this transaction; its result is set */
-	SETTLED
-};
-
-enum step { STEP_RSET, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_END };
-
-struct transaction {
-	struct smtp_session *s;
-	const struct smtp_message *m;
-	const struct smtp_recipient *to;
-	struct smtp_result *results;
-	size_t n, n_accepted;
-	bool ahead; /* its envelope left before the last message was answered */
-	struct smtp_look look;
-	char reverse_path[ADDRESS_TEXT_SIZE];
-	bool in_piece;	   /* the whole message is in s->piece */
-	bool utf8;	   /* to be sent with SMTPUTF8 */
-	bool mail_refused; /* all is settled; replies that still come are of no interest */
-	bool data_begun;   /* the server waits for the message */
-	bool end_put, end_sent;
-	struct {
-		enum step step;
-		size_t i;
-	} waiting[GROUP_MAX + 1];
-	size_t n_waiting;
-	unsigned char states[SMTP_RECIPIENTS_MAX];
-};
-
-/* ---- results ---- */
-
-/* With what s->reply says. */
-static void
-settle(struct transaction *t, size_t i, enum state state, enum delivery_end end)
-{
-	struct smtp_result *r = &t->results[i];
-
-	t->states[i] = state;
-	r->end = end;
-	r->dsn_passed_on = end == END_DONE && t->s->offer.dsn;
-	r->status = t->s->reply.status;
-	strlcpy(r->reply, t->s->reply.text, sizeof r->reply);
-}
-
-static void
-settle_all(struct transaction *t, enum state which, enum delivery_end end)
-{
-	for (size_t i = 0; i < t->n; i++)
-		if (t->states[i] == which)
-			settle(t, i, SETTLED, end);
-}
-
-/* The session is over, for the reason in s->reply. */
-static int
-lose(struct transaction *t)
-{
-	/* A 421 says that the message was not taken. That MAIL has no reply does not: a server may
-	 * keep its replies until it wants to read again, and then take them with it. */
-	bool in_doubt = t->end_sent && t->s->reply.code != 421;
-
-	t->s->over = true;
-	for (size_t i = 0; i < t->n; i++) {
-		/* An open one may be among those whose replies are missing. */
-		bool maybe_sent = in_doubt && t->states[i] != LATER;
-
-		if (t->states[i] == SETTLED)
-			continue;
-		settle(t, i, SETTLED, END_DEFERRED);
-		t->results[i].untried = !maybe_sent;
-		t->results[i].maybe_sent = maybe_sent;
-		if (maybe_sent)
-			strlcat(t->results[i].reply, " (it may have taken the message)",
-			    sizeof t->results[i].reply);
-	}
-	return -1;
-}
-
-/* ---- replies ---- */
-
-static int
-senseless(struct transaction *t, const char *where)
-{
-	smtp_defer_reply(t->s, where);
-	return lose(t);
-}
-
-static int
-on_rset(struct transaction *t, size_t i)
-{
-	(void)i;
-	return smtp_reply_class(&t->s->reply) == 2 ? 0 : senseless(t, "at RSET");
-}
-
-static int
-on_mail(struct transaction *t, size_t i)
-{
-	(void)i;
-	/* It may refuse it only because the last message, whose end it refused, is still open. */
-	if (t->ahead && t->s->unfinished && smtp_reply_class(&t->s->reply) != 2)
-		return senseless(t, "at MAIL");
-	t->s->unfinished = true;
-	switch (smtp_reply_class(&t->s->reply)) {
-	case 2:
-		return 0;
-	case 4:
-		settle_all(t, OPEN, END_DEFERRED);
-		break;
-	case 5:
-		settle_all(t, OPEN, END_FAILED);
-		break;
-	default:
-		return senseless(t, "at MAIL");
-	}
-	t->mail_refused = true;
-	return 0;
-}
-
-/* RFC 5321 4.5.3.1.10: 452, and 552 of old, when others of the same transaction were accepted. But
- * the same codes speak of mailboxes that are full. */
-static bool
-is_too_many(const struct transaction *t)
-{
-	const struct smtp_reply *r = &t->s->reply;
-
-	if ((r->code != 452 && r->code != 552) || t->n_accepted == 0)
-		return false;
-	return r->status.class == 0 || (r->status.subject == 5 && r->status.detail == 3);
-}
-
-static int
-on_rcpt(struct transaction *t, size_t i)
-{
-	if (t->mail_refused)
-		return 0;
-	if (is_too_many(t)) {
-		settle(t, i, LATER, END_DEFERRED);
-		return 0;
-	}
-	switch (smtp_reply_class(&t->s->reply)) {
-	case 2:
-		t->states[i] = ACCEPTED;
-		t->n_accepted++;
-		return 0;
-	case 4:
-		settle(t, i, SETTLED, END_DEFERRED);
-		return 0;
-	case 5:
-		settle(t, i, SETTLED, END_FAILED);
-		return 0;
-	default:
-		return senseless(t, "at RCPT");
-	}
-}
-
-static int
-on_data(struct transaction *t, size_t i)
-{
-	(void)i;
-	if (t->s->reply.code == 354) {
-		t->data_begun = true;
-		return 0;
-	}
-	switch (smtp_reply_class(&t->s->reply)) {
-	case 4:
-		settle_all(t, ACCEPTED, END_DEFERRED);
-		return 0;
-	case 5:
-		settle_all(t, ACCEPTED, END_FAILED);
-		return 0;
-	default:
-		return senseless(t, "at DATA");
-	}
-}
-
-static int
-on_end(struct transaction *t, size_t i)
-{
-	(void)i;
-	switch (smtp_reply_class(&t->s->reply)) {
-	case 2:
-		/* Of something that it has not got? */
-		if (!t->end_sent)
-			return senseless(t, "within the message");
-		settle_all(t, ACCEPTED, END_DONE);
-		t->s->unfinished = false;
-		break;
-	case 4:
-		settle_all(t, ACCEPTED, END_DEFERRED);
-		break;
-	case 5:
-		settle_all(t, ACCEPTED, END_FAILED);
-		break;
-	default:
-		return senseless(t, "at the end of the message");
-	}
-	if (!t->end_sent)
-		t->s->over = true; /* it said so before we were through */
-	return 0;
-}
+#include "router/smtp_send_private.h"
 
 /* ---- commands and their replies ---- */
 
@@ -237,11 +26,12 @@ static const struct {
 	size_t seconds; /* offset in struct smtp_timeouts */
 	int (*on_reply)(struct transaction *t, size_t i);
 } steps[] = {
-    [STEP_RSET] = {"at RSET", offsetof(struct smtp_timeouts, mail_s), on_rset},
-    [STEP_MAIL] = {"at MAIL", offsetof(struct smtp_timeouts, mail_s), on_mail},
-    [STEP_RCPT] = {"at RCPT", offsetof(struct smtp_timeouts, rcpt_s), on_rcpt},
-    [STEP_DATA] = {"at DATA", offsetof(struct smtp_timeouts, data_s), on_data},
-    [STEP_END] = {"at the end of the message", offsetof(struct smtp_timeouts, end_s), on_end},
+    [STEP_RSET] = {"at RSET", offsetof(struct smtp_timeouts, mail_s), transaction_on_rset},
+    [STEP_MAIL] = {"at MAIL", offsetof(struct smtp_timeouts, mail_s), transaction_on_mail},
+    [STEP_RCPT] = {"at RCPT", offsetof(struct smtp_timeouts, rcpt_s), transaction_on_rcpt},
+    [STEP_DATA] = {"at DATA", offsetof(struct smtp_timeouts, data_s), transaction_on_data},
+    [STEP_END] = {"at the end of the message", offsetof(struct smtp_timeouts, end_s),
+	transaction_on_end},
 };
 
 /* Sends what waits, and takes the reply to each command that has none yet. */
@@ -260,17 +50,16 @@ collect(struct transaction *t)
 
 		memcpy(&seconds, (const char *)timeouts + steps[step].seconds, sizeof seconds);
 		if (smtp_read_reply(t->s, seconds, steps[step].where, NULL) == -1)
-			return lose(t);
+			return transaction_lose(t);
 		if (steps[step].on_reply(t, t->waiting[k].i) == -1)
 			return -1;
 	}
 	t->n_waiting = 0;
-	return t->s->over ? lose(t) : 0;
+	return t->s->over ? transaction_lose(t) : 0;
 }
 
-/* A command was put; its reply is waited for now or with those of the group. */
-static int
-expect(struct transaction *t, enum step step, size_t i)
+int
+transaction_expect(struct transaction *t, enum step step, size_t i)
 {
 	t->waiting[t->n_waiting].step = step;
 	t->waiting[t->n_waiting].i = i;
@@ -280,133 +69,12 @@ expect(struct transaction *t, enum step step, size_t i)
 	return collect(t);
 }
 
-static int
-begin_group(struct transaction *t)
+int
+transaction_begin_group(struct transaction *t)
 {
 	if (t->ahead) /* it goes with another's */
 		return 0;
-	return t->n_waiting > 0 || smtp_in_step(t->s, "before MAIL") == 0 ? 0 : lose(t);
-}
-
-/* ---- MAIL and RCPT ---- */
-
-/* What may stand as a parameter's value: no blank, no control, 8-bit only with SMTPUTF8. */
-static bool
-is_value(const struct transaction *t, struct span s, size_t max)
-{
-	if (s.len == 0 || s.len > max)
-		return false;
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.at[i] <= ' ' || s.at[i] == 0x7f)
-			return false;
-	return t->utf8 || span_is_ascii(s);
-}
-
-static int
-put_mail(struct transaction *t)
-{
-	const struct smtp_offer *o = &t->s->offer;
-	const struct smtp_message *m = t->m;
-	char size[40] = "", envid[ENVID_MAX_BYTES + 10] = "";
-	const char *ret = "";
-
-	if (o->size)
-		snprintf(size, sizeof size, " SIZE=%llu", (unsigned long long)m->size);
-	if (o->dsn && m->ret != RET_UNSET)
-		ret = m->ret == RET_FULL ? " RET=FULL" : " RET=HDRS";
-	if (o->dsn && is_value(t, m->envid, ENVID_MAX_BYTES))
-		snprintf(envid, sizeof envid, " ENVID=%.*s", (int)m->envid.len, m->envid.at);
-	return smtp_command(t->s, "MAIL FROM:<%s>%s%s%s%s%s", t->reverse_path, size,
-	    t->look.eight_bit ? " BODY=8BITMIME" : "", t->utf8 ? " SMTPUTF8" : "", ret, envid);
-}
-
-static void
-notify_text(unsigned notify, char *out, size_t size)
-{
-	static const struct {
-		unsigned flag;
-		const char *text;
-	} words[] = {{NOTIFY_NEVER, "NEVER"}, {NOTIFY_SUCCESS, "SUCCESS"},
-	    {NOTIFY_FAILURE, "FAILURE"}, {NOTIFY_DELAY, "DELAY"}};
-	const char *before = " NOTIFY=";
-
-	out[0] = '\0';
-	for (size_t i = 0; i < nitems(words); i++)
-		if (notify & words[i].flag) {
-			strlcat(out, before, size);
-			strlcat(out, words[i].text, size);
-			before = ",";
-		}
-}
-
-static int
-put_rcpt(struct transaction *t, size_t i)
-{
-	const struct smtp_recipient *to = &t->to[i];
-	char address[ADDRESS_TEXT_SIZE], notify[60] = "", orcpt[ORCPT_MAX_BYTES + 10] = "";
-	const char *why;
-
-	/* It was parsed before, but this text is what we send. */
-	if (address_parse(to->address, ADDRESS_ALLOW_UTF8, address, &why) == -1)
-		return -1;
-	if (t->s->offer.dsn) {
-		notify_text(to->notify, notify, sizeof notify);
-		if (is_value(t, to->original, ORCPT_MAX_BYTES))
-			snprintf(orcpt, sizeof orcpt, " ORCPT=%.*s", (int)to->original.len,
-			    to->original.at);
-	}
-	return smtp_command(t->s, "RCPT TO:<%s>%s%s", address, notify, orcpt);
-}
-
-static int
-put_failed(struct transaction *t, const char *where)
-{
-	if (!t->s->over)
-		smtp_fail_session(t->s, "4.4.2", "%s: %s", where, client_wire_why(t->s->wire));
-	return lose(t);
-}
-
-static int
-envelope(struct transaction *t)
-{
-	t->n_accepted = 0;
-	t->mail_refused = t->data_begun = t->end_put = t->end_sent = false;
-	if (begin_group(t) == -1)
-		return -1;
-	if (t->s->unfinished && !t->ahead) {
-		if (smtp_command(t->s, "RSET") == -1)
-			return put_failed(t, "at RSET");
-		if (expect(t, STEP_RSET, 0) == -1)
-			return -1;
-	}
-	if (put_mail(t) == -1)
-		return put_failed(t, "at MAIL");
-	if (expect(t, STEP_MAIL, 0) == -1)
-		return -1;
-	for (size_t i = 0; i < t->n && !t->mail_refused; i++) {
-		if (t->states[i] != OPEN)
-			continue;
-		if (begin_group(t) == -1)
-			return -1;
-		if (put_rcpt(t, i) == -1)
-			return put_failed(t, "at RCPT");
-		if (expect(t, STEP_RCPT, i) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-ask_for_data(struct transaction *t)
-{
-	/* RFC 2920 3.1: sent with the group, also if all that waits will be refused. */
-	if (t->mail_refused || (t->n_waiting == 0 && t->n_accepted == 0))
-		return 0;
-	if (begin_group(t) == -1)
-		return -1;
-	if (smtp_command(t->s, "DATA") == -1)
-		return put_failed(t, "at DATA");
-	return expect(t, STEP_DATA, 0);
+	return t->n_waiting > 0 || smtp_in_step(t->s, "before MAIL") == 0 ? 0 : transaction_lose(t);
 }
 
 /* ---- the message ---- */
@@ -455,14 +123,14 @@ put_pieces(struct transaction *t, struct smtp_stuffing *stuffing)
 		if (read_piece(t, at, len) == -1) {
 			smtp_fail_session(
 			    t->s, "4.3.0", "within the message: it cannot be read on");
-			return lose(t);
+			return transaction_lose(t);
 		}
 		smtp_look_at(&look, (struct span){t->s->piece, len});
 		if (at + len == t->m->size)
 			smtp_look_end(&look);
 		if (look.fault != NULL) {
 			smtp_fail_session(t->s, "4.3.0", "within the message: it has changed");
-			return lose(t);
+			return transaction_lose(t);
 		}
 		if (put_piece(t, len, stuffing) == -1)
 			return 0; /* the server may have said why */
@@ -567,12 +235,12 @@ check_recipients(struct transaction *t)
 	for (size_t i = 0; i < t->n; i++) {
 		if (address_parse(t->to[i].address, ADDRESS_ALLOW_UTF8, address, &why) == -1) {
 			smtp_reply_local(&t->s->reply, 553, "5.1.3", "the address: %s", why);
-			settle(t, i, SETTLED, END_FAILED);
+			transaction_settle(t, i, SETTLED, END_FAILED);
 		} else if (span_is_ascii(t->to[i].address)) {
 			n++;
 		} else if (!t->s->offer.utf8) {
 			refuse_utf8(t, "the address is");
-			settle(t, i, SETTLED, END_FAILED);
+			transaction_settle(t, i, SETTLED, END_FAILED);
 		} else {
 			t->utf8 = true;
 			n++;
@@ -586,16 +254,16 @@ static bool
 prepare(struct transaction *t)
 {
 	if (!fits(t)) {
-		settle_all(t, OPEN, END_FAILED);
+		transaction_settle_all(t, OPEN, END_FAILED);
 		return false;
 	}
 	if (look_at_all(t) == -1) {
 		smtp_reply_local(&t->s->reply, 451, "4.3.0", "the message cannot be read");
-		settle_all(t, OPEN, END_DEFERRED);
+		transaction_settle_all(t, OPEN, END_DEFERRED);
 		return false;
 	}
 	if (!is_sound(t) || !is_sender_sound(t)) {
-		settle_all(t, OPEN, END_FAILED);
+		transaction_settle_all(t, OPEN, END_FAILED);
 		return false;
 	}
 	return check_recipients(t) > 0;
@@ -663,7 +331,7 @@ look_ahead(const struct transaction *t)
 	next = transaction_new(s, &mail);
 	if (is_short(next) && prepare(next)) {
 		next->ahead = true;
-		if (envelope(next) == 0 && ask_for_data(next) == 0)
+		if (transaction_envelope(next) == 0 && transaction_ask_for_data(next) == 0)
 			s->ahead = next;
 	}
 	if (s->ahead == NULL)
@@ -689,11 +357,11 @@ by_bdat(struct transaction *t)
 	/* What waits then can still be refused; the server swallows the message all the same. */
 	if (t->n_waiting == 0 && t->n_accepted == 0)
 		return 0;
-	if (begin_group(t) == -1)
+	if (transaction_begin_group(t) == -1)
 		return -1;
 	if (smtp_command(t->s, "BDAT %llu LAST", (unsigned long long)t->m->size) == -1)
-		return put_failed(t, "at BDAT");
-	if (put_message(t, NULL) == -1 || expect(t, STEP_END, 0) == -1)
+		return transaction_put_failed(t, "at BDAT");
+	if (put_message(t, NULL) == -1 || transaction_expect(t, STEP_END, 0) == -1)
 		return -1;
 	return collect(t);
 }
@@ -704,12 +372,12 @@ by_data(struct transaction *t)
 {
 	struct smtp_stuffing stuffing = {false};
 
-	if ((!t->ahead && ask_for_data(t) == -1) || collect(t) == -1)
+	if ((!t->ahead && transaction_ask_for_data(t) == -1) || collect(t) == -1)
 		return -1;
 	t->ahead = false;
 	if (!t->data_begun)
 		return 0;
-	if (begin_group(t) == -1)
+	if (transaction_begin_group(t) == -1)
 		return -1;
 	if (t->n_accepted == 0)
 		t->end_put = true; /* for nobody, nothing */
@@ -717,7 +385,7 @@ by_data(struct transaction *t)
 		return -1;
 	if (t->end_put && client_wire_put(t->s->wire, span_of(".\r\n")) == -1)
 		t->end_put = false;
-	if (expect(t, STEP_END, 0) == -1)
+	if (transaction_expect(t, STEP_END, 0) == -1)
 		return -1;
 	look_ahead(t);
 	return collect(t);
@@ -726,7 +394,7 @@ by_data(struct transaction *t)
 static int
 transact(struct transaction *t)
 {
-	if (!t->ahead && envelope(t) == -1)
+	if (!t->ahead && transaction_envelope(t) == -1)
 		return -1;
 	if (t->s->offer.chunking)
 		return by_bdat(t);
@@ -772,7 +440,7 @@ smtp_send(struct smtp_session *s, const struct smtp_mail *mail)
 		fatalx("smtp_send: not the message that was announced");
 	s->ahead = NULL;
 	if (s->over) {
-		lose(t);
+		transaction_lose(t);
 	} else {
 		client_wire_limit(s->wire, timeouts->message_s + t->m->size / rate);
 		if (t->ahead || prepare(t))
