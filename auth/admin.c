@@ -2,8 +2,6 @@
  * What sambarctl user asks: accounts in the users file, and their mailboxes in store. A request
  * goes through some steps, each of which ends in a callback that takes the next.
  */
-#include "auth/admin.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -13,54 +11,15 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "auth/auth.h"
+#include "auth/admin_private.h"
 #include "auth/setup.h"
 #include "common/address.h"
 #include "common/log.h"
 #include "common/memory.h"
 
-enum { LOOKUPS_MAX = 32, SENTENCE_SIZE = 400, DONE_SIZE = 200 };
+enum { SENTENCE_SIZE = 400 };
 
-static const char unreadable[] = "config/users/passwd cannot be read: log/auth.log says why";
-
-struct request;
-
-/* A question to store whether a listed user has a mailbox. */
-struct lookup {
-	struct request *request;
-	json_t *user; /* borrowed from the list; NULL: free for the next */
-};
-
-struct request {
-	STAILQ_ENTRY(request) link;
-	struct admin *admin;
-	uint64_t tag;
-	admin_done_cb on_done; /* of auth's own; else NULL */
-	void *done_arg;
-	char **words;
-	size_t n_words;
-	/* the account in question; its texts are in the arrays */
-	struct account account;
-	char name[AUTH_USER_SIZE], hash[ACCOUNT_HASH_SIZE];
-	char done[DONE_SIZE]; /* a log line for the time when it is */
-	bool is_first;	      /* of the first administrator */
-	bool revokes;	      /* what the user has open with master ends then */
-	/* of a list */
-	json_t *users;
-	size_t next;
-	struct lookup lookups[LOOKUPS_MAX];
-	size_t n_lookups;
-};
-
-struct admin {
-	struct auth *auth;
-	struct worker *writer;
-	admin_reply_cb on_reply;
-	void *arg;
-	STAILQ_HEAD(, request) waiting;
-	struct request *current;
-	bool closed;
-};
+const char admin_unreadable[] = "config/users/passwd cannot be read: log/auth.log says why";
 
 /* ---- answers ---- */
 
@@ -79,9 +38,8 @@ free_request(struct request *r)
 	free(r);
 }
 
-/* Ends the request. Owns doc. */
-static void
-reply(struct request *r, int code, json_t *doc)
+void
+admin_reply(struct request *r, int code, json_t *doc)
 {
 	struct admin *admin = r->admin;
 
@@ -94,11 +52,8 @@ reply(struct request *r, int code, json_t *doc)
 	begin_next(admin);
 }
 
-static void
-fail(struct request *r, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void
-fail(struct request *r, int code, const char *format, ...)
+void
+admin_fail(struct request *r, int code, const char *format, ...)
 {
 	char sentence[SENTENCE_SIZE];
 	va_list ap;
@@ -106,11 +61,11 @@ fail(struct request *r, int code, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(sentence, sizeof sentence, format, ap);
 	va_end(ap);
-	reply(r, code, json_pack("{s:s}", "error", sentence));
+	admin_reply(r, code, json_pack("{s:s}", "error", sentence));
 }
 
-static void
-succeed(struct request *r)
+void
+admin_succeed(struct request *r)
 {
 	log_info("- %s", r->done);
 	if (r->is_first)
@@ -118,21 +73,20 @@ succeed(struct request *r)
 	/* Before it is answered: who hears that it is done finds nothing open any more. */
 	if (r->revokes)
 		role_revoke(r->admin->auth->role, span_of(r->name));
-	reply(r, 0, json_object());
+	admin_reply(r, 0, json_object());
 }
 
-static void
-fail_at_store(struct request *r)
+void
+admin_fail_at_store(struct request *r)
 {
-	fail(
+	admin_fail(
 	    r, EX_TEMPFAIL, "the mailbox of %s cannot be changed: log/store.log says why", r->name);
 }
 
 /* ---- the account ---- */
 
-/* Fills r->account from the file. -1 when the request has failed, and is gone. */
-static int
-load(struct request *r)
+int
+admin_load(struct request *r)
 {
 	struct account found;
 
@@ -140,13 +94,14 @@ load(struct request *r)
 	case USERS_FOUND:
 		break;
 	case USERS_NONE:
-		fail(r, EX_NOUSER, "there is no user %s", log_safe(span_of(r->words[2])));
+		admin_fail(r, EX_NOUSER, "there is no user %s", log_safe(span_of(r->words[2])));
 		return -1;
 	case USERS_BROKEN:
-		fail(r, EX_DATAERR, "the line of %s in config/users/passwd is malformed", r->name);
+		admin_fail(
+		    r, EX_DATAERR, "the line of %s in config/users/passwd is malformed", r->name);
 		return -1;
 	case USERS_TROUBLE:
-		fail(r, EX_IOERR, "%s", unreadable);
+		admin_fail(r, EX_IOERR, "%s", admin_unreadable);
 		return -1;
 	}
 	r->account = found;
@@ -156,21 +111,22 @@ load(struct request *r)
 	return 0;
 }
 
-static void
-on_changed(void *arg, int error)
+void
+admin_on_changed(void *arg, int error)
 {
 	struct request *r = arg;
 
 	if (error == 0)
-		succeed(r);
+		admin_succeed(r);
 	else
-		fail(r, EX_IOERR, "config/users/passwd cannot be written: %s", strerror(error));
+		admin_fail(
+		    r, EX_IOERR, "config/users/passwd cannot be written: %s", strerror(error));
 }
 
-static void
-save(struct request *r)
+void
+admin_save(struct request *r)
 {
-	users_put(r->admin->auth->users, r->admin->writer, &r->account, on_changed, r);
+	users_put(r->admin->auth->users, r->admin->writer, &r->account, admin_on_changed, r);
 }
 
 static bool
@@ -181,307 +137,36 @@ is_password(const char *word)
 	return len > 0 && len <= ACCOUNT_PASSWORD_MAX_BYTES;
 }
 
-static void
-hash_password(struct request *r, password_hashed_cb cb)
+void
+admin_hash_password(struct request *r, password_hashed_cb cb)
 {
 	if (!is_password(r->words[3]))
-		fail(r, EX_DATAERR, "a password has 1 to %d bytes", ACCOUNT_PASSWORD_MAX_BYTES);
+		admin_fail(
+		    r, EX_DATAERR, "a password has 1 to %d bytes", ACCOUNT_PASSWORD_MAX_BYTES);
 	else
 		password_hash(r->admin->auth->passwords, span_of(r->words[3]), cb, r);
 }
 
-/* -1 when the request has failed, and is gone. */
-static int
-take_hash(struct request *r, const char *hash)
+int
+admin_take_hash(struct request *r, const char *hash)
 {
 	if (hash != NULL && strlcpy(r->hash, hash, sizeof r->hash) < sizeof r->hash) {
 		r->account.hash = span_of(r->hash);
 		return 0;
 	}
-	fail(r, EX_SOFTWARE, "the password cannot be hashed");
+	admin_fail(r, EX_SOFTWARE, "the password cannot be hashed");
 	return -1;
 }
 
-/* Reads a word that is one of two. -1 when the request has failed, and is gone. */
-static int
-read_switch(struct request *r, size_t index, const char *on, const char *off, bool *is_on)
+int
+admin_read_switch(struct request *r, size_t index, const char *on, const char *off, bool *is_on)
 {
 	*is_on = strcmp(r->words[index], on) == 0;
 	if (*is_on || strcmp(r->words[index], off) == 0)
 		return 0;
-	fail(r, EX_USAGE, "neither %s nor %s: %s", on, off, log_safe(span_of(r->words[index])));
+	admin_fail(
+	    r, EX_USAGE, "neither %s nor %s: %s", on, off, log_safe(span_of(r->words[index])));
 	return -1;
-}
-
-/* ---- add ---- */
-
-static void
-tell_added(struct request *r, bool mailbox)
-{
-	snprintf(r->done, sizeof r->done, "user-added user=%s mailbox=%s%s", r->name,
-	    mailbox ? "yes" : "no", r->is_first ? " admin=yes" : "");
-}
-
-/* A mailbox that is there already, of an earlier user or made by hand, is this user's now. */
-static void
-on_created_for_add(void *arg, int refusal, int session)
-{
-	struct request *r = arg;
-
-	closefd(&session);
-	if (refusal != 0 && refusal != STORE_EXISTS_ALREADY) {
-		fail_at_store(r);
-		return;
-	}
-	tell_added(r, true);
-	save(r);
-}
-
-/* The mailbox first: an addition that was cut short can be repeated. */
-static void
-on_hashed_for_add(void *arg, const char *hash)
-{
-	struct request *r = arg;
-
-	if (take_hash(r, hash) == -1)
-		return;
-	if (strcmp(r->words[4], "mailbox") == 0) {
-		store_create(r->admin->auth->store, r->account.name, on_created_for_add, r);
-		return;
-	}
-	tell_added(r, false);
-	save(r);
-}
-
-static void
-fail_name(struct request *r)
-{
-	fail(r, EX_DATAERR,
-	    "a user name is 1 to %d of a-z, 0-9, - and _, does not start with - and is "
-	    "not null",
-	    MAILBOX_NAME_MAX_BYTES);
-}
-
-static void
-add(struct request *r)
-{
-	struct span name = span_of(r->words[2]);
-	struct account found;
-	bool mailbox;
-
-	if (!address_is_user_name(name)) {
-		fail_name(r);
-		return;
-	}
-	if (read_switch(r, 4, "mailbox", "no-mailbox", &mailbox) == -1)
-		return;
-	r->account = (struct account){
-	    .name = span_of(r->name), .quota = ACCOUNT_NO_QUOTA, .admin = r->is_first};
-	switch (users_find(r->admin->auth->users, name, &found)) {
-	case USERS_NONE:
-		hash_password(r, on_hashed_for_add);
-		return;
-	case USERS_TROUBLE:
-		fail(r, EX_IOERR, "%s", unreadable);
-		return;
-	default:
-		fail(r, EX_DATAERR, "there is a user %s already", r->name);
-	}
-}
-
-/* ---- the first administrator ---- */
-
-static void
-make_link(struct request *r)
-{
-	struct auth *a = r->admin->auth;
-	char token[SETUP_TOKEN_SIZE];
-	int64_t now = time(NULL);
-
-	if (!first_is_open(a)) {
-		fail(r, EX_DATAERR, "there is an administrator already");
-		return;
-	}
-	if (setup_make(a->directory, now, token) == -1) {
-		fail(r, EX_IOERR, "config/users/setup cannot be written: %s", strerror(errno));
-		return;
-	}
-	log_info("- setup-link-made");
-	reply(r, 0,
-	    json_pack("{s:s, s:I}", "token", token, "until", (json_int_t)(now + SETUP_LIFE_S)));
-	explicit_bzero(token, sizeof token);
-}
-
-/* Requests are run one by one, so that a link makes one administrator only. */
-static void
-add_first(struct request *r)
-{
-	struct auth *a = r->admin->auth;
-
-	if (!first_is_open(a) || !setup_is(a->directory, time(NULL), span_of(r->words[5]))) {
-		fail(r, EX_NOPERM, "this link cannot be used any more");
-		return;
-	}
-	r->is_first = true;
-	add(r);
-}
-
-/* ---- del ---- */
-
-static void
-remove_account(struct request *r)
-{
-	r->revokes = true;
-	snprintf(r->done, sizeof r->done, "user-removed user=%s", r->name);
-	users_remove(r->admin->auth->users, r->admin->writer, span_of(r->name), on_changed, r);
-}
-
-/* The account last: a removal that was cut short can be repeated. */
-static void
-on_purged(void *arg, int refusal, int session)
-{
-	struct request *r = arg;
-
-	closefd(&session);
-	if (refusal != 0 && refusal != STORE_NO_MAILBOX)
-		fail_at_store(r);
-	else
-		remove_account(r);
-}
-
-static void
-del(struct request *r)
-{
-	struct users *users = r->admin->auth->users;
-	struct account found;
-	bool purge;
-
-	if (read_switch(r, 3, "purge", "keep", &purge) == -1)
-		return;
-	/* A malformed line with a name can be removed. */
-	if ((r->name[0] == '\0' || users_find(users, span_of(r->name), &found) != USERS_BROKEN) &&
-	    load(r) == -1)
-		return;
-	if (purge)
-		store_remove(r->admin->auth->store, span_of(r->name), on_purged, r);
-	else
-		remove_account(r);
-}
-
-/* ---- passwd, admin ---- */
-
-static void
-on_hashed_for_passwd(void *arg, const char *hash)
-{
-	struct request *r = arg;
-
-	/* Meanwhile others may have edited the file. */
-	if (load(r) == -1 || take_hash(r, hash) == -1)
-		return;
-	r->revokes = r->on_done == NULL; /* his own wish, at a session that goes on */
-	snprintf(r->done, sizeof r->done, "password-changed user=%s", r->name);
-	save(r);
-}
-
-static void
-passwd(struct request *r)
-{
-	if (load(r) == 0)
-		hash_password(r, on_hashed_for_passwd);
-}
-
-static void
-set_admin(struct request *r)
-{
-	bool on;
-
-	if (read_switch(r, 3, "on", "off", &on) == -1 || load(r) == -1)
-		return;
-	r->account.admin = on;
-	r->revokes = !on;
-	snprintf(
-	    r->done, sizeof r->done, "admin-changed user=%s admin=%s", r->name, on ? "on" : "off");
-	save(r);
-}
-
-/* ---- quota ---- */
-
-/* Without a mailbox the quota waits in the users file for one. */
-static void
-on_quota_set(void *arg, int refusal, int session)
-{
-	struct request *r = arg;
-
-	closefd(&session);
-	if (refusal != 0 && refusal != STORE_NO_MAILBOX) {
-		fail_at_store(r);
-		return;
-	}
-	snprintf(r->done, sizeof r->done, "quota-changed user=%s quota=%s", r->name, r->words[3]);
-	save(r);
-}
-
-static void
-set_quota(struct request *r)
-{
-	uint64_t bytes = ACCOUNT_NO_QUOTA;
-
-	if (strcmp(r->words[3], "none") != 0 &&
-	    !span_u64(span_of(r->words[3]), ACCOUNT_QUOTA_MAX, &bytes)) {
-		fail(r, EX_DATAERR, "the quota is no number of bytes");
-		return;
-	}
-	if (load(r) == -1)
-		return;
-	r->account.quota = bytes;
-	store_set_quota(r->admin->auth->store, r->account.name,
-	    bytes == ACCOUNT_NO_QUOTA ? STORE_NO_LIMIT : bytes, on_quota_set, r);
-}
-
-/* ---- mailbox ---- */
-
-static void
-on_mailbox_changed(void *arg, int refusal, int session)
-{
-	struct request *r = arg;
-
-	closefd(&session);
-	if (refusal != 0 && refusal != STORE_NO_MAILBOX) {
-		fail_at_store(r);
-		return;
-	}
-	snprintf(
-	    r->done, sizeof r->done, "mailbox-changed user=%s mailbox=%s", r->name, r->words[3]);
-	succeed(r);
-}
-
-static void
-on_created(void *arg, int refusal, int session)
-{
-	struct request *r = arg;
-
-	closefd(&session);
-	if (refusal != 0 && refusal != STORE_EXISTS_ALREADY)
-		fail_at_store(r);
-	else if (refusal == 0 && r->account.quota != ACCOUNT_NO_QUOTA)
-		store_set_quota(r->admin->auth->store, r->account.name, r->account.quota,
-		    on_mailbox_changed, r);
-	else
-		on_mailbox_changed(r, 0, -1);
-}
-
-static void
-set_mailbox(struct request *r)
-{
-	struct store_client *store = r->admin->auth->store;
-	bool on;
-
-	if (read_switch(r, 3, "on", "off", &on) == -1 || load(r) == -1)
-		return;
-	if (on)
-		store_create(store, r->account.name, on_created, r);
-	else
-		store_remove(store, r->account.name, on_mailbox_changed, r);
 }
 
 /* ---- list ---- */
@@ -521,7 +206,7 @@ look_up_more(struct request *r)
 		look_up(r, json_array_get(r->users, r->next++));
 	if (r->n_lookups > 0)
 		return;
-	reply(r, 0, json_pack("{s:O}", "users", r->users));
+	admin_reply(r, 0, json_pack("{s:O}", "users", r->users));
 }
 
 static void
@@ -531,7 +216,7 @@ list(struct request *r)
 	struct account a;
 
 	if (users_refresh(users) == -1) {
-		fail(r, EX_IOERR, "%s", unreadable);
+		admin_fail(r, EX_IOERR, "%s", admin_unreadable);
 		return;
 	}
 	r->users = json_array();
@@ -554,9 +239,9 @@ static void
 find(struct request *r)
 {
 	if (!address_is_user_name(span_of(r->words[2])))
-		fail_name(r);
-	else if (load(r) == 0)
-		reply(r, 0, json_object());
+		admin_fail_name(r);
+	else if (admin_load(r) == 0)
+		admin_reply(r, 0, json_object());
 }
 
 /* ---- requests ---- */
@@ -569,10 +254,11 @@ begin(struct request *r)
 		size_t n_words;
 		void (*begin)(struct request *r);
 	} verbs[] = {
-	    {"add", 5, add}, {"del", 4, del}, {"passwd", 4, passwd}, {"list", 2, list},
-	    {"find", 3, find}, {"mailbox", 4, set_mailbox}, {"admin", 4, set_admin},
-	    {"quota", 4, set_quota}, {"setup-link", 2, make_link},
-	    {"setup", 6, add_first}, /* NAME PASSWORD mailbox|no-mailbox TOKEN */
+	    {"add", 5, admin_add}, {"del", 4, admin_del}, {"passwd", 4, admin_passwd},
+	    {"list", 2, list}, {"find", 3, find}, {"mailbox", 4, admin_set_mailbox},
+	    {"admin", 4, admin_set_admin}, {"quota", 4, admin_set_quota},
+	    {"setup-link", 2, admin_make_link},
+	    {"setup", 6, admin_add_first}, /* NAME PASSWORD mailbox|no-mailbox TOKEN */
 	};
 
 	if (r->n_words > 2)
@@ -583,7 +269,7 @@ begin(struct request *r)
 			verbs[i].begin(r);
 			return;
 		}
-	fail(r, EX_USAGE, "auth does not know this request");
+	admin_fail(r, EX_USAGE, "auth does not know this request");
 }
 
 static void
