@@ -37,7 +37,7 @@ sources  = $(wildcard $(1)/*.c)
 objects  = $(patsubst %.c,$(B)/obj/%.o,$(1))
 COMMON  := $(call objects,$(call sources,common))
 # The doors: the client's side of each guardian's protocol.
-DOORS   := $(call objects,$(wildcard queue/client.c queue/own_client.c queue/envelope.c store/client.c store/mailbox_client.c store/folders_client.c store/folder_name.c store/maildir_name.c store/message_flags.c store/backups.c store/copy_file.c auth/client.c router/client.c))
+DOORS   := $(call objects,$(wildcard queue/client.c queue/own_client.c queue/envelope.c store/client.c store/mailbox_client.c store/folders_client.c store/folders_ask.c store/folders_answer.c store/folder_name.c store/maildir_name.c store/message_flags.c store/backups.c store/copy_file.c auth/client.c router/client.c))
 MAINS   := $(foreach p,$(PROGRAMS),$(B)/obj/$(p)/main.o) $(B)/obj/master/sambarctl.o $(B)/obj/router/deliver_main.o $(B)/obj/router/mailit_main.o $(B)/obj/fetcher/fetch_main.o $(B)/obj/smtpd/sendmail_main.o $(B)/obj/store/indexer_main.o
 EXECUTABLES := $(PROGRAMS) deliver fetch indexer
 

@@ -192,16 +192,19 @@ struct folder *index_folder(struct index *x, uint64_t id);
 struct folder *index_folder_named(struct index *x, const char *name);
 /* Looks which directories there are when the mailbox's has changed. */
 void index_list_directories(struct index *x);
-int index_make_roles(struct index *x);
-void index_finish_renames(struct index *x);
-/* A portion of what REMOVE has left. True: there is more of it. */
-bool index_remove_files(struct index *x);
 void index_say_changes(struct index *x, struct index_request *q);
 void put_folder_info(struct writer *w, const struct folder *f);
 /* A descriptor of new/, cur/ or tmp/ (which is made when missing) or "" itself. -1 with errno. */
 int index_open_place(struct index *x, const struct folder *f, enum maildir_folder place, int flags);
 int index_open_folder(struct index *x, const struct folder *f, int flags);
 bool index_is_shown(const struct folder *f);
+
+/* index_create.c: the folders that each mailbox has. -1 with errno. */
+int index_make_roles(struct index *x);
+/* index_rename.c: what a killed store had begun. */
+void index_finish_renames(struct index *x);
+/* index_remove.c: a portion of what REMOVE has left. True: there is more of it. */
+bool index_remove_files(struct index *x);
 
 /* index_sync.c: true when a portion was done and there is more. */
 bool index_sync(struct index *x);
@@ -279,7 +282,7 @@ void index_append(struct index *x, struct index_request *q);
 /* The message's file, where it is now. -1 with errno. */
 int index_open_message(struct index *x, struct folder *f, struct message *m);
 
-/* index_folders.c */
+/* index_folders.c, and files named for the request */
 void index_list(struct index *x, struct index_request *q);
 void index_create(struct index *x, struct index_request *q);
 void index_rename(struct index *x, struct index_request *q);
