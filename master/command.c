@@ -35,10 +35,10 @@ struct command {
 	struct log_pipe *log;
 	unsigned limit_s;
 	uid_t uid;
-	size_t n;
-	char output[COMMAND_OUTPUT_MAX_BYTES + 1]; /* one more: it was too much */
-	char why[COMMAND_WHY_SIZE];		   /* we have killed it for that, or "" */
-	command_cb cb;				   /* NULL: dropped */
+	size_t n, room;
+	char *output;		    /* room is one byte more than allowed: then it was too much */
+	char why[COMMAND_WHY_SIZE]; /* we have killed it for that, or "" */
+	command_cb cb;		    /* NULL: dropped */
 	void *arg;
 };
 
@@ -103,7 +103,7 @@ stop(struct command *c, const char *why)
 static bool
 read_some(struct command *c)
 {
-	ssize_t n = read(c->out, c->output + c->n, sizeof c->output - c->n);
+	ssize_t n = read(c->out, c->output + c->n, c->room - c->n);
 
 	if (n == -1 && errno == EINTR)
 		return true;
@@ -111,7 +111,7 @@ read_some(struct command *c)
 		c->n += n;
 	if (n == 0 || (n == -1 && errno != EAGAIN))
 		event_del(c->readable);
-	if (c->n == sizeof c->output) {
+	if (c->n == c->room) {
 		event_del(c->readable);
 		stop(c, "has printed too much");
 		return false;
@@ -154,7 +154,9 @@ command_free(struct command *c)
 	if (c->log != NULL)
 		log_pipe_release(c->log);
 	closefd(&c->out);
-	explicit_bzero(c->output, sizeof c->output);
+	if (c->output != NULL)
+		explicit_bzero(c->output, c->n);
+	free(c->output);
 	free(c);
 }
 
@@ -193,7 +195,8 @@ struct command *
 command_start(struct event_base *base, const struct command_order *order, command_cb cb, void *arg)
 {
 	struct command *c = xcalloc(1, sizeof *c);
-	char *text = xstrdup(order->line), *words[COMMAND_WORDS_MAX + 1];
+	char *text = order->words == NULL ? xstrdup(order->line) : NULL;
+	char *split[COMMAND_WORDS_MAX + 1], *const *words = split;
 	int out = -1, err = -1, error;
 
 	c->out = -1;
@@ -201,8 +204,12 @@ command_start(struct event_base *base, const struct command_order *order, comman
 	c->uid = order->uid;
 	c->cb = cb;
 	c->arg = arg;
-	errno = EINVAL;
-	if (command_line_split(text, words) == 0 ||
+	c->room = (order->output_max != 0 ? order->output_max : COMMAND_OUTPUT_MAX_BYTES) + 1;
+	c->output = malloc(c->room);
+	if (order->words != NULL)
+		words = order->words;
+	errno = c->output != NULL ? EINVAL : ENOMEM;
+	if (c->output == NULL || (text != NULL && command_line_split(text, split) == 0) ||
 	    open_pipes(c, base, order->log, &out, &err) == -1 || watch(c, base) == -1)
 		goto fail;
 	log_flush(); /* or the child would write our lines again */

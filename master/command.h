@@ -1,6 +1,6 @@
 /*
- * A command of the administrator's, run for what it prints: no shell, a clean environment, nothing
- * on its standard input, its standard error in a log. It runs under an account without rights, and
+ * A command, run for what it prints: no shell, a clean environment, nothing on its standard input,
+ * its standard error in a log. One of the administrator's runs under an account without rights, and
  * cannot get others; it is not confined beside that, for it has to reach what it needs.
  */
 #ifndef MASTER_COMMAND_H
@@ -15,10 +15,12 @@
 enum { COMMAND_OUTPUT_MAX_BYTES = 8192, COMMAND_WHY_SIZE = 120 };
 
 struct command_order {
-	const char *line; /* command_line.h */
-	const char *log;  /* whose log its standard error goes to: "fetcher" */
-	uid_t uid;	  /* (uid_t)-1: our own account */
-	unsigned limit_s; /* then it is killed */
+	const char *line;   /* command_line.h */
+	char *const *words; /* instead of it: argv, the first one a path */
+	const char *log;    /* whose log its standard error goes to: "fetcher" */
+	uid_t uid;	    /* (uid_t)-1: our own account */
+	unsigned limit_s;   /* then it is killed */
+	size_t output_max;  /* bytes; 0: COMMAND_OUTPUT_MAX_BYTES. Killed when it prints more */
 };
 
 struct command;

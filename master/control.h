@@ -36,6 +36,22 @@
  *
  *   backup now                     makes a backup of all mailboxes; the answer, when it is whole, is
  *                                  what store/backups.h has in its summary, and "day"
+ *   backup list                    {"backups": [as above], "making": {"day", "started", "mailboxes":
+ *                                  done so far} or null, "failed": why the last one could not be
+ *                                  made, or null}
+ *   backup contents DAY            {"users": [name]}
+ *   backup contents DAY USER       {"folders": [{"name", "messages", "bytes"}]}
+ *   backup contents DAY USER FOLDER before=N find=TEXT
+ *                                  {"messages": [{"number", "arrival", "bytes", "from", "subject",
+ *                                  "message_id", "file"}], "next"}: up to 100 below the number N, the
+ *                                  newest ones, with the text in sender or subject; next: as N for
+ *                                  those that follow, or null
+ *   backup restore DAY USER [FOLDER [MESSAGE]]
+ *                                  {"restored", "there", "failed"}, when it is over: MESSAGE as in
+ *                                  sambarctl(8). It goes on when who has asked is gone
+ *   backup restores                {"running", "last": {"by", "started", "day", "user", "folder",
+ *                                  "message", and when over "ended", "code", "error" and the above},
+ *                                  or null}: since the supervisor was started
  *
  *   user setup-link                {"token", "until"}: of the one-time link /setup#token that makes the
  *                                  first administrator; 65 when there is one

@@ -102,6 +102,9 @@ void control_make_change(struct request *q, const struct config_change *changes,
 /* False: it is for fetcher. */
 bool control_fetch(struct request *q, const char *const *words, size_t n);
 
+/* control_backup.c. False: it is for store. */
+bool control_backup(struct request *q, const char *const *words, size_t n);
+
 /* Checks what the scope may ask, and runs it. */
 void control_dispatch(struct client *cl, uint64_t tag, const char *const *words, size_t n);
 

@@ -213,6 +213,13 @@ run_store(struct request *q, const char *const *words, size_t n)
 }
 
 static void
+run_backup(struct request *q, const char *const *words, size_t n)
+{
+	if (!control_backup(q, words, n))
+		run_store(q, words, n);
+}
+
+static void
 on_stats(void *arg, json_t *doc)
 {
 	request_answer(arg, 0, doc);
@@ -253,7 +260,7 @@ static const struct request_kind {
     {"explain", ADMINS, true, run_explain},
     {"own", SCOPE_ADMIN | SCOPE_USER, false, control_own},
     {"usage", ADMINS, true, run_store},
-    {"backup", ADMINS, false, run_store},
+    {"backup", ADMINS, false, run_backup},
     {"stats", ADMINS, true, run_stats},
     {"logs", ADMINS, true, control_logs},
     {"config", ADMINS, false, control_config},
@@ -265,8 +272,8 @@ static void
 log_request(
     const struct request_kind *kind, const struct client *cl, const char *const *words, size_t n)
 {
-	static const char *const reading[] = {
-	    "list", "show", "find", "history", "sections", "get", "identities", "trace"};
+	static const char *const reading[] = {"list", "show", "find", "history", "sections", "get",
+	    "identities", "trace", "contents", "restores"};
 
 	if (cl->scope == SCOPE_OWNER || kind->quiet)
 		return;

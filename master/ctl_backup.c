@@ -98,7 +98,7 @@ backup_list(struct ctl *ctl, char **args, size_t n)
 	if (n > 0)
 		return ctl_backup_contents(ctl, args, n, day);
 	if (day != NULL)
-		return ctl_usage(ctl);
+		return ctl_backup_users(ctl, day);
 	if ((directory = open_backups(ctl)) == -1)
 		return ctl_code_of(errno, EX_NOINPUT);
 	if (backups_read(directory, &list, &n_days) == -1)
@@ -114,7 +114,7 @@ int
 ctl_backup(struct ctl *ctl, char **args, size_t n)
 {
 	static const struct ctl_verb verbs[] = {{"now", 0, 0, backup_now},
-	    {"list", 0, 4, backup_list}, {"restore", 1, 5, ctl_backup_restore}};
+	    {"list", 0, 10, backup_list}, {"restore", 1, 5, ctl_backup_restore}};
 
 	return ctl_verb(ctl, verbs, nitems(verbs), args, n);
 }

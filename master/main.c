@@ -18,6 +18,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "master/backup_child.h"
 #include "master/certwatch.h"
 #include "master/control_server.h"
 #include "master/inherited.h"
@@ -300,6 +301,8 @@ main(int argc, char **argv)
 	const char *root = NULL;
 	int option;
 
+	if (argc > 1 && strcmp(argv[1], BACKUP_CHILD_OPTION) == 0)
+		return backup_child(argv + 2, argc - 2);
 	while ((option = getopt(argc, argv, "d:fn:")) != -1)
 		switch (option) {
 		case 'd':

@@ -139,14 +139,16 @@ static const struct ctl_command commands[] = {
     {"stats", "[--json]", "traffic of the last day, disks and certificates", "", false, ctl_stats},
     {"usage", "[--json]", "how full the mailboxes are", "", false, ctl_usage_of_mailboxes},
     {"backup",
-	"now [--json]\nlist [--json]\nlist USER [FOLDER] --from DAY [--json]\n"
+	"now [--json]\nlist [--from DAY] [--json]\nlist USER --from DAY [--json]\n"
+	"list USER FOLDER --from DAY [--find TEXT] [--before N] [--limit N] [--json]\n"
 	"restore USER [FOLDER|MESSAGE] --from DAY [--json]\n"
 	"restore USER FOLDER MESSAGE --from DAY [--json]",
 	"backups of the mailboxes, and mail back from them",
 	"now      backs all mailboxes up, also without Backup Mailboxes, and returns when that is\n"
 	"         done; a backup of the same day is replaced\n"
-	"list     the days of which there is a backup; with a USER his folders in one, with a\n"
-	"         FOLDER its messages\n"
+	"list     the days of which there is a backup; with a DAY whose mailboxes are in that\n"
+	"         one, with a USER his folders in it, with a FOLDER its messages: the newest N,\n"
+	"         those with a smaller number, those with TEXT in sender or subject\n"
 	"restore  takes back what is not there any more; nothing is overwritten or doubled.\n"
 	"         MESSAGE is the name of its file, its Message-ID or, with a FOLDER, its number "
 	"in\n"

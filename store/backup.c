@@ -260,6 +260,43 @@ backup_keeper_free(struct backup_keeper **kp)
 	free(k);
 }
 
+static json_t *
+describe_making(struct backup_keeper *k)
+{
+	const struct backup *b = &k->run.made;
+
+	if (!k->running)
+		return json_null();
+	/* What the thread does not change. */
+	return json_pack("{s:s, s:I, s:I}", "day", b->day, "started", (json_int_t)b->made_s,
+	    "mailboxes", (json_int_t)atomic_load(&k->run.done));
+}
+
+static json_t *
+describe_failure(const struct backup_keeper *k)
+{
+	if (k->running || !k->failed)
+		return json_null();
+	return json_sprintf("cannot %s: %s", k->run.failed, strerror(k->run.error));
+}
+
+json_t *
+backup_keeper_list(struct backup_keeper *k)
+{
+	json_t *days;
+	struct backup *list;
+	size_t n;
+
+	if (backups_read(k->directory, &list, &n) == -1)
+		return NULL;
+	days = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(days, backup_to_json(&list[i]));
+	free(list);
+	return json_pack("{s:o, s:o, s:o}", "backups", days, "making", describe_making(k), "failed",
+	    describe_failure(k));
+}
+
 void
 backup_keeper_status(struct backup_keeper *k, json_t *counters)
 {

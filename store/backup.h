@@ -26,6 +26,9 @@ void backup_keeper_set_daily(struct backup_keeper *k, bool daily);
 typedef void (*backup_made_cb)(void *arg, json_t *doc, const char *failed, int error);
 /* Makes the one of today, again if there is one. */
 void backup_keeper_make(struct backup_keeper *k, backup_made_cb cb, void *arg);
+/* Which there are, and what is being done: "backup list" in master/control.h. The caller's; NULL
+ * with errno. */
+json_t *backup_keeper_list(struct backup_keeper *k);
 void backup_keeper_status(struct backup_keeper *k, json_t *counters);
 
 #endif

@@ -424,7 +424,7 @@ backup_mailbox(struct backup_run *r, const char *name, int day)
 		files.root = c.to;
 		rv = copy_mailbox(&c);
 	}
-	r->made.mailboxes++;
+	atomic_store(&r->done, ++r->made.mailboxes);
 	if (files.odd)
 		strlcpy(r->odd, name, sizeof r->odd);
 	backup_file_end(&files);

@@ -14,6 +14,7 @@ struct backup_run {
 	int mail, to;		/* the mail directory and backup/, for reading; borrowed */
 	atomic_bool *stop;	/* true: end soon, with ECANCELED */
 	struct backup made;	/* day and made_s are set; the rest is the result */
+	atomic_ullong done;	/* mailboxes, so far */
 	char odd[NAME_MAX + 1]; /* a mailbox of which something was skipped */
 	const char *failed;	/* what could not be done, NULL: all is done */
 	int error;		/* why: an errno */

@@ -92,13 +92,29 @@ on_backup(void *arg, json_t *doc, const char *failed, int error)
 }
 
 static void
+list_backups(struct role *role, uint64_t tag)
+{
+	json_t *doc = store_backups(role->arg);
+
+	if (doc != NULL)
+		role_admin_reply(role, tag, 0, doc);
+	else
+		role_admin_error(
+		    role, tag, EX_IOERR, "backup/ cannot be read: %s", strerror(errno));
+}
+
+static void
 on_admin(struct role *role, uint64_t tag, char **words, size_t n)
 {
 	bool usage = n == 1 && strcmp(words[0], "usage") == 0;
-	bool backup = n == 2 && strcmp(words[0], "backup") == 0 && strcmp(words[1], "now") == 0;
+	bool backup = n == 2 && strcmp(words[0], "backup") == 0;
 	struct question *q;
 
-	if (!usage && !backup) {
+	if (backup && strcmp(words[1], "list") == 0) {
+		list_backups(role, tag);
+		return;
+	}
+	if (!usage && !(backup && strcmp(words[1], "now") == 0)) {
 		role_admin_error(role, tag, EX_USAGE, "store does not know this request");
 		return;
 	}

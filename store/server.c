@@ -452,6 +452,13 @@ store_backup(struct store *s, backup_made_cb cb, void *arg)
 		backup_keeper_make(s->backups, cb, arg);
 }
 
+json_t *
+store_backups(struct store *s)
+{
+	errno = ENOENT;
+	return s->backups != NULL ? backup_keeper_list(s->backups) : NULL;
+}
+
 static void
 on_boxes_idle(void *arg)
 {

@@ -58,6 +58,8 @@ void store_status(const struct store *s, json_t *counters);
 void store_usage(struct store *s, usage_cb cb, void *arg);
 /* Makes a backup now. */
 void store_backup(struct store *s, backup_made_cb cb, void *arg);
+/* As backup_keeper_list(). */
+json_t *store_backups(struct store *s);
 /* Calls on_idle once no answer waits to be durable. */
 void store_drain(struct store *s, void (*on_idle)(void *arg), void *arg);
 

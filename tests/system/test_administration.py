@@ -11,8 +11,8 @@ from popserver import PopServer
 from sambar import Instance, read
 from sink import Sink
 
-PANELS = ["status", "queue", "logs", "mail", "aliases", "users", "fetch", "server", "proxy", "routes", "history"]
-TITLES = {"mail": "Mail Configuration", "aliases": "Mail Aliases & Forwarding", "users": "User Management", "fetch": "Mail Fetcher",
+PANELS = ["status", "queue", "logs", "mail", "aliases", "users", "fetch", "backups", "server", "proxy", "routes", "history"]
+TITLES = {"mail": "Mail Configuration", "aliases": "Mail Aliases & Forwarding", "users": "User Management", "fetch": "Mail Fetcher", "backups": "Backups",
           "server": "Server Configuration", "proxy": "Proxy Configuration", "queue": "Queue", "logs": "Logs", "status": "Status",
           "routes": "Routes & TLS Policy", "history": "History of Changes"}
 
@@ -456,6 +456,52 @@ def test_a_remote_mailbox_is_added_tested_collected_and_deleted(one, person):
         person.press("Delete", person.dialog("Delete the remote mailbox far?"))
         toast(person, "far was deleted")
         person.text("No remote mailboxes yet")
+
+
+# ---- backups ----
+
+def test_a_backup_is_made_and_mail_comes_back_from_it(one, person):
+    for subject in ("keep this", "and that"):
+        one.send(text_message(subject), "carl@example.test", sender="bob@example.test")
+    one.wait_mailbox("carl", 2)
+    panel(person, "backups")
+    person.text("No backups yet")
+    person.text("Not daily")
+    person.press("Back up now")
+    toast(person, "backed up")
+    day, = [b["day"] for b in one.json("backup", "list")["backups"]]
+    row(person, "", day, "verified")
+    person.shot("backups")
+    lost = [path for path in one.mailbox("carl") if b"keep this" in read(path)]
+    for path in lost:
+        os.unlink(path)
+    person.press(f"Look into the backup of {day}")
+    person.press("carl")
+    row(person, "INBOX", "2")
+    person.shot("backup-folders")
+    person.press("INBOX")
+    person.find("//input[@type='search']").send_keys("KEEP")
+    row(person, "keep this")
+    person.gone("//tr[contains(., 'and that')]")
+    person.shot("backup-messages")
+    assert person.faults() == []
+    person.press("Restore the message keep this")
+    toast(person, "1 message restored")
+    person.text("Restored: a message of INBOX, carl")
+    assert sorted(b"keep this" in text for text in one.wait_mailbox("carl", 2)) == [False, True]
+    person.press("carl", person.find("//nav[@aria-label='Where you are']"))
+    person.press("Restore all")
+    person.press("Restore", person.dialog(f"Restore all mail of carl from {day}?"))
+    toast(person, "0 messages restored, 2 there already")
+    person.press("Backups", person.find("//nav[@aria-label='Where you are']"))
+    person.press("Change Backup Mailboxes")
+    person.click(setting(person, "Backup Mailboxes").find_element("css selector", "input[value=true]"))
+    assert not person.is_there("//div[@data-key='Mail Directory']")
+    save(person, 1)
+    toast(person, "1 change saved and in effect")
+    panel(person, "backups")
+    person.text("A backup is made each day")
+    one.ctl("config", "unset", "Backup Mailboxes")
 
 
 # ---- queue and logs ----

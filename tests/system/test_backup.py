@@ -170,6 +170,26 @@ def test_a_lost_mailbox_comes_back(instance, box):
     assert len(messages_in(one, box)) == 3
 
 
+def test_a_backup_is_looked_through(instance, box):
+    one = instance
+    fill(one, box)
+    day = one.json("backup", "now")["day"]
+    assert box in one.json("backup", "list", "--from", day)["users"]
+    assert box in one.ctl("backup", "list", "--from", day).stdout.split()
+
+    def numbers(*words):
+        answer = one.json("backup", "list", box, "INBOX", "--from", day, *words)
+        return [m["number"] for m in answer["messages"]], answer["next"]
+    assert numbers() == ([1, 2, 3], None)
+    assert numbers("--limit", "2") == ([2, 3], 2)
+    assert numbers("--limit", "2", "--before", "2") == ([1], None)
+    assert numbers("--find", "IN 1") == ([2], None)
+    assert numbers("--find", "bob@example.test", "--limit", "1") == ([3], 3)
+    assert numbers("--find", "nowhere") == ([], None) and numbers("--before", "0") == ([], None)
+    text = one.ctl("backup", "list", box, "INBOX", "--from", day, "--limit", "1").stdout
+    assert "in 2" in text and "in 1" not in text and "--before 3" in text
+
+
 def test_restoring_honours_the_quota(instance, box):
     one = instance
     fill(one, box)
@@ -193,6 +213,10 @@ def test_restoring_honours_the_quota(instance, box):
     (("restore", "ann", "Nothing", "1", "--from", "TODAY"), 66, "no folder"),
     (("list", "ann", "Nothing", "--from", "TODAY"), 66, "no folder"),
     (("list", "ann"), 64, "usage"),
+    (("list", "ann", "INBOX", "--from", "TODAY", "--limit", "0"), 64, "usage"),
+    (("list", "ann", "INBOX", "--from", "TODAY", "--before", "x"), 64, "usage"),
+    (("list", "--from", "../../x"), 64, "a day is written"),
+    (("list", "--from", "1999-01-01"), 66, "No such file"),
 ])
 def test_what_is_not_there_is_said(instance, words, code, text):
     if "TODAY" in words:

@@ -88,7 +88,8 @@ on_end(void *arg, struct span output, const char *why)
 static struct command *
 start(struct fixture *f, const char *line, unsigned limit_s)
 {
-	struct command_order order = {line, "fetcher", (uid_t)-1, limit_s};
+	struct command_order order = {
+	    .line = line, .log = "fetcher", .uid = (uid_t)-1, .limit_s = limit_s};
 
 	return command_start(f->base, &order, on_end, f);
 }
@@ -180,8 +181,10 @@ test_account(void **state)
 {
 	struct fixture *f = *state;
 	struct command_order order = {
-	    "/bin/sh -c 'id -u; id -g; id -G; grep ^Cap /proc/self/status'", "fetcher", 65533,
-	    1000};
+	    .line = "/bin/sh -c 'id -u; id -g; id -G; grep ^Cap /proc/self/status'",
+	    .log = "fetcher",
+	    .uid = 65533,
+	    .limit_s = 1000};
 
 	if (geteuid() != 0)
 		skip();

@@ -13,7 +13,7 @@ import { texts } from './texts_admin.js';
 const groups = [
 	['watch', [['status', 'activity', './admin_status.js'], ['queue', 'queue', './admin_queue.js'], ['logs', 'log', './admin_logs.js']]],
 	['mail', [['mail', 'mail', './admin_config.js'], ['aliases', 'at', './admin_aliases.js'], ['users', 'users', './admin_users.js'],
-		['fetch', 'download', './admin_fetch.js']]],
+		['fetch', 'download', './admin_fetch.js'], ['backups', 'archive', './admin_backups.js']]],
 	['server', [['server', 'server', './admin_config.js'], ['proxy', 'globe', './admin_config.js'], ['routes', 'map', './admin_routes.js'],
 		['history', 'clock', './admin_history.js']]],
 ];

@@ -49,18 +49,22 @@ function jumps(groups) {
 	})));
 }
 
-function filters(form, nothing) {
+/* wanted: the name of a setting to begin with. */
+function filters(form, nothing, wanted = '') {
 	const only = checkbox({ label: texts.config.changedOnly, onchange: () => apply() });
-	let words = '';
+	const box = searchBox(texts.config.find, (text) => { words = text; apply(); });
+	let words = wanted.toLowerCase();
 	const apply = () => { nothing.hidden = form.filter(words, only.input.checked) > 0; };
 
 	form.addEventListener('refused', () => {
 		form.filter('', false);
 	});
-	return el('div', { class: 'panel-tools' }, searchBox(texts.config.find, (text) => { words = text; apply(); }), only);
+	box.value = wanted;
+	apply();
+	return el('div', { class: 'panel-tools' }, box, only);
 }
 
-async function build(body, panel) {
+async function build(body, panel, wanted) {
 	const [config, accounts] = await Promise.all([askMaster('config', 'list'), askMaster('user', 'list').catch(() => ({ users: [] }))]);
 	const groups = panels[panel](config.keys).filter((group) => group.keys.length);
 	const users = newId('users');
@@ -74,16 +78,16 @@ async function build(body, panel) {
 	});
 	const nothing = el('p', { class: 'muted', hidden: true }, texts.config.nothingFound);
 
-	return [problemList(config.problems), usersList(users, accounts.users), panel !== 'proxy' && filters(form, nothing),
+	return [problemList(config.problems), usersList(users, accounts.users), panel !== 'proxy' && filters(form, nothing, wanted),
 		panel !== 'proxy' && jumps([...groups, ...(panel === 'mail' ? [{ id: 'set-mailboxes', title: texts.mailboxes.title }] : [])]),
 		nothing, form, panel === 'mail' && mailboxForms('set-mailboxes')];
 }
 
-/** Shows a panel: server, mail or proxy. */
+/** Shows a panel: server, mail or proxy. path: the setting that is looked for, or nothing. */
 export function show(body, path, panel) {
 	const content = el('div', { class: 'panel-body' });
 	const history = el('a', { class: 'button plain', href: href(['admin', 'history']) }, texts.config.history);
 
 	fill(body, heading(panel, history), content);
-	load(content, () => build(body, panel));
+	load(content, () => build(body, panel, path[0]));
 }

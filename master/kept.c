@@ -1,0 +1,107 @@
+/*
+ * A user's mailbox in the backup of a day, for sambarctl. Reads backup/.
+ */
+#include "master/kept.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/address.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/role.h"
+#include "store/backups.h"
+
+void
+kept_close(struct kept *k)
+{
+	closefd(&k->maildir);
+	free(k->folders);
+}
+
+int
+kept_open(const struct ctl *ctl, const char *user, const char *day, struct kept *k)
+{
+	char *path;
+
+	*k = (struct kept){.maildir = -1, .user = user, .day = day};
+	if (day == NULL)
+		return ctl_usage(ctl);
+	if (!backup_is_day(day) || !address_is_user_name(span_of(user)))
+		return ctl_fail(EX_USAGE, "a day is written as 2026-11-26, a user as in user list");
+	path = xasprintf("%s/backup/%s/%s", ctl->root, day, user);
+	k->maildir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	free(path);
+	if (k->maildir != -1 && maildir_list_folders(k->maildir, &k->folders, &k->n_folders) == 0)
+		return 0;
+	if (errno == ENOENT)
+		return ctl_fail(EX_NOINPUT,
+		    "there is no backup of %s of that day: sambarctl backup list prints the days",
+		    user);
+	return ctl_fail(
+	    ctl_code_of(errno, EX_IOERR), "the backup of %s: %s", user, strerror(errno));
+}
+
+const struct maildir_folder_found *
+kept_folder(const struct kept *k, const char *name)
+{
+	for (size_t i = 0; i < k->n_folders; i++)
+		if (k->folders[i].why_not == NULL && strcmp(k->folders[i].name, name) == 0)
+			return &k->folders[i];
+	return NULL;
+}
+
+int
+kept_no_folder(const struct kept *k, const char *name)
+{
+	return ctl_fail(EX_NOINPUT, "the backup of %s has no folder \"%s\"", k->user,
+	    log_printable(span_of(name)));
+}
+
+static void
+add_number(struct settings *s, const char *key, bool there, uint64_t number)
+{
+	char text[24] = "";
+
+	if (there)
+		snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+	settings_add(s, "instance", key, text);
+}
+
+/* Root has no use for its rights where a stranger's mail is looked into. */
+static struct settings *
+account_of(const struct kept *k)
+{
+	struct settings *s = settings_new();
+	struct stat st = {.st_uid = 0};
+	bool is_root = geteuid() == 0;
+	char root[40] = "";
+
+	if (is_root && fstat(k->maildir, &st) == -1)
+		fatal("cannot tell whose the backup is");
+	if (is_root)
+		snprintf(root, sizeof root, "/proc/self/fd/%d", k->maildir);
+	settings_add(s, "instance", "Chroot", root);
+	add_number(s, "Uid", st.st_uid != 0, st.st_uid);
+	add_number(s, "Gid", st.st_uid != 0, st.st_gid);
+	return s;
+}
+
+void
+kept_confine(const struct kept *k)
+{
+	static struct role role = {.name = "backup"};
+
+	role.settings = account_of(k);
+	if ((role.directories[0] = fcntl(k->maildir, F_DUPFD_CLOEXEC, 0)) == -1)
+		fatal("cannot keep the backup open");
+	role.n_directories = 1;
+	role_confine(&role, CONFINE_FILES);
+	settings_free(&role.settings);
+}
