@@ -76,6 +76,7 @@
  *                                  of a section that is not there yet}
  *   fetch add NAME JSON            JSON: as of config set, without "section"; the answer, too
  *   fetch del NAME
+ *   certificate sections|add|del   the same of [certificate NAME]
  *   usage                          {"users": [{"name", "bytes", "messages", "limit"}]}
  *   logs                           {"programs": [name]}
  *   log PROGRAM|all lines=N filter=TEXT   {"lines": [{"program", "time", "text"}]}

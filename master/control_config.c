@@ -68,20 +68,6 @@ control_entries(struct request *q, const char *const *words, size_t n)
 	request_answer(q, 0, doc);
 }
 
-static void
-fetch_sections(struct request *q, const char *const *words, size_t n)
-{
-	struct config_problems problems;
-	struct config *c = load(q, &problems);
-	json_t *doc = json_pack(
-	    "{s:o, s:o}", "sections", describe_fetch_sections(c), "keys", describe_fetch_keys());
-
-	(void)words, (void)n;
-	config_problems_free(&problems);
-	config_free(&c);
-	request_answer(q, 0, doc);
-}
-
 /* ---- changing ---- */
 
 static void
@@ -277,38 +263,57 @@ config_undo(struct request *q, const char *const *words, size_t n)
 	json_decref(notices);
 }
 
-/* ---- [fetch NAME] ---- */
+/* ---- [fetch NAME], [certificate NAME]: the first word is the kind ---- */
 
-static bool
-has_section(const struct request *q, const char *name)
+static void
+sections(struct request *q, const char *const *words, size_t n)
 {
 	struct config_problems problems;
 	struct config *c = load(q, &problems);
-	json_t *sections = describe_fetch_sections(c), *one;
+	json_t *doc = json_pack("{s:o, s:o}", "sections", describe_sections(c, words[0]), "keys",
+	    describe_section_keys(words[0]));
+
+	(void)n;
+	config_problems_free(&problems);
+	config_free(&c);
+	request_answer(q, 0, doc);
+}
+
+static bool
+has_section(const struct request *q, const char *const *words)
+{
+	struct config_problems problems;
+	struct config *c = load(q, &problems);
+	json_t *list = describe_sections(c, words[0]), *one;
 	size_t i;
 	bool has = false;
 
-	json_array_foreach(sections, i, one) has |=
-	    strcasecmp(json_string_value(json_object_get(one, "name")), name) == 0;
-	json_decref(sections);
+	json_array_foreach(list, i, one) has |=
+	    strcasecmp(json_string_value(json_object_get(one, "name")), words[2]) == 0;
+	json_decref(list);
 	config_problems_free(&problems);
 	config_free(&c);
 	return has;
 }
 
+/* False: it is too long for one. */
+static bool
+name_section(const char *const *words, char section[SECTION_SIZE])
+{
+	return snprintf(section, SECTION_SIZE, "%s %s", words[0], words[2]) < SECTION_SIZE;
+}
+
 static void
-fetch_add(struct request *q, const char *const *words, size_t n)
+add_section(struct request *q, const char *const *words, size_t n)
 {
 	char section[SECTION_SIZE];
 	json_t *notices = json_array();
 	struct change_set set = {.doc = NULL};
 
 	(void)n;
-	if (snprintf(section, sizeof section, "fetch %s", words[2]) >= (int)sizeof section ||
-	    has_section(q, words[2]))
-		request_fail(q, EX_DATAERR,
-		    "there is a section [fetch %s] already, or it cannot be",
-		    log_printable(span_of(words[2])));
+	if (!name_section(words, section) || has_section(q, words))
+		request_fail(q, EX_DATAERR, "there is a section [%s %s] already, or it cannot be",
+		    words[0], log_printable(span_of(words[2])));
 	else if (change_set_parse(&set, words[3], section) == -1)
 		request_fail(q, EX_DATAERR, "%s", set.why);
 	else
@@ -318,7 +323,7 @@ fetch_add(struct request *q, const char *const *words, size_t n)
 }
 
 static void
-fetch_del(struct request *q, const char *const *words, size_t n)
+delete_section(struct request *q, const char *const *words, size_t n)
 {
 	char section[SECTION_SIZE];
 	struct config_change one = {.section = section};
@@ -326,9 +331,8 @@ fetch_del(struct request *q, const char *const *words, size_t n)
 	json_t *notices = json_array();
 
 	(void)n;
-	if (snprintf(section, sizeof section, "fetch %s", words[2]) >= (int)sizeof section ||
-	    !has_section(q, words[2]))
-		request_fail(q, EX_DATAERR, "there is no section [fetch %s]",
+	if (!name_section(words, section) || !has_section(q, words))
+		request_fail(q, EX_DATAERR, "there is no section [%s %s]", words[0],
 		    log_printable(span_of(words[2])));
 	else
 		make(q, &set, 0, notices);
@@ -367,11 +371,24 @@ control_config(struct request *q, const char *const *words, size_t n)
 		request_fail(q, EX_USAGE, "right is config list, set, history or undo");
 }
 
+static bool
+run_section_verb(struct request *q, const char *const *words, size_t n)
+{
+	static const struct verb verbs[] = {{"sections", 2, 2, sections},
+	    {"add", 4, 4, add_section}, {"del", 3, 3, delete_section}};
+
+	return run_verb(verbs, nitems(verbs), q, words, n);
+}
+
 bool
 control_fetch(struct request *q, const char *const *words, size_t n)
 {
-	static const struct verb verbs[] = {
-	    {"sections", 2, 2, fetch_sections}, {"add", 4, 4, fetch_add}, {"del", 3, 3, fetch_del}};
+	return run_section_verb(q, words, n);
+}
 
-	return run_verb(verbs, nitems(verbs), q, words, n);
+void
+control_certificate(struct request *q, const char *const *words, size_t n)
+{
+	if (!run_section_verb(q, words, n))
+		request_fail(q, EX_USAGE, "right is certificate sections, add or del");
 }

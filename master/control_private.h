@@ -99,6 +99,7 @@ void control_config(struct request *q, const char *const *words, size_t n);
 void control_entries(struct request *q, const char *const *words, size_t n);
 /* Changes the files and hands them to the programs; answers as config set. */
 void control_make_change(struct request *q, const struct config_change *changes, size_t n);
+void control_certificate(struct request *q, const char *const *words, size_t n);
 /* False: it is for fetcher. */
 bool control_fetch(struct request *q, const char *const *words, size_t n);
 

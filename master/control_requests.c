@@ -257,6 +257,7 @@ static const struct request_kind {
     {"user", ADMINS, false, run_user},
     {"queue", ADMINS, false, run_queue},
     {"fetch", ADMINS, false, run_fetch},
+    {"certificate", ADMINS, false, control_certificate},
     {"explain", ADMINS, true, run_explain},
     {"own", SCOPE_ADMIN | SCOPE_USER, false, control_own},
     {"usage", ADMINS, true, run_store},

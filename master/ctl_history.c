@@ -44,12 +44,16 @@ ctl_config_list(struct ctl *ctl, char **args, size_t n)
 {
 	struct config_problems problems = {0};
 	struct config *c = config_load(ctl->root, &problems);
-	json_t *doc = json_pack("{s:o, s:o, s:o}", "keys", describe_keys(c), "sections",
-	    describe_fetch_sections(c), "problems", describe_problems(&problems));
+	json_t *sections = describe_sections(c, "certificate"),
+	       *fetch = describe_sections(c, "fetch");
+	json_t *doc = json_pack("{s:o, s:o, s:o}", "keys", describe_keys(c), "sections", sections,
+	    "problems", describe_problems(&problems));
 	const json_t *section;
 	size_t n_errors = problems.n_errors, i;
 
 	(void)args, (void)n;
+	json_array_extend(sections, fetch);
+	json_decref(fetch);
 	config_problems_free(&problems);
 	config_free(&c);
 	if (ctl->json)

@@ -3,6 +3,7 @@
  */
 #include "master/describe_config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/config_private.h"
@@ -36,7 +37,7 @@ static const char *const type_names[] = {[CONFIG_TEXT] = "text",
 _Static_assert(
     sizeof type_names / sizeof type_names[0] == CONFIG_COMMAND + 1, "a type without a name");
 
-static const char fetch[] = "fetch *";
+enum { PATTERN_SIZE = 32 };
 
 static json_t *
 text_or_null(const char *text)
@@ -104,24 +105,35 @@ describe_section(const struct config *c, const struct config_section *s)
 	return json_pack("{s:s, s:o}", "name", strchr(s->name, ' ') + 1, "keys", keys);
 }
 
+/* "fetch" as the table of keys has it. */
+static void
+pattern_of(const char *kind, char pattern[PATTERN_SIZE])
+{
+	snprintf(pattern, PATTERN_SIZE, "%s *", kind);
+}
+
 json_t *
-describe_fetch_sections(const struct config *c)
+describe_sections(const struct config *c, const char *kind)
 {
 	json_t *list = json_array();
+	char pattern[PATTERN_SIZE];
 
+	pattern_of(kind, pattern);
 	for (size_t i = 0; i < c->n_sections; i++)
-		if (config_section_is_a(&c->sections[i], fetch))
+		if (config_section_is_a(&c->sections[i], pattern))
 			json_array_append_new(list, describe_section(c, &c->sections[i]));
 	return list;
 }
 
 json_t *
-describe_fetch_keys(void)
+describe_section_keys(const char *kind)
 {
 	json_t *list = json_array();
+	char pattern[PATTERN_SIZE];
 
+	pattern_of(kind, pattern);
 	for (size_t i = 0; i < n_config_keys; i++)
-		if (strcmp(config_keys[i].section, fetch) == 0)
+		if (strcmp(config_keys[i].section, pattern) == 0)
 			json_array_append_new(
 			    list, describe_key(NULL, config_keys[i].section, &config_keys[i]));
 	return list;

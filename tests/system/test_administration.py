@@ -10,6 +10,7 @@ from events import wait_until
 from popserver import PopServer
 from sambar import Instance, read
 from sink import Sink
+from test_certificates_by_name import make as make_pair
 
 PANELS = ["status", "queue", "logs", "mail", "aliases", "users", "fetch", "backups", "server", "proxy", "routes", "history"]
 TITLES = {"mail": "Mail Configuration", "aliases": "Mail Aliases & Forwarding", "users": "User Management", "fetch": "Mail Fetcher", "backups": "Backups",
@@ -298,6 +299,45 @@ def test_mailboxes_are_created_and_deleted_on_mail_configuration(one, person):
     one.ctl("user", "del", "guest")
 
 
+def test_certificates_by_name_are_added_changed_and_removed(one, person):
+    shop, shop_key = make_pair(one, "shop.test")
+    panel(person, "server")
+    row(person, "Transport security", "whoever asks for none of the others", "valid until")
+    person.press("Add a certificate")
+    form = person.dialog("Add a certificate")
+    person.fill("Name", "shop", form)
+    person.fill("Certificate", shop, form)
+    person.press("Save", form)
+    person.text("Which file?", form)
+    person.fill("Private Key", one.path("config", "tls.key"), form)
+    person.press("Save", form)
+    toast(person, "The certificate shop was saved")
+    row(person, "shop", "not used", "does not belong to the certificate")
+    person.press("shop")
+    form = person.dialog("Certificate shop")
+    person.fill("Private Key", shop_key, form)
+    person.shot("certificate-form")
+    person.press("Save", form)
+    toast(person, "The certificate shop was saved")
+    row(person, "shop", "shop.test", "valid until")
+    person.driver.execute_script("document.getElementById('set-certificates').scrollIntoView()")
+    person.shot("certificates")
+    assert person.faults() == []
+    other, other_key = make_pair(one, "other.test")
+    person.press("shop")
+    form = person.dialog("Certificate shop")
+    person.fill("Certificate", other, form)
+    person.fill("Private Key", other_key, form)
+    person.press("Save", form)
+    toast(person, "The certificate shop was saved")
+    row(person, "shop", "other.test")
+    act(person, "shop", "Remove")
+    person.press("Remove", person.dialog("Remove the certificate shop?"))
+    toast(person, "The certificate shop was removed")
+    person.gone("//tbody/tr[th[contains(., 'shop')]]")
+    assert "[certificate shop]" not in read(one.path("config", "config.ini")).decode()
+
+
 # ---- aliases ----
 
 def test_aliases_forwards_and_the_test_of_an_address(one, person):
@@ -427,7 +467,12 @@ def test_a_remote_mailbox_is_added_tested_collected_and_deleted(one, person):
         person.click(setting(person, "Interval").find_element("css selector", "option[value=manual]"))
         routing = setting(person, "Routing")
         person.click(routing.find_element("css selector", "option[value=mailbox]"))
-        routing.find_element("css selector", "input").send_keys("bob")
+        person.press("Review and save")
+        person.text("Which mailbox?", setting(person, "Routing"))
+        routing.find_element("css selector", "input").send_keys("bobby")
+        person.press("Review and save")
+        person.text("There is no mailbox bobby.", setting(person, "Routing"))
+        routing.find_element("css selector", "input").send_keys("\b\b")
         person.shot("fetch-form")
         save(person, 6)
         toast(person, "far was saved")

@@ -3,7 +3,8 @@
  * provider's SMTP Server. What has panels of its own (aliases, routes, remote mailboxes) is not here.
  */
 import { card, askMaster, heading, load, notice, searchBox } from './admin_page.js';
-import { mailboxForms } from './admin_mailboxes.js';
+import { certificateForms } from './admin_certificates.js';
+import { mailboxForms, mailboxList, mailboxProblems } from './admin_mailboxes.js';
 import { settingsForm, tellSaved } from './admin_form.js';
 import { href } from './router.js';
 import { button, checkbox, el, fill, newId } from './ui.js';
@@ -19,6 +20,12 @@ const panels = {
 		{ id: 'set-smtp-server', title: texts.proxy.server, note: texts.proxy.serverNote, keys: keys.filter(isProxy) },
 		{ id: 'set-relay', title: texts.proxy.relay, note: texts.proxy.relayNote, keys: keys.filter((key) => isRelay(key) && key.key !== 'Relay Domains') },
 	],
+};
+
+/* What stands below the settings. */
+const more = {
+	mail: { id: 'set-mailboxes', title: texts.mailboxes.title, forms: mailboxForms },
+	server: { id: 'set-certificates', title: texts.certificates.title, forms: certificateForms },
 };
 
 function bySection(keys) {
@@ -37,10 +44,6 @@ function problemList(problems) {
 
 	return notice(errors ? 'bad' : 'warn', texts.config.problems, errors && el('p', {}, texts.config.errors),
 		el('ul', { class: 'bare' }, problems.map((p) => el('li', {}, p.text, ' ', el('small', { class: 'muted' }, p.where)))));
-}
-
-function usersList(id, users) {
-	return el('datalist', { id }, users.map((user) => el('option', { value: user.name })));
 }
 
 function jumps(groups) {
@@ -68,9 +71,12 @@ async function build(body, panel, wanted) {
 	const [config, accounts] = await Promise.all([askMaster('config', 'list'), askMaster('user', 'list').catch(() => ({ users: [] }))]);
 	const groups = panels[panel](config.keys).filter((group) => group.keys.length);
 	const users = newId('users');
-	const again = () => show(body, [], panel);
+	const again = () => {
+		show(body, [], panel);
+		body.querySelector('h1').focus();		/* what had the focus is gone */
+	};
 	const form = settingsForm({
-		panel, groups, context: { users },
+		panel, groups, context: { users }, check: (changes) => mailboxProblems(changes, accounts.users),
 		saved: (answer, n) => {
 			tellSaved(texts.config.saved(n), answer, again);
 			return again();
@@ -78,9 +84,9 @@ async function build(body, panel, wanted) {
 	});
 	const nothing = el('p', { class: 'muted', hidden: true }, texts.config.nothingFound);
 
-	return [problemList(config.problems), usersList(users, accounts.users), panel !== 'proxy' && filters(form, nothing, wanted),
-		panel !== 'proxy' && jumps([...groups, ...(panel === 'mail' ? [{ id: 'set-mailboxes', title: texts.mailboxes.title }] : [])]),
-		nothing, form, panel === 'mail' && mailboxForms('set-mailboxes')];
+	return [problemList(config.problems), mailboxList(users, accounts.users), panel !== 'proxy' && filters(form, nothing, wanted),
+		panel !== 'proxy' && jumps([...groups, ...panel in more ? [more[panel]] : []]),
+		nothing, form, panel in more && more[panel].forms(more[panel].id)];
 }
 
 /** Shows a panel: server, mail or proxy. path: the setting that is looked for, or nothing. */

@@ -2,6 +2,7 @@
  * The form of one remote mailbox, made from the keys of its section; a new one is added with them, or not at all.
  */
 import { settingsForm, setConfig, tellSaved } from './admin_form.js';
+import { mailboxList, mailboxProblems } from './admin_mailboxes.js';
 import { askMaster, load } from './admin_page.js';
 import { href } from './router.js';
 import { el, field, fill, icon, input, newId } from './ui.js';
@@ -42,7 +43,7 @@ export function fetchForm(body, name, done) {
 		if (name === null)
 			groups[0].extra = el('div', { class: 'setting' }, nameField);
 		const form = settingsForm({
-			panel: `fetch ${name ?? '+'}`, groups, context: { users },
+			panel: `fetch ${name ?? '+'}`, groups, context: { users }, check: (changes) => mailboxProblems(changes, accounts.users),
 			save: async (changes) => {
 				const wanted = nameInput.value.trim();
 				nameField.setError(name !== null || wanted ? null : t.nameNeeded);
@@ -57,6 +58,6 @@ export function fetchForm(body, name, done) {
 				done();
 			},
 		});
-		return [el('datalist', { id: users }, accounts.users.map((user) => el('option', { value: user.name }))), form];
+		return [mailboxList(users, accounts.users), form];
 	});
 }

@@ -85,9 +85,10 @@ function lineOf(problem, lines, changes) {
 
 /**
  * panel: whose draft it is; groups: [{id, title, note, keys, extra}]; context: as for settingLine(); saved(answer): all is in effect.
- * save(changes): saves otherwise than by config set. Returns the form: .filter(text, onlySet), .lines.
+ * check(changes): problems that
+ * are known before; save(changes): saves otherwise than by config set. Returns the form: .filter(text, onlySet), .lines.
  */
-export function settingsForm({ panel, groups, context, saved, save = setConfig }) {
+export function settingsForm({ panel, groups, context, saved, check = () => [], save = setConfig }) {
 	const changes = new Map(draftOf(panel));
 	const lines = [];
 	const problems = el('div', { class: 'form-problems' });
@@ -166,6 +167,9 @@ export function settingsForm({ panel, groups, context, saved, save = setConfig }
 
 		fill(problems);
 		lines.forEach((line) => line.setError(null));
+		const wrong = check([...changes.values()]);
+		if (wrong.length)
+			return refuse({ message: texts.failed, details: { problems: wrong } });
 		if (!list.length || !await reviewChanges(list))
 			return;
 		submit.disabled = true;

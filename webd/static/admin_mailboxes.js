@@ -22,6 +22,29 @@ export async function usersWithUsage() {
 	return users.map((user) => ({ ...user, used: used.get(user.name) ?? null })).sort((a, b) => a.name.localeCompare(b.name));
 }
 
+/** The mailboxes that a field may name, as its list. */
+export function mailboxList(id, users) {
+	return el('datalist', { id }, users.filter((user) => user.mailbox).map((user) => el('option', { value: user.name })));
+}
+
+function namedBy({ key, value }) {
+	if (key === 'Routing')
+		return /^mailbox\b\s*(.*)$/i.exec(value ?? '')?.[1];
+	return key === 'Unknown Mailbox' && value ? value : undefined;
+}
+
+/** Changes that name a mailbox which is not there, as the problems of config set. users: of user list, [] when they are not known. */
+export function mailboxProblems(changes, users) {
+	const there = new Set(users.filter((user) => user.mailbox).map((user) => user.name));
+
+	return changes.flatMap(({ section, key, value }) => {
+		const name = namedBy({ key, value });
+		if (name === undefined || (name && (there.size === 0 || there.has(name.toLowerCase()))))
+			return [];
+		return [{ section, key, text: name ? t.notThere(name) : t.which }];
+	});
+}
+
 function line(user, again) {
 	const create = () => workButton({ label: t.create, class: 'small', 'aria-label': t.createFor(user.name) }, async () => {
 		await askMaster('user', 'mailbox', user.name, 'on');

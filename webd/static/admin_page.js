@@ -31,8 +31,10 @@ export function card({ title, note, actions = [], class: classes, id }, ...child
 		children);
 }
 
-/** Gray lines, then what build() resolves to, or why not and a button to try again. */
+/** Gray lines, then what build() resolves to, or why not and a button to try again. Who has the focus in it finds it there again. */
 export async function load(container, build) {
+	const focused = container.contains(document.activeElement);
+
 	fill(container, skeleton(8));
 	container.setAttribute('aria-busy', 'true');
 	try {
@@ -45,6 +47,10 @@ export async function load(container, build) {
 		fill(container, errorState(error, () => load(container, build)));
 	} finally {
 		container.removeAttribute('aria-busy');
+		if (focused && document.activeElement === document.body) {
+			container.tabIndex = -1;
+			container.focus({ preventScroll: true });
+		}
 	}
 }
 

@@ -2,9 +2,10 @@
  * Status: whether all is well, the traffic of a day, programs, listeners, disks, certificates, and what is not right in the
  * configuration. It looks anew each half minute while it is seen.
  */
+import { goodFor } from './admin_certificates.js';
 import { trafficChart } from './admin_chart.js';
 import { askMaster, card, facts, heading, load, meter, pill, row, table, workButton } from './admin_page.js';
-import { showDay, showSpan, showUntil } from './admin_values.js';
+import { showSpan, showUntil } from './admin_values.js';
 import { number, size } from './format.js';
 import { href } from './router.js';
 import { confirm, el, fill, icon, toast } from './ui.js';
@@ -113,11 +114,8 @@ function disks({ stats }) {
 }
 
 function certificates({ stats }) {
-	return card({ title: t.certificates }, el('ul', { class: 'rows' }, stats.certificates.map((c) => {
-		const days = left(c) / 86400;
-		return el('li', {}, el('div', {}, el('strong', {}, c.names.join(', ')), el('small', { class: 'muted' }, c.file)),
-			pill(days < 0 ? t.certOver(c.file) : t.validUntil(showDay(c.until), showUntil(c.until)), days < 7 ? 'bad' : days < CERTIFICATE_SOON_DAYS ? 'warn' : 'good'));
-	})));
+	return card({ title: t.certificates }, el('ul', { class: 'rows' }, stats.certificates.map((c) =>
+		el('li', {}, el('div', {}, el('strong', {}, c.names.join(', ')), el('small', { class: 'muted' }, c.file)), goodFor(c)))));
 }
 
 async function read() {
