@@ -312,7 +312,7 @@ def test_certificates_by_name_are_added_changed_and_removed(one, person):
     person.fill("Private Key", one.path("config", "tls.key"), form)
     person.press("Save", form)
     toast(person, "The certificate shop was saved")
-    row(person, "shop", "not used", "does not belong to the certificate")
+    row(person, "shop", "not used", "does not belong to")
     person.press("shop")
     form = person.dialog("Certificate shop")
     person.fill("Private Key", shop_key, form)

@@ -50,7 +50,7 @@ function hours(bars, x) {
 	return bars.flatMap((bar, i) => {
 		const date = new Date(bar.time * 1000);
 		return date.getMinutes() === 0 && date.getHours() % 4 === 0 && i > 2 && i < bars.length - 3
-			? [node('text', { x: x(i), y: HEIGHT - 8, 'text-anchor': 'middle' }, timeOfDay(bar.time))] : [];
+			? [node('text', { x: x(i), y: HEIGHT - 8, 'text-anchor': 'middle', class: date.getHours() % 8 ? 'minor' : '' }, timeOfDay(bar.time))] : [];
 	});
 }
 

@@ -31,15 +31,19 @@ async function change(wanted) {
 	await readConfig();
 }
 
+function head(lead = null) {
+	return el('div', { class: 'setup-head' }, el('img', { src: '/logo.svg', alt: '', width: 44, height: 44 }), el('h1', {}, lead ? t.title : texts.product),
+		lead && el('p', { class: 'muted' }, lead));
+}
+
 function frame(at, title, note, ...children) {
 	const steps = el('ol', { class: 'setup-steps', 'aria-label': t.step(at + 1, t.steps.length) }, t.steps.map((step, i) =>
 		el('li', { class: i < at ? 'done' : null, 'aria-current': i === at ? 'step' : null }, el('i', {}, i < at ? icon('check') : String(i + 1)), el('span', {}, step))));
-	const head = el('h2', { tabindex: -1 }, title);
+	const heading = el('h2', { tabindex: -1 }, title);
 
 	document.title = `${title} – ${texts.product}`;
-	fill(container, el('main', { class: 'setup' }, el('div', { class: 'setup-head' }, el('img', { src: '/logo.svg', alt: '', width: 44, height: 44 }),
-		el('h1', {}, t.title), el('p', { class: 'muted' }, t.lead)), steps, el('section', { class: 'setup-card' }, head, note && el('p', { class: 'help' }, note), children)));
-	(container.querySelector('[autofocus]') ?? head).focus();
+	fill(container, el('main', { class: 'setup' }, head(t.lead), steps, el('section', { class: 'setup-card' }, heading, note && el('p', { class: 'help' }, note), children)));
+	(container.querySelector('[autofocus]') ?? heading).focus();
 }
 
 function step(at, title, note, { label, skip, submit }, ...children) {
@@ -76,15 +80,18 @@ function administrator() {
 	}, nameField, passwordBox, againField, mailbox);
 }
 
+/* Without Local Domains the server's name is the domain of all addresses: it stays one under another name. */
 function serverName() {
-	const name = input({ value: current('mail', 'Mail Server'), spellcheck: 'false', autocapitalize: 'none', placeholder: 'mail.example.org', autofocus: true });
-	const domains = chips({ items: partsOf(current('smtpd', 'Local Domains')), label: t.localDomains, placeholder: 'example.org' });
+	const server = current('mail', 'Mail Server');
+	const name = input({ value: server, spellcheck: 'false', autocapitalize: 'none', placeholder: 'mail.example.org', autofocus: true });
+	const domains = chips({ items: partsOf(current('smtpd', 'Local Domains') || server), label: t.localDomains, placeholder: 'example.org' });
 
 	step(1, t.domainTitle, t.domainNote, {
 		label: t.next, skip: outgoing,
 		submit: async () => {
-			await change([{ section: 'mail', key: 'Mail Server', value: name.value.trim() || null },
-				{ section: 'smtpd', key: 'Local Domains', value: domains.items.join(' ') || null }]);
+			const wanted = name.value.trim(), local = domains.items.join(' ');
+			await change([{ section: 'mail', key: 'Mail Server', value: wanted || null },
+				{ section: 'smtpd', key: 'Local Domains', value: wanted === local ? null : local || null }]);
 			outgoing();
 		},
 	}, field({ label: t.mailServer, help: t.mailServerNote, control: name }),
@@ -180,8 +187,8 @@ function end() {
 /* ---- the start ---- */
 
 function invalid() {
-	fill(container, el('main', { class: 'setup' }, el('div', { class: 'empty' }, icon('key', 'large'), el('h2', {}, t.invalid), el('p', {}, t.invalidNote),
-		el('a', { class: 'button primary', href: '/' }, t.toLogin))));
+	fill(container, el('main', { class: 'setup' }, head(), el('section', { class: 'setup-card' }, el('div', { class: 'empty' }, icon('key', 'large'),
+		el('h2', {}, t.invalid), el('p', {}, t.invalidNote), el('a', { class: 'button primary', href: '/' }, t.toLogin)))));
 }
 
 /* token: of the link; done(session): goes on to System Administration. Who has made himself administrator and loads the page anew

@@ -39,6 +39,8 @@ export function showSpan(seconds) {
 		return `${Math.floor(s / 60)} min`;
 	if (s < 86400)
 		return two(Math.floor(s / 3600), 'h', Math.floor(s % 3600 / 60), 'min');
+	if (s >= 30 * 86400)
+		return `${Math.floor(s / 86400)} d`;
 	return two(Math.floor(s / 86400), 'd', Math.floor(s % 86400 / 3600), 'h');
 }
 

@@ -60,6 +60,7 @@ async function logOut() {
 
 /** What belongs to the session goes. */
 function leave() {
+	turn++;		/* no page whose module is still on its way is shown without a session */
 	api.setSession(null);
 	tabs.leave();
 	dispatchEvent(new Event('logged-out'));

@@ -64,7 +64,8 @@ export function fillRow(node, row, state) {
 		Object.values(parts).forEach((part) => part.replaceChildren());
 		return;
 	}
-	node.classList.toggle('unread', !row.seen || row.thread_unread > 0);
+	/* An answer that was not read makes nothing unread that was sent. */
+	node.classList.toggle('unread', !row.seen || (!state.outgoing && row.thread_unread > 0));
 	if (node.row === row && node.outgoing === state.outgoing && node.folderName === state.folderName)
 		return;
 	node.row = row;

@@ -1,5 +1,5 @@
 /* When to send: a menu of usual times, and a dialog for any other. */
-import { shortDate, timeOfDay } from './format.js';
+import { dateAndTime } from './format.js';
 import { T } from './texts.js';
 import { button, dialog, field, form, input, menu } from './ui.js';
 
@@ -51,8 +51,8 @@ export function chooseTime(anchor, done) {
 	menu(anchor, [
 		{ heading: T.compose.later },
 		...usual().map(([label, when]) => {
-			const seconds = Math.floor(when.getTime?.() / 1000);
-			return { label: `${label} – ${shortDate(seconds)} ${timeOfDay(seconds)}`, icon: 'clock', onclick: () => done(seconds) };
+			const seconds = Math.floor(when.getTime() / 1000);
+			return { label: `${label} – ${dateAndTime(seconds)}`, icon: 'clock', onclick: () => done(seconds) };
 		}),
 		'-',
 		{ label: T.later.other, icon: 'settings', onclick: () => askTime(done) },

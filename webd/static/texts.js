@@ -328,10 +328,10 @@ export const T = {
 		helpTitle: 'How to search',
 		helpShort: 'Help',
 		help: [
-			['harbour soup', 'Messages with both words, or with words that begin so.'],
+			['harbour soup', 'Messages with both words, or with words that begin so; attached files are not looked into.'],
 			['"harbour soup"', 'The words one after the other.'],
 			['from:ann', 'Who sent it: name or address. Also to:, subject: and body:'],
-			['before:2026-11-30', 'Older than that day; after: for that day and newer.'],
+			['before:2026-11-30', 'Older than that day, written so; after: for that day and newer.'],
 			['has:attachment', 'With an attached file.'],
 			['is:unread', 'Also is:read, is:flagged, is:answered, is:draft.'],
 			['label:Work', 'With a label.'],
