@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "common/json_text.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "master/backup_child.h"
@@ -72,9 +73,9 @@ note_restore(int code, const json_t *doc)
 	json_object_update(last, (json_t *)(uintptr_t)doc);
 	json_decref(restores.last);
 	restores.last = last;
-	log_info("restore ended user=%s day=%s restored=%lld code=%d",
-	    json_string_value(json_object_get(last, "user")),
-	    json_string_value(json_object_get(last, "day")),
+	log_info("- restore-ended user=%s day=%s restored=%lld code=%d",
+	    log_safe(span_of(json_string_value(json_object_get(last, "user")))),
+	    log_safe(span_of(json_string_value(json_object_get(last, "day")))),
 	    (long long)json_integer_value(json_object_get(last, "restored")), code);
 }
 
@@ -189,7 +190,7 @@ restore(struct request *q, const char *const *words, size_t n)
 	restores.running =
 	    json_pack("{s:s, s:I}", "by", q->client->name, "started", (json_int_t)time(NULL));
 	for (size_t i = 0; i < n; i++)
-		json_object_set_new(restores.running, keys[i], json_string(words[i]));
+		json_object_set_new(restores.running, keys[i], json_text(span_of(words[i])));
 	from = xasprintf("--from=%s", words[0]);
 	all[1] = from;
 	memcpy(all + 2, words + 1, (n - 1) * sizeof *all);

@@ -19,7 +19,8 @@ ADMINISTRATORS = [("status",), ("stop",), ("restart",), ("restart", "smtpd"), ("
                   ("user", "passwd", "bob", "x"), ("queue", "list"), ("queue", "remove", "all=true"), ("fetch", "list"), ("fetch", "sections"),
                   ("explain", "sender=ann@example.test"), ("config", "list"), ("config", "history"), ("config", "undo", "1"),
                   ("config", "set", '[{"key": "Full Name", "value": "x"}]'), ("entries", "aliases"), ("usage",), ("logs",), ("log", "all"), ("log", "follow", "all"),
-                  ("stats",), ("user", "setup-link")]
+                  ("stats",), ("user", "setup-link"), ("backup", "list"), ("backup", "contents", "2026-11-26"), ("backup", "restores"),
+                  ("backup", "restore", "2026-11-26", "ann"), ("certificate", "sections")]
 
 
 @pytest.fixture
@@ -209,6 +210,47 @@ def test_requests_at_one_time_are_bounded(instance, admin):
                 codes[tag] = code
         assert set(codes) == set(tags) and set(codes.values()) <= {0, 75}
         assert s.get("ping") == {}
+
+
+# ---- backups ----
+
+def test_an_administrator_looks_into_backups_and_takes_mail_back(instance, admin):
+    instance.send(text_message("backed-up"), "bob@example.test")
+    instance.wait_mailbox("bob", 1)
+    with Session(instance, "ann") as s:
+        day = s.get("backup", "now")["day"]
+        listed = s.get("backup", "list")
+        assert listed["making"] is None and listed["failed"] is None and day in [b["day"] for b in listed["backups"]]
+        assert "bob" in s.get("backup", "contents", day)["users"]
+        assert "INBOX" in [f["name"] for f in s.get("backup", "contents", day, "bob")["folders"]]
+        found = s.get("backup", "contents", day, "bob", "INBOX", "find=BACKED")
+        assert [m["subject"] for m in found["messages"]] == ["backed-up"] and found["next"] is None
+        number = str(found["messages"][0]["number"])
+        assert s.get("backup", "contents", day, "bob", "INBOX", f"before={number}", "find=backed-up")["messages"] == []
+        done = s.get("backup", "restore", day, "bob", "INBOX", number)
+        assert (done["restored"], done["there"], done["failed"]) == (0, 1, 0)
+        last = s.get("backup", "restores")["last"]
+        assert (last["by"], last["user"], last["folder"], last["message"], last["code"]) == ("ann", "bob", "INBOX", number, 0)
+        instance.wait_log("master", rf"- restore-ended user=bob day={day} restored=0 code=0")
+
+
+@pytest.mark.parametrize("words, text", [
+    (("contents", "../.."), "a day is written"), (("contents", "1999-01-01"), "No such file"), (("contents", "--json"), "a day is written"),
+    (("contents", "1999-01-01", "../x"), "a user"), (("contents", "1999-01-01", "--from=x"), "a user"), (("restore", "../..", "bob"), "a day is written"),
+    (("restore", "1999-01-01", "bob\n- login user=root", "x"), "a user"), (("restore", "1999-01-01", "bob"), "no backup"), (("contents",), "does not know"),
+    (("restore", "1999-01-01"), "does not know")], ids=lambda w: w[0])
+def test_what_is_no_backup_is_not_looked_into(instance, admin, words, text):
+    with Session(instance, "ann") as s:
+        code, doc = s.ask("backup", *words)
+        assert code in (EX_USAGE, 66) and text in doc["error"], doc
+
+
+def test_a_folder_may_be_called_like_an_option(instance, admin):
+    with Session(instance, "ann") as s:
+        day = s.get("backup", "now")["day"]
+        for words in (("contents", day, "bob", "--from=1999-01-01"), ("contents", day, "bob", "--limit"), ("restore", day, "bob", "--from=x", "1")):
+            code, doc = s.ask("backup", *words)
+            assert code == 66 and "no folder" in doc["error"], doc
 
 
 # ---- the configuration ----

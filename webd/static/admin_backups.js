@@ -36,13 +36,15 @@ function outcome(last) {
 
 /* Shows in a box what is under way, and calls ended() when something has come to its end. Returns { look(), stop() }. */
 function watch(box, ended) {
-	let timer = 0, gone = false, wasBusy = false, shown = '';
+	let timer = 0, turn = 0, gone = false, wasBusy = false, shown = '';
 
 	async function look() {
+		const mine = ++turn;
+
 		clearTimeout(timer);
 		try {
 			const [{ making, failed }, { running, last }] = await Promise.all([askMaster('backup', 'list'), askMaster('backup', 'restores')]);
-			if (gone)
+			if (gone || mine !== turn)
 				return;
 			const isBusy = Boolean(making || running);
 			/* What says the same is not said to a screen reader again. */
@@ -55,11 +57,10 @@ function watch(box, ended) {
 			if (wasBusy && !isBusy)
 				ended();
 			wasBusy = isBusy;
-		} catch (error) {
-			if (!gone)
-				complain(error);
+		} catch {
+			/* What the page itself asks for tells of it. */
 		}
-		if (!gone)
+		if (!gone && mine === turn)
 			timer = setTimeout(look, (wasBusy ? AGAIN_SECONDS : IDLE_SECONDS) * 1000);
 	}
 	look();

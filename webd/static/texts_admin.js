@@ -152,7 +152,7 @@ export const texts = {
 		file: 'File',
 		new: 'Add a certificate',
 		editTitle: (name) => `Certificate ${name}`,
-		fileNote: 'Files on the host, as the path is seen from the instance’s directory; when they are renewed they are read again by themselves.',
+		fileNote: 'Files on the host; a path without a / in front begins at the instance’s directory. When they are renewed they are read again by themselves.',
 		paths: { Certificate: '/etc/ssl/shop.example.org.pem', 'Private Key': '/etc/ssl/private/shop.example.org.key' },
 		nameNeeded: 'Give it a name.',
 		fileNeeded: 'Which file?',
