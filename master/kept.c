@@ -18,6 +18,10 @@
 #include "common/role.h"
 #include "store/backups.h"
 
+#ifdef SANITIZE
+#include <sanitizer/lsan_interface.h>
+#endif
+
 void
 kept_close(struct kept *k)
 {
@@ -98,6 +102,9 @@ kept_confine(const struct kept *k)
 {
 	static struct role role = {.name = "backup"};
 
+#ifdef SANITIZE
+	__lsan_do_leak_check(); /* at the end, when it is out of reach, it is not done again */
+#endif
 	role.settings = account_of(k);
 	if ((role.directories[0] = fcntl(k->maildir, F_DUPFD_CLOEXEC, 0)) == -1)
 		fatal("cannot keep the backup open");
