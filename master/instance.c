@@ -52,6 +52,23 @@ find_programs(struct instance *in, char **why)
 	return -1;
 }
 
+/* run/ may be a link to a directory that is gone while the service is stopped. */
+static int
+make_run(const struct instance *in)
+{
+	char target[PATH_MAX] = "";
+	int root, rv;
+
+	if (access(in->run, F_OK) == 0)
+		return 0;
+	if ((root = open(in->root, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return -1;
+	rv = readlinkat(root, "run", target, sizeof target - 1);
+	rv = mkdirat(root, rv > 0 ? target : "run", 0711);
+	closefd(&root);
+	return rv;
+}
+
 int
 instance_open(struct instance *in, const char *root, char **why)
 {
@@ -65,7 +82,7 @@ instance_open(struct instance *in, const char *root, char **why)
 		*why = xasprintf("%s: the path is too long for sockets in it", in->root);
 		return -1;
 	}
-	if (access(in->run, F_OK) == -1 && mkdir(in->run, 0711) == -1) {
+	if (make_run(in) == -1) {
 		*why = xasprintf("%s: %s", in->run, strerror(errno));
 		return -1;
 	}

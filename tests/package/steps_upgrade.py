@@ -22,7 +22,7 @@ def by_smtp(who):
         text = f"{who}-{n}"
         try:
             with smtplib.SMTP("127.0.0.1", 25) as s:
-                s.sendmail("a@example.org", ["ann"], f"Subject: load\r\n\r\nload {text}.\r\n")
+                s.sendmail("a@example.org", [f"ann@{sys.argv[1]}"], f"Subject: load\r\n\r\nload {text}.\r\n")
         except ConnectionRefusedError as e:
             refused.append(f"smtp {e}")
             continue
@@ -58,6 +58,7 @@ def by_pop3(who):
         except ConnectionResetError:
             pass
 
+threading.excepthook = lambda e: refused.append(f"{e.exc_type.__name__} {e.exc_value}")
 threads = [threading.Thread(target=f, args=(f"{f.__name__}-{i}",)) for i in range(2) for f in (by_smtp, by_sendmail, by_pop3)]
 for t in threads:
     t.start()
@@ -89,7 +90,8 @@ def upgrade_refuses_nobody(m):
     """Clients of SMTP, POP3 and sendmail are never refused, and what they handed in is in the mailbox."""
     package, pid = next_version(m), main_pid(m)
     m.write("/root/client.py", CLIENT)
-    client = m.start("python3", "/root/client.py", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    domain = m.run("sambarctl", "config", "get", "Mail Server").split()[-1]
+    client = m.start("python3", "/root/client.py", domain, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert client.stdout.readline() == "ready\n"
     m.wait_journal(lambda e: e.get("SAMBAR_EVENT") == "delivered")
     m.run(*APT, "install", package)

@@ -184,6 +184,18 @@ def test_init_of_a_host_with_another_name(make_instance):
     assert done.returncode == EX_USAGE and "--host a b: is not a domain" in done.stderr
 
 
+def test_run_that_leads_to_what_is_gone(make_instance):
+    """As in the package, whose sockets' directory goes with the service: the commands that need no service work without it."""
+    one = make_instance(users=("ann",), start=False)
+    elsewhere = os.path.join(one.folder, "runtime")
+    shutil.rmtree(one.path("run"))
+    os.symlink(elsewhere, one.path("run"))
+    one.ctl("user", "add", "bob", text="bob-secret\n")
+    assert os.stat(elsewhere).st_mode & 0o7777 == 0o711
+    one.start()
+    assert "bob" in one.ctl("user", "list").stdout
+
+
 def test_start_twice(instance):
     assert "runs already" in instance.ctl("start").stdout
     assert instance.status()["master"]["pid"] == instance.master_pid
