@@ -164,7 +164,8 @@ deb:
 	cd $(DEB_TREE) && dpkg-buildpackage -us -uc -b
 	lintian --fail-on error,warning build/sambar-mail_$(VERSION)_*.changes
 
-# Installs, uses, upgrades and removes that package on a Debian with systemd that runs in namespaces. As root.
+# Installs, uses, upgrades and removes that package on a Debian with systemd that runs in namespaces, and sees its AppArmor
+# profiles at work in a virtual machine. As root.
 check-package: deb
 	@tests/packages.sh package
 	$(PYTHON) tests/package/check_package.py build/sambar-mail_$(VERSION)_*.deb
@@ -201,6 +202,8 @@ install: all $(B)/made/completion.bash $(B)/made/completion.zsh
 	for u in $(UNITS); do sed 's,/usr/sbin/,$(PREFIX)/sbin/,; s,/usr/lib/,$(PREFIX)/lib/,' conf/$$u >$(SHARE)/sambar/$$u; done
 	install -d $(addprefix $(LIBDIR)/root/,$(ROOT_DIRECTORIES))
 	for d in bin sbin lib lib64; do ln -sfn usr/$$d $(LIBDIR)/root/$$d; done
+	install -D -m 644 conf/apparmor/abstractions/sambar $(SHARE)/sambar/apparmor/abstractions/sambar
+	sed 's,/usr/lib/,$(PREFIX)/lib/,' conf/apparmor/sambar >$(SHARE)/sambar/apparmor/sambar
 	install -D -m 644 $(B)/made/completion.bash $(DESTDIR)$(BASH_COMPLETIONS)/sambarctl
 	install -D -m 644 $(B)/made/completion.zsh $(DESTDIR)$(ZSH_COMPLETIONS)/_sambarctl
 	install -m 644 $(wildcard docs/man/*.1) $(SHARE)/man/man1
