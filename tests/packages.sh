@@ -12,8 +12,8 @@ courier="libcourier-unicode4 libgamin0 libgdbm6 libgnutls30 libidn12 libltdl7 pe
 cyrus="libdb5.3 libgnutls30 libical3 libicu72 libkrb5-3 libldap-2.5-0 libnsl2 libpcre3 libpq5 libsasl2-2 libsasl2-modules libsasl2-modules-db libwrap0 libxapian30 libxml2"
 check="$check $dovecot $courier $cyrus"
 lint="clang-tidy mandoc"
-deb="debhelper dpkg-dev lintian"
-package="systemd-container debootstrap python3 util-linux"
+deb="debhelper dh-apparmor dpkg-dev lintian"
+package="systemd-container debootstrap e2fsprogs python3 qemu-system-x86 util-linux"
 # smtp-source, Dovecot and collectors of mail are unpacked from their packages, which need not be installed; these are their libraries.
 bench="python3 procps openssl libdb5.3 libicu72 libnsl2 $dovecot libgsasl18 libsecret-1-0"
 

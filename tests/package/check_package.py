@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """make check-package: installs, uses, upgrades and removes the Debian package on a system with systemd.
 
-usage: tests/package/check_package.py FILE.deb
+usage: tests/package/check_package.py FILE.deb [package] [source] [confined]      (default: all of them)
 
-The system is a Debian of its own, booted in namespaces with a loopback network only. Needs root. The last
-line is "N passed, N failed"; a machine on which it cannot be done says so, and ends with status 77. All
-processes and mounts are in namespaces that end with this program, however it ends.
+The systems are Debians of their own with a loopback network only: the first two booted in namespaces, the third,
+for what needs Debian's kernel, in a virtual machine. Needs root. The last line is "N passed, N failed"; a machine
+on which it cannot be done says so, and ends with status 77; where only the virtual machine cannot be, its steps
+are named. All processes and mounts are in namespaces that end with this program, however it ends.
 """
 import ctypes
 import os
@@ -13,7 +14,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -21,7 +21,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 import check                                        # noqa: E402
 import root                                         # noqa: E402
+import vm                                           # noqa: E402
 from container import Container                     # noqa: E402
+from machine import count, outcome                  # noqa: E402
+import steps_confined                               # noqa: E402
 import steps_install                                # noqa: E402
 import steps_programs                               # noqa: E402
 import steps_service                                # noqa: E402
@@ -29,12 +32,6 @@ import steps_source                                 # noqa: E402
 import steps_upgrade                                # noqa: E402
 
 CLONE_NEWNS, CLONE_NEWPID, PR_SET_PDEATHSIG = 0x20000, 0x20000000, 1
-# In this order; each list is one machine's life.
-MACHINES = {
-    "package": [*steps_install.FIRST, *steps_service.STEPS, *steps_programs.STEPS, *steps_upgrade.STEPS,
-                *steps_install.LAST],
-    "source": steps_source.STEPS,
-}
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -75,38 +72,29 @@ def run_apart(work):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def run_step(tally, machine, step):
-    started = time.monotonic()
-    try:
-        machine.begin()
-        step(machine)
-    except Exception:
-        tally.fail(step.__name__, traceback.format_exc())
-        return
-    tally.passed += 1
-    print(f"passed {step.__name__}: {step.__doc__.splitlines()[0]} [{time.monotonic() - started:.0f} s]", flush=True)
-
-
-class Machine(Container):
-    """What steps find and leave for later ones."""
-
-    def __init__(self, place, folder, package):
-        super().__init__(place, folder)
-        self.folder, self.package = folder, package
-
-
-def run_machine(tally, base, package, name, steps, folder):
-    check.say(f"a machine for {name}")
-    place = root.Overlay(base, folder)
+def run_container(tally, base, folder, package, steps):
     machine = None
     try:
-        machine = Machine(place.path, folder, package)
+        machine = Container(base, folder, package)
+        machine.boot()
         for step in steps:
-            run_step(tally, machine, step)
+            count(tally, outcome(machine, step))
     finally:
         if machine is not None:
             machine.end()
-        place.end()
+
+
+def run_virtual(tally, base, folder, package, steps):
+    vm.run(tally, base, folder, package, [step.__name__ for step in steps])
+
+
+# In this order; each list is one machine's life.
+MACHINES = {
+    "package": (run_container, [*steps_install.FIRST, *steps_service.STEPS, *steps_programs.STEPS, *steps_upgrade.STEPS,
+                                *steps_install.LAST]),
+    "source": (run_container, steps_source.STEPS),
+    "confined": (run_virtual, steps_confined.STEPS),
+}
 
 
 def mount_privately():
@@ -123,7 +111,10 @@ def work(package, names, folder):
     base = root.base_for(package, build)
     tally = check.Tally()
     for name in names:
-        run_machine(tally, base, package, name, MACHINES[name], os.path.join(folder, name))
+        check.say(f"a machine: {name}")
+        run, steps = MACHINES[name]
+        os.mkdir(os.path.join(folder, name))
+        run(tally, base, os.path.join(folder, name), package, steps)
     return tally.end()
 
 

@@ -1,4 +1,4 @@
-"""Roots to install packages in: a Debian 12 with systemd as debootstrap makes it, kept in build/, and
+"""Roots to install packages in: a Debian 12 with systemd and a kernel as debootstrap makes it, kept in build/, and
 overlays over it that are thrown away.
 
 Needs root and, when a root is made, the network. Everything else works without.
@@ -16,6 +16,8 @@ SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
 BASE = "systemd systemd-sysv dbus ca-certificates"
 USERS = ("cron at s-nail mutt php-cli git git-email libmailtools-perl swaks python3 python3-aiosmtpd mpop bash-completion"
          " zsh man-db logrotate procps iproute2 openssl curl netcat-openbsd")
+# What a machine with a kernel of its own has besides. In a container they rest.
+KERNEL = "linux-image-cloud-amd64 apparmor mdadm"
 # Kept as files in apt's cache, each row by itself, so that apt can install them without a network.
 OTHER_MTAS = ("exim4-daemon-light", "postfix")
 
@@ -29,7 +31,7 @@ def build_packages():
 
 
 def recipe(depends):
-    return [MIRROR, SUITE, BASE, USERS, *OTHER_MTAS, " ".join(build_packages()), " ".join(depends)]
+    return [MIRROR, SUITE, BASE, USERS, KERNEL, *OTHER_MTAS, " ".join(build_packages()), " ".join(depends)]
 
 
 def unit_options():
@@ -49,7 +51,7 @@ def make(root, depends):
     subprocess.run(["debootstrap", "--variant=minbase", f"--include={BASE.replace(' ', ',')}", SUITE, root, MIRROR],
                    stdout=subprocess.DEVNULL, check=True)
     in_root(root, "apt-get", "update", "-q")
-    in_root(root, *install, *USERS.split())
+    in_root(root, *install, *USERS.split(), *KERNEL.split())
     in_root(root, "apt-get", "clean")
     for row in (depends, build_packages(), *([mta] for mta in OTHER_MTAS)):
         in_root(root, *install, "--download-only", *row)

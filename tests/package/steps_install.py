@@ -4,9 +4,10 @@ import re
 import shutil
 
 APT = ("apt-get", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Options::=--force-unsafe-io")
-# Not the package's: logs and caches of the system, and what its own timers write.
+# Not the package's: logs and caches of the system, what its own timers write, and a directory of AppArmor's that
+# the end of any profile takes away while it is empty.
 NOT_OURS = re.compile(r"^/(proc|sys|dev|run|tmp|var/(tmp|cache|log/(apt|journal|dpkg\.log|alternatives\.log|lastlog|wtmp))|"
-                      r"var/lib/(apt|dpkg|systemd|logrotate|man-db|ucf)|root|var/backups|etc/sub[ug]id-?|etc/(passwd|group|g?shadow)-|var/spool/cron)(/|$)")
+                      r"var/lib/(apt|dpkg|systemd|logrotate|man-db|ucf)|root|var/backups|etc/sub[ug]id-?|etc/(passwd|group|g?shadow)-|etc/apparmor\.d/disable|var/spool/cron)(/|$)")
 
 
 def files(m):

@@ -4,7 +4,7 @@ import re
 
 from events import wait_until
 
-MAILBOX = "/var/lib/sambar/mail/mbox/{}/new"
+MAILBOX = "/var/lib/sambar/mail/mbox/{}/{}"
 PASSWORD = "correct horse"
 # A host that takes mail: prints what it got.
 PEER = '''
@@ -23,18 +23,26 @@ asyncio.new_event_loop().run_forever()
 '''
 
 
+def folders(m, user):
+    """Of what nobody has seen yet, and of the rest."""
+    return [m.path(MAILBOX.format(user, name)) for name in ("new", "cur")]
+
+
 def messages(m, user):
-    folder = m.path(MAILBOX.format(user))
     texts = []
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        with open(os.path.join(folder, name), errors="replace", newline="") as f:
-            texts.append(f.read())
+    for folder in folders(m, user):
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            try:
+                with open(os.path.join(folder, name), errors="replace", newline="") as f:
+                    texts.append(f.read())
+            except FileNotFoundError:
+                pass                # it has just got another name
     return texts
 
 
 def wait_message(m, user, text):
     """Waits until a message with this text lies in the user's mailbox."""
-    return wait_until(lambda: next((t for t in messages(m, user) if text in t), None), m.path(MAILBOX.format(user)))
+    return wait_until(lambda: next((t for t in messages(m, user) if text in t), None), *folders(m, user))
 
 
 def user_is_made(m):
@@ -130,7 +138,8 @@ def logs_rotate(m):
     m.run("sendmail", "root", stdin="Subject: after\n\nafter rotation\n")
     wait_message(m, "root", "after rotation")
     wait_until(lambda: os.path.exists(m.path("/var/log/sambar/smtpd.log")), m.path("/var/log/sambar"))
-    accepted = {e["SAMBAR_QUEUE_ID"] for e in m.all_journal() if e.get("SAMBAR_EVENT") == "accepted"}
+    accepted = {e["SAMBAR_QUEUE_ID"] for e in m.all_journal()
+                if e.get("SAMBAR_EVENT") == "accepted" and e["SYSLOG_IDENTIFIER"] == "sambar-smtpd"}
     written = m.sh("cat /var/log/sambar/smtpd.log /var/log/sambar/smtpd.log.1")
     assert accepted and not [i for i in accepted if f" {i} accepted " not in written]
     assert m.sh("stat -c '%a %G' /var/log/sambar/smtpd.log").split() == ["640", "adm"]

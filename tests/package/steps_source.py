@@ -58,6 +58,17 @@ def unit_is_used(m):
     assert os.path.exists(m.path("/var/lib/sambar/log/smtpd.log.1"))
 
 
+def profiles_are_in_place(m):
+    """The AppArmor profiles that make install has put there are for its places; only the kernel to load them is missing."""
+    copy = chapters()["AppArmor"][0].splitlines()[0]
+    m.sh(copy)
+    names = m.run("apparmor_parser", "--names", "/etc/apparmor.d/sambar").split()
+    assert "sambar" in names and "sambar//smtpd" in names, names
+    assert "@{SAMBAR_PROGRAMS} = /usr/local/lib/sambar\n" in m.sh("cat /etc/apparmor.d/sambar")
+    m.run("apparmor_parser", "--skip-kernel-load", "--skip-cache", "/etc/apparmor.d/sambar")
+    m.sh(chapters()["AppArmor"][-1].splitlines()[-1])
+
+
 def source_is_removed(m):
     """Nothing is left of it."""
     follow(m, "Removing it", 0)
@@ -67,4 +78,4 @@ def source_is_removed(m):
     assert "sambar" not in m.sh("cat /etc/passwd /etc/group; ps -eo user:20,args")
 
 
-STEPS = [source_is_built, instance_is_made, unit_is_used, source_is_removed]
+STEPS = [source_is_built, instance_is_made, unit_is_used, profiles_are_in_place, source_is_removed]
