@@ -89,13 +89,14 @@ on_peer_close(void *arg)
 	close_peer(arg);
 }
 
-/* True when the account behind the connection may speak for this role. */
+/* True when the account behind the connection may speak for this role; root orders what master
+ * does, whatever master's account is. */
 static bool
 is_account_of(struct ipc_peer *p, unsigned bit)
 {
-	uid_t expected = role_uid(bit);
+	uid_t expected = role_uid(bit), peer = ipc_channel_peer_uid(p->channel);
 
-	return expected == (uid_t)-1 || expected == ipc_channel_peer_uid(p->channel);
+	return expected == (uid_t)-1 || expected == peer || (bit == ROLE_MASTER && peer == 0);
 }
 
 static void

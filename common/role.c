@@ -158,9 +158,6 @@ learn_uids(struct role *r)
 		    span_u64(span_of(s->value), UINT_MAX - 1, &uid))
 			role_set_uid(role_bit(s->key), uid);
 	}
-	/* Where programs have accounts, master and who orders it are root. */
-	if (uids_known != 0)
-		role_set_uid(ROLE_MASTER, 0);
 }
 
 static void

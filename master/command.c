@@ -59,8 +59,12 @@ reset_signals(void)
 }
 
 static int
-become(uid_t uid)
+become(const struct command_order *order)
 {
+	uid_t uid = order->uid;
+
+	if (order->keeps_rights)
+		return 0;
 	if (uid == (uid_t)-1)
 		return geteuid() == 0 ? 0 : capabilities_drop();
 	if (setgroups(0, NULL) == -1 || setresgid(NO_GROUP, NO_GROUP, NO_GROUP) == -1)
@@ -68,7 +72,8 @@ become(uid_t uid)
 	return setresuid(uid, uid, uid) == 0 ? capabilities_drop() : -1;
 }
 
-static void __attribute__((noreturn)) execute(char *const *words, uid_t uid, int out, int err)
+static void __attribute__((noreturn))
+execute(char *const *words, const struct command_order *order, int out, int err)
 {
 	static char path[] = "PATH=/usr/bin:/bin", locale[] = "LC_ALL=C.UTF-8";
 	char *const env[] = {path, locale, NULL};
@@ -80,7 +85,7 @@ static void __attribute__((noreturn)) execute(char *const *words, uid_t uid, int
 	closefrom(3);
 	reset_signals();
 	umask(077);
-	if (setpgid(0, 0) == -1 || chdir("/") == -1 || become(uid) == -1 ||
+	if (setpgid(0, 0) == -1 || chdir("/") == -1 || become(order) == -1 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 || execve(words[0], words, env) == -1)
 		log_warn("- not-executed command=%s error=\"%s\"", log_safe(span_of(words[0])),
 		    strerror(errno));
@@ -216,7 +221,7 @@ command_start(struct event_base *base, const struct command_order *order, comman
 	if ((c->pid = fork()) == -1)
 		goto fail;
 	if (c->pid == 0)
-		execute(words, order->uid, out, err);
+		execute(words, order, out, err);
 	setpgid(c->pid, c->pid); /* both do it: whoever is first */
 	log_pipe_set_pid(c->log, c->pid);
 	c->next = commands;

@@ -19,6 +19,8 @@ struct command_order {
 	char *const *words; /* instead of it: argv, the first one a path */
 	const char *log;    /* whose log its standard error goes to: "fetcher" */
 	uid_t uid;	    /* (uid_t)-1: our own account */
+	bool keeps_rights;  /* it is ours: it changes to that account, and gives up the rest, itself
+			     */
 	unsigned limit_s;   /* then it is killed */
 	size_t output_max;  /* bytes; 0: COMMAND_OUTPUT_MAX_BYTES. Killed when it prints more */
 };

@@ -121,7 +121,8 @@ begin(struct request *q, bool is_restore, const char *const *words, size_t n)
 	char *argv[WORDS_MAX + 4] = {self, option, s->instance->root};
 	struct command_order order = {.words = argv,
 	    .log = "master",
-	    .uid = (uid_t)-1,
+	    .uid = instance_uid(s->instance, ROLE_STORE),
+	    .keeps_rights = true,
 	    .limit_s = is_restore ? RESTORE_LIMIT_S : LOOK_LIMIT_S,
 	    .output_max = BACKUP_ANSWER_MAX_BYTES};
 	struct work *w = xcalloc(1, sizeof *w);

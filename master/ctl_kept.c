@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/address.h"
+#include "common/file_rights.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/mime.h"
@@ -63,6 +64,7 @@ list_folders(const struct ctl *ctl, const struct kept *k)
 	int code = 0, printed;
 	size_t i;
 
+	kept_confine(k);
 	for (i = 0; i < k->n_folders; i++)
 		json_array_append_new(list, describe_folder(k, &k->folders[i], &code));
 	if (ctl->json) {
@@ -246,12 +248,15 @@ ctl_backup_users(struct ctl *ctl, const char *day)
 {
 	struct dirent **found;
 	char *path;
+	bool taken;
 	int n;
 
 	if (!backup_is_day(day))
 		return ctl_fail(EX_USAGE, "a day is written as 2026-11-26");
 	path = xasprintf("%s/backup/%s", ctl->root, day);
+	taken = kept_rights_take(ctl);
 	n = scandir(path, &found, is_user, alphasort);
+	file_rights_return(taken);
 	free(path);
 	if (n == -1)
 		return ctl_fail(

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #include "common/address.h"
+#include "common/capabilities.h"
+#include "common/file_rights.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/role.h"
@@ -29,20 +32,41 @@ kept_close(struct kept *k)
 	free(k->folders);
 }
 
+bool
+kept_rights_take(const struct ctl *ctl)
+{
+	char *path = xasprintf("%s/backup", ctl->root);
+	struct stat st;
+	bool taken = stat(path, &st) == 0 && file_rights_take(st.st_uid);
+
+	free(path);
+	return taken;
+}
+
+static int
+open_maildir(const struct ctl *ctl, struct kept *k)
+{
+	char *path = xasprintf("%s/backup/%s/%s", ctl->root, k->day, k->user);
+	bool taken = kept_rights_take(ctl);
+	int rv = -1;
+
+	k->maildir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (k->maildir != -1)
+		rv = maildir_list_folders(k->maildir, &k->folders, &k->n_folders);
+	file_rights_return(taken);
+	free(path);
+	return rv;
+}
+
 int
 kept_open(const struct ctl *ctl, const char *user, const char *day, struct kept *k)
 {
-	char *path;
-
 	*k = (struct kept){.maildir = -1, .user = user, .day = day};
 	if (day == NULL)
 		return ctl_usage(ctl);
 	if (!backup_is_day(day) || !address_is_user_name(span_of(user)))
 		return ctl_fail(EX_USAGE, "a day is written as 2026-11-26, a user as in user list");
-	path = xasprintf("%s/backup/%s/%s", ctl->root, day, user);
-	k->maildir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	free(path);
-	if (k->maildir != -1 && maildir_list_folders(k->maildir, &k->folders, &k->n_folders) == 0)
+	if (open_maildir(ctl, k) == 0)
 		return 0;
 	if (errno == ENOENT)
 		return ctl_fail(EX_NOINPUT,
@@ -78,19 +102,22 @@ add_number(struct settings *s, const char *key, bool there, uint64_t number)
 	settings_add(s, "instance", key, text);
 }
 
-/* Root has no use for its rights where a stranger's mail is looked into. */
+/* Nobody has use for root's rights, or the supervisor's, where a stranger's mail is looked into. */
 static struct settings *
 account_of(const struct kept *k)
 {
 	struct settings *s = settings_new();
 	struct stat st = {.st_uid = 0};
-	bool is_root = geteuid() == 0;
+	bool can_become = geteuid() == 0 || capabilities_have(CAP_SETUID);
 	char root[40] = "";
 
-	if (is_root && fstat(k->maildir, &st) == -1)
+	if (can_become && fstat(k->maildir, &st) == -1)
 		fatal("cannot tell whose the backup is");
-	if (is_root)
+	if (can_become)
 		snprintf(root, sizeof root, "/proc/self/fd/%d", k->maildir);
+	/* To enter it as the root directory; the account follows. */
+	if (can_become)
+		(void)file_rights_take(st.st_uid);
 	settings_add(s, "instance", "Chroot", root);
 	add_number(s, "Uid", st.st_uid != 0, st.st_uid);
 	add_number(s, "Gid", st.st_uid != 0, st.st_gid);

@@ -5,6 +5,8 @@
 #ifndef MASTER_KEPT_H
 #define MASTER_KEPT_H
 
+#include <stdbool.h>
+
 #include "master/ctl.h"
 #include "master/import_maildir.h"
 
@@ -14,6 +16,10 @@ struct kept {
 	struct maildir_folder_found *folders;
 	size_t n_folders;
 };
+
+/* backup/ is store's: a supervisor that is not root takes its account to files until
+ * file_rights_return(). */
+bool kept_rights_take(const struct ctl *ctl);
 
 /* user and day are borrowed. 0, or the exit code of what was told; to be closed in any case. */
 int kept_open(const struct ctl *ctl, const char *user, const char *day, struct kept *k);

@@ -64,6 +64,7 @@ send_instance(struct supervisor *s, struct process *p, const struct program *pro
 	}
 	send_number(p, "instance", "Uid", uid);
 	send_number(p, "instance", "Gid", in->accounts.gid);
+	send_number(p, "uids", role_bit_name(ROLE_MASTER), geteuid());
 	for (size_t i = 0; i < n_programs; i++)
 		send_number(p, "uids", programs[i].name, instance_uid(in, programs[i].role));
 }

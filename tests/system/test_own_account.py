@@ -12,10 +12,12 @@ import pytest
 
 from accounts import private_accounts
 from clients import text_message
+from events import wait_until
 from fetching import EX_TEMPFAIL, Fetching, mail
 from ipc import ACCOUNTS as PROGRAMS
 from popserver import PopServer
 from sambar import BUILD, Instance
+from session import Session
 
 GID, MASTER = 58200, 58250
 NAMED = {f"sambar-{name}": GID + 1 + at for at, name in enumerate(PROGRAMS)}
@@ -41,6 +43,9 @@ class Supervised(Instance):
         self.run(capable(MASTER, MASTER, os.path.join(BUILD, "sambarctl"), "-d", self.root, "start"))
         with open(self.path("run", "master.pid")) as f:
             self.master_pid = int(f.read())
+
+    def account(self, role):
+        return NAMED[f"sambar-{role}"], GID
 
     def ctl_as_master(self, *words):
         """What the supervisor's own account may do, without any capability."""
@@ -108,9 +113,24 @@ def test_mail(one):
     one.ctl("user", "add", "eve", text="eve-secret\n")
     one.send(text_message("for eve"), "eve@example.test")
     one.wait_mailbox("eve", 1)
-    one.ctl("backup", "now")
     one.ctl("log", "rotate")
     assert owner(one.path("log", "master.log.1")) == MASTER
+
+
+def test_an_administrator_looks_into_backups(one):
+    """The process that does it becomes store, and stays able to say what it takes back."""
+    one.send(text_message("backed-up"), "ann@example.test")
+    wait_until(lambda: any(b"backed-up" in text for text in one.messages("ann")), *one.mailbox_folders("ann"))
+    one.ctl("user", "admin", "ann", "on")
+    with Session(one, "ann") as s:
+        day = s.get("backup", "now")["day"]
+        assert "ann" in s.get("backup", "contents", day)["users"]
+        assert "INBOX" in [f["name"] for f in s.get("backup", "contents", day, "ann")["folders"]]
+        found = s.get("backup", "contents", day, "ann", "INBOX", "find=backed-up")["messages"]
+        assert [m["subject"] for m in found] == ["backed-up"]
+        done = s.get("backup", "restore", day, "ann", "INBOX", str(found[0]["number"]))
+        assert (done["restored"], done["there"], done["failed"]) == (0, 1, 0)
+    one.ctl("user", "admin", "ann", "off")
 
 
 def test_a_key_that_only_root_can_read(one):
