@@ -163,14 +163,18 @@ def token_command_runs(m):
 
 
 def backup_is_restored(m):
-    """What was removed comes back from the backup of today."""
+    """What was removed comes back from the backup of today, by sambarctl and in the browser."""
+    day = m.sh(TODAY).strip()
     m.run("sambarctl", "backup", "now")
     web = log_in("ann")
     rows = web.rows("INBOX")
     web.post("/api/remove", {"items": [{"folder": rows[0]["folder"], "uids": [row["uid"] for row in rows]}]})
     assert not web.rows("INBOX")
     m.run("sambarctl", "backup", "list")
-    m.run("sambarctl", "backup", "restore", "ann", "--from", m.sh(TODAY).strip())
+    kept = web.post("/api/admin", {"words": ["backup", "contents", day, "ann", "INBOX"]})["messages"]
+    assert len(kept) >= len(rows)
+    assert web.post("/api/admin", {"words": ["backup", "restore", day, "ann", "INBOX", str(kept[0]["number"])]})["restored"] == 1
+    m.run("sambarctl", "backup", "restore", "ann", "--from", day)
     assert "hello ann" in "".join(messages(m, "ann"))
 
 
