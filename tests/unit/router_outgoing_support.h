@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,14 +36,14 @@ static char root[64], path[100];
 
 static time_t ahead_s;
 
-/* In the place of libc's, for libevent too: what waits for time waits for the test. */
+/* In the place of libc's, for libevent too: what waits for time waits for the test, and a machine
+ * that is busy makes no conversation a long one. */
 int
 clock_gettime(clockid_t id, struct timespec *now)
 {
-	int rv = (int)syscall(SYS_clock_gettime, id, now);
-
-	now->tv_sec += ahead_s;
-	return rv;
+	(void)id;
+	*now = (struct timespec){.tv_sec = 100000 + ahead_s};
+	return 0;
 }
 
 struct wall_clock {
