@@ -46,7 +46,8 @@ struct host_addresses {
 	char alias[DNS_HOST_SIZE]; /* where its CNAMEs end, if it has any; else "" */
 };
 
-/* name: of host_name(); localhost is known without asking. -1: judge said HOST_STOP; *out has nothing but alias then. */
+/* name: of host_name(); localhost is known without asking. -1: judge said HOST_STOP; *out has
+ * nothing but alias then. */
 int host_lookup(const struct host_question *q, const char *name, struct host_addresses *out);
 
 #endif

@@ -1,3 +1,4 @@
+/* clang-format off */
 /*
  * The door between fetcher and fetch, its children: each collects one mailbox at another host. It
  * is for these two alone.
@@ -10,13 +11,18 @@
  * from fetcher:
  * JOB       mode, section, protocol, host, port, tls, fingerprint, user, password, OAuth2 endpoint,
  *           client id, client secret, refresh token, whether a command prints a token (0/1),
- * action, folder to move to, maximum size, idle (0/1), candidates (0/1), room, name*: patterns of
- * folders SLOT      number of the collection, id, descriptor: a place for the next message KNOWN
- * one byte for each message of LISTED: enum fetch_want TAKEN     handle, row, act (0/1), what (enum
- * fetch_taken): of a MESSAGE TOKEN     token, why: what lets in; "" and why there is none AGAIN - :
- * to who waits for news: collect now STOP      - : no further messages; what is safe is still dealt
- * with from the child: ASK_TOKEN - : run the command. Answer: TOKEN. Once REFRESH   token: the
- * refresh token for the next time OPENED    { name, value }*: what there is to say of the server
+ *           action, folder to move to, maximum size, idle (0/1), candidates (0/1), room,
+ *           name*: patterns of folders
+ * SLOT      number of the collection, id, descriptor: a place for the next message
+ * KNOWN     one byte for each message of LISTED: enum fetch_want
+ * TAKEN     handle, row, act (0/1), what (enum fetch_taken): of a MESSAGE
+ * TOKEN     token, why: what lets in; "" and why there is none
+ * AGAIN     - : to who waits for news: collect now
+ * STOP      - : no further messages; what is safe is still dealt with
+ * from the child:
+ * ASK_TOKEN - : run the command. Answer: TOKEN. Once
+ * REFRESH   token: the refresh token for the next time
+ * OPENED    { name, value }*: what there is to say of the server
  * BEGIN     - : a collection starts
  * FOLDER    name, uidvalidity, messages there
  * LISTED    { id, size }*, of the folder. Answer: KNOWN
@@ -33,6 +39,7 @@
  * larger. Only after a TAKEN that says act may the child delete, move or mark the message: it, or
  * one with the same bytes, is durable here and remembered then.
  */
+/* clang-format on */
 #ifndef FETCHER_FETCHER_H
 #define FETCHER_FETCHER_H
 

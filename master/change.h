@@ -27,8 +27,10 @@ struct change_set {
 	char *why; /* there are none: a sentence */
 };
 
-/* Of [{"section", "key", "value" or null}], or key null, too: the section goes; section: for those without one of their own, or NULL.
- * -1 with set->why. The set is to be freed in any case. */
+/*
+ * Of [{"section", "key", "value" or null}]; key and value null: the section goes. section: for
+ * those without one of their own, or NULL. -1 with set->why. The set is to be freed in any case.
+ */
 int change_set_parse(struct change_set *set, const char *json, const char *section);
 /*
  * What takes this change of the history back: all of it, unless a key has been changed again since.

@@ -19,9 +19,9 @@ struct init_wishes {
 
 /*
  * Makes dir, and in it a complete instance that answers on loopback: SMTP at port_base + 25,
- * Submission + 587, SMTPS + 465, POP3 + 110, POP3S + 995, HTTP + 80, HTTPS + 443. The configuration comes last, in one
- * step: an attempt that failed can be repeated. The exit status (sysexits.h), with *why (to be
- * freed) unless it is 0.
+ * Submission + 587, SMTPS + 465, POP3 + 110, POP3S + 995, HTTP + 80, HTTPS + 443. The configuration
+ * comes last, in one step: an attempt that failed can be repeated. The exit status (sysexits.h),
+ * with *why (to be freed) unless it is 0.
  */
 int init_instance(const char *dir, const struct init_wishes *wishes, char **why);
 

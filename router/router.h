@@ -1,8 +1,9 @@
+/* clang-format off */
 /*
  * The door of router: smtpd and fetcher ask where a recipient goes before they accept it.
  *
- * ASK     reverse-path, recipient, message size (0: not known) (smtpd, fetcher, webd). Answer: ANSWER verdict,
- *         targets, room, text
+ * ASK     reverse-path, recipient, message size (0: not known) (smtpd, fetcher, webd). Answer:
+ *         ANSWER verdict, targets, room, text
  * SENDER  address, user ("": any account) (smtpd, webd). Answer: STANDING standing
  * EXPLAIN recipient (smtpd). Answer: EXPLAINED verdict, targets, then for each step of the way:
  *         depth, step, name, route
@@ -10,6 +11,7 @@
  * ASK is the one that every message costs; the others are asked for those who have logged in or
  * want to relay, and for administrators.
  */
+/* clang-format on */
 #ifndef ROUTER_ROUTER_H
 #define ROUTER_ROUTER_H
 
