@@ -6,28 +6,31 @@
 
 #include "common/memory.h"
 
-/* The start as the uptime tells it jumps by a second, and when somebody sets the clock. */
-enum { SAME_START_S = 60 };
+/* A process that is asked while another answer is on its way may seem younger than before. */
+enum { YOUNGER_S = 60 };
 
-/* A process, which its number and start tell from another with this number. */
+/* A process. Another with this number is younger than it was; the start by the wall clock would
+ * change when somebody sets that. */
 struct counted_process {
-	json_int_t pid, started;
+	json_int_t pid, uptime_s;
 	json_t *counters; /* when it was asked last; NULL: never */
 	bool is_there;	  /* in the document at hand */
 };
 
 static struct counted_process *
-find_process(struct counted *c, const json_t *program, int64_t now)
+find_process(struct counted *c, const json_t *program)
 {
 	json_int_t pid = json_integer_value(json_object_get(program, "pid"));
-	json_int_t started = now - json_integer_value(json_object_get(program, "uptime_s"));
+	json_int_t uptime_s = json_integer_value(json_object_get(program, "uptime_s"));
 
 	for (size_t i = 0; i < c->n; i++)
 		if (c->processes[i].pid == pid &&
-		    llabs(c->processes[i].started - started) <= SAME_START_S)
+		    uptime_s >= c->processes[i].uptime_s - YOUNGER_S) {
+			c->processes[i].uptime_s = uptime_s;
 			return &c->processes[i];
+		}
 	c->processes = xrealloc(c->processes, (c->n + 1) * sizeof *c->processes);
-	c->processes[c->n] = (struct counted_process){.pid = pid, .started = started};
+	c->processes[c->n] = (struct counted_process){.pid = pid, .uptime_s = uptime_s};
 	return &c->processes[c->n++];
 }
 
@@ -40,7 +43,7 @@ counted_add_one(struct counted *c, const json_t *program, int64_t now, counted_c
 
 	if (name == NULL || !json_is_integer(json_object_get(program, "pid")))
 		return;
-	p = find_process(c, program, now);
+	p = find_process(c, program);
 	p->is_there = true;
 	if (!json_is_object(counters))
 		return;
@@ -50,7 +53,7 @@ counted_add_one(struct counted *c, const json_t *program, int64_t now, counted_c
 		json_int_t n = json_integer_value(value);
 
 		if (json_is_integer(value) && n >= 0)
-			cb(arg, name, counter, n > before ? n - before : 0, p->started);
+			cb(arg, name, counter, n > before ? n - before : 0, now - p->uptime_s);
 	}
 	json_decref(p->counters);
 	p->counters = json_incref(counters);

@@ -484,6 +484,8 @@ def test_totals_outlive_restarts(make_instance):
 
     refuse()
     first, since = totals()
+    reasons = {name for p in one.json("status")["programs"] if p["name"] == "smtpd" for name in p["counters"] if name.startswith("refused_")}
+    assert len(reasons) > 4 and reasons <= set(one.json("stats")["totals"]["smtpd"])
     assert first == {"unknown_user": 1, "relaying": 1, "size": 1, "quota": 0} and 0 < since <= time.time()
     refuse()
     one.ctl("restart", "smtpd")     # before anybody has asked

@@ -138,6 +138,13 @@ processes_start_anew(void **state)
 	    "{\"messages_accepted\": 4}}]",
 	    NOW + 3);
 	assert_int_equal(told(&t, "received", 0, NOW + 3), 10);
+	/* nor has one whose clock was set meanwhile */
+	add(&t,
+	    "[{\"name\": \"smtpd\", \"pid\": 7, \"uptime_s\": 4, \"counters\": "
+	    "{\"messages_accepted\": 4}}]",
+	    NOW + 7200);
+	assert_int_equal(told(&t, "received", 0, NOW + 7200), 0);
+	assert_int_equal(counted.n, 1);
 }
 
 static void
@@ -196,7 +203,8 @@ totals_outlive_processes(void **state)
 {
 	static const char first[] =
 	    "[{\"name\": \"smtpd\", \"pid\": 7, \"uptime_s\": 10, \"counters\": "
-	    "{\"messages_accepted\": 5, \"connections_now\": 3, \"refused_quota\": 0}}, "
+	    "{\"messages_accepted\": 5, \"connections_now\": 3, \"refused_quota\": 0, "
+	    "\"refused_unheard_of\": 1}}, "
 	    "{\"name\": \"queue\", \"pid\": 8, \"uptime_s\": 10, \"counters\": {\"messages\": 4}}]";
 	struct traffic t = {.slots = {{0}}};
 	json_t *kept, *last;
@@ -208,6 +216,7 @@ totals_outlive_processes(void **state)
 	assert_int_equal(since, NOW - 10);
 	assert_int_equal(total("smtpd", "refused_quota", NULL), 0);
 	assert_int_equal(total("smtpd", "connections_now", NULL), -1);
+	assert_int_equal(total("smtpd", "refused_unheard_of", NULL), -1);
 	assert_int_equal(total("queue", "messages", NULL), -1);
 	/* what it says at its end counts, and once */
 	last = json_loads("{\"name\": \"smtpd\", \"pid\": 7, \"uptime_s\": 30, \"counters\": "
