@@ -59,23 +59,33 @@ write_program(FILE *f, const json_t *program)
 	    write_number(f, key, name, worker, json_integer_value(value));
 }
 
+/* One of all programs: a metric has one TYPE, and its lines follow each other. */
+static void
+write_total(FILE *f, json_t *totals, const char *name)
+{
+	const char *program;
+	json_t *counters, *total;
+
+	fprintf(f, "# TYPE sambar_%s_total counter\n", name);
+	json_object_foreach(totals, program, counters)
+	{
+		total = json_object_get(json_object_get(counters, name), "n");
+		if (total != NULL && is_name(program))
+			fprintf(f, "sambar_%s_total{program=\"%s\"} %lld\n", name, program,
+			    (long long)json_integer_value(total));
+	}
+}
+
 /* Over all restarts, and of all workers together. */
 static void
-write_totals(FILE *f, const char *program, json_t *counters)
+write_totals(FILE *f, json_t *totals)
 {
-	const char *name;
-	json_t *total;
+	json_t *names = json_object(), *counters, *any;
+	const char *program, *name;
 
-	json_object_foreach(counters, name, total)
-	{
-		json_int_t n = json_integer_value(json_object_get(total, "n"));
-
-		if (is_name(name) && is_name(program))
-			fprintf(f,
-			    "# TYPE sambar_%s_total counter\n"
-			    "sambar_%s_total{program=\"%s\"} %lld\n",
-			    name, name, program, (long long)n);
-	}
+	json_object_foreach(totals, program, counters) json_object_update(names, counters);
+	json_object_foreach(names, name, any) if (is_name(name)) write_total(f, totals, name);
+	json_decref(names);
 }
 
 static void
@@ -93,8 +103,6 @@ on_status(void *arg, json_t *doc)
 {
 	struct request *q = arg;
 	const json_t *program;
-	const char *of;
-	json_t *counters;
 	char *text = NULL;
 	size_t len = 0, i;
 	FILE *f = open_memstream(&text, &len);
@@ -109,8 +117,7 @@ on_status(void *arg, json_t *doc)
 		return;
 	}
 	json_array_foreach(json_object_get(doc, "programs"), i, program) write_program(f, program);
-	json_object_foreach(json_object_get(doc, "totals"), of, counters)
-	    write_totals(f, of, counters);
+	write_totals(f, json_object_get(doc, "totals"));
 	if (fclose(f) == EOF)
 		len = 0;
 	reply_bytes(q, 200, "text/plain; version=0.0.4; charset=utf-8", (struct span){text, len});

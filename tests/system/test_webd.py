@@ -223,6 +223,10 @@ def test_metrics(instance):
     assert b'sambar_up{program="queue",worker="0"} 1' in data
     assert re.search(rb'^# TYPE sambar_refused_relaying_total counter\nsambar_refused_relaying_total\{program="smtpd"\} \d+$', data, re.M)
     assert b"sambar_connections_now_total" not in data
+    totals = re.findall(rb"^(?:# TYPE )?(\w+_total)\b", data, re.M)     # each has one TYPE, and its lines in one place
+    assert totals.count(b"sambar_logins_total") > 2 and totals == sorted(totals, key=totals.index)
+    types = re.findall(rb"^# TYPE (\w+)", data, re.M)
+    assert sorted(types) == sorted(set(totals))
 
 
 # ---- reading ----
