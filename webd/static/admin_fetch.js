@@ -107,7 +107,7 @@ function sectionCard(s, again) {
 	s.failures > 0 && s.why && notice('bad', null, s.why),
 	facts([[t.last, s.last ? [showAgo(s.last), ' ', s.end && s.end !== 'ok' ? pill(s.end, 'bad') : null] : texts.never], [t.next, s.next ? showUntil(s.next) : '–'],
 		[t.newOnes, counts ? number(counts.new) : '–'], [t.tooLarge, counts?.too_large ? number(counts.too_large) : null],
-		[t.left, counts && counts.left + counts.refused ? number(counts.left + counts.refused) : null]]),
+		[t.left, counts && counts.left + counts.refused ? [number(counts.left + counts.refused), s.left_why && `: ${s.left_why}`] : null]]),
 	el('div', { class: 'card-buttons' }, fetchNow, button({ label: t.test, icon: 'check', disabled: incomplete, onclick: () => tryOut(s.name, 'test') }),
 		button({ label: t.dryRun, icon: 'eye', disabled: incomplete, onclick: () => tryOut(s.name, 'dry-run') }),
 		el('a', { class: 'button plain', href: href(['admin', 'fetch', s.name]) }, texts.edit)));
