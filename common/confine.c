@@ -219,6 +219,8 @@ allow_outgoing(scmp_filter_ctx filter)
 			bad |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
 			    SCMP_A0(SCMP_CMP_EQ, families[f]),
 			    SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPE_MASK, types[t]));
+	/* To learn which addresses are this machine's; nobody can listen. */
+	bad |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 0);
 	return bad;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "common/local_address.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 #include "common/memory.h"
@@ -10,6 +11,23 @@
 
 /* Some port: nothing leaves. */
 enum { ANY_PORT = 9 };
+
+/*
+ * Of several IPv4 addresses in one network the kernel takes the first for all, unless another is
+ * chosen. By net.ipv4.ip_nonlocal_bind any may be, but connects to nothing.
+ */
+static bool
+choose(int fd, const struct sockaddr *address)
+{
+	struct sockaddr_in from;
+
+	if (address->sa_family != AF_INET)
+		return true;
+	memcpy(&from, address, sizeof from);
+	from.sin_port = 0;
+	return !IN_MULTICAST(ntohl(from.sin_addr.s_addr)) &&
+	       bind(fd, (struct sockaddr *)&from, sizeof from) == 0;
+}
 
 static bool
 is_source(int fd, const struct sockaddr *address)
@@ -20,7 +38,8 @@ is_source(int fd, const struct sockaddr *address)
 
 	memcpy(&to, address, socket_address_length(address));
 	socket_address_set_port(&to, ANY_PORT);
-	if (connect(fd, (struct sockaddr *)&to, socket_address_length(address)) == -1 ||
+	if (!choose(fd, address) ||
+	    connect(fd, (struct sockaddr *)&to, socket_address_length(address)) == -1 ||
 	    getsockname(fd, (struct sockaddr *)&from, &size) == -1)
 		return false;
 	socket_address_text(address, wanted);

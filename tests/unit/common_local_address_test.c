@@ -17,6 +17,9 @@ static const struct {
 	bool local;
 } rows[] = {
     {"127.0.0.1", true},
+    {"127.0.0.2", true}, /* as a second address of an interface: the kernel prefers the first */
+    {"0.0.0.0", false},
+    {"224.0.0.1", false},
     {"192.0.2.1", false}, /* RFC 5737: nobody's */
     {"203.0.113.255", false},
     {"2001:db8::1", false}, /* RFC 3849 */
