@@ -245,8 +245,17 @@ bool
 instance_has_below(const char *root, const char *path)
 {
 	size_t n = strlen(root);
+	const char *slash;
 
-	return strncmp(path, root, n) == 0 && path[n] == '/' && strstr(path + n, "/../") == NULL;
+	if (strncmp(path, root, n) != 0 || path[n] != '/')
+		return false;
+	for (slash = path + n; slash != NULL; slash = strchr(slash + 1, '/')) {
+		size_t dots = strspn(slash + 1, ".");
+
+		if ((dots == 1 || dots == 2) && (slash[1 + dots] == '/' || slash[1 + dots] == '\0'))
+			return false;
+	}
+	return true;
 }
 
 bool
@@ -315,8 +324,8 @@ give_below(int dir, uid_t uid, gid_t gid, int levels)
 	closedir(d);
 }
 
-int
-instance_make_directory(const char *path)
+static int
+make_directory(const char *path)
 {
 	char copy[PATH_MAX];
 
@@ -326,9 +335,7 @@ instance_make_directory(const char *path)
 	}
 	if (make_parents(copy) == -1)
 		return -1;
-	if (mkdir(path, 0700) == 0)
-		return 1;
-	return errno == EEXIST ? 0 : -1;
+	return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -1;
 }
 
 int
@@ -352,8 +359,7 @@ instance_directory(const struct instance *in, const char *path, unsigned role)
 {
 	int fd;
 
-	if (instance_make_directory(path) == -1 ||
-	    (fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
+	if (make_directory(path) == -1 || (fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
 		return -1;
 	if (instance_give_directory(in, fd, role) == -1)
 		closefd(&fd); /* keeps errno */

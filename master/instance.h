@@ -48,12 +48,9 @@ uid_t instance_uid(const struct instance *in, unsigned role);
  * which only root can. An O_PATH descriptor or -1 with errno.
  */
 int instance_directory(const struct instance *in, const char *path, unsigned role);
-/* Its two steps. The first: 1 when it has made the directory, 0 when there is something already, -1
- * with errno. */
-int instance_make_directory(const char *path);
-/* The second: with all that is in it, if that is another account's. -1 with errno. */
+/* The owner of one that is there, and of all that is in it. -1 with errno. */
 int instance_give_directory(const struct instance *in, int fd, unsigned role);
-/* By its name. */
+/* By its name, in which . and .. are not taken. */
 bool instance_has_below(const char *root, const char *path);
 /*
  * Below the root the directories above one are made, too. Elsewhere they must be there: what is

@@ -1,8 +1,8 @@
 /*
  * Gives files to accounts. The configuration names directories, and may have been changed by
  * somebody who is not root; what an account has in a directory of its own may be a symbolic link to
- * anything. So only what lies below the instance's root, or was made here, is given, by
- * descriptors, and only links in directories of root's are followed.
+ * anything. So only what lies below the instance's root is made and given, by descriptors, and only
+ * links in directories of root's are followed.
  */
 #include "master/owners.h"
 
@@ -47,6 +47,10 @@ tell(const struct gift *g, const char *path, const char *what)
 static void
 give(const struct gift *g, int fd, const char *name, gid_t gid)
 {
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_uid == g->uid && (gid == (gid_t)-1 || st.st_gid == gid))
+		return; /* also where nothing can be changed */
 	if (fchownat(fd, "", g->uid, gid, AT_EMPTY_PATH) == -1)
 		tell(g, name, strerror(errno));
 }
@@ -117,31 +121,42 @@ give_logs(const struct gift *g, const char *root)
 
 /* ---- guardians ---- */
 
-/* An O_PATH descriptor; -1 with errno. */
-static int
-open_place(const char *path)
+static bool
+is_roots_alone(const struct stat *st)
 {
-	char parent[PATH_MAX], *name;
-	struct stat st;
-	int dir, fd = -1;
+	return st->st_uid == 0 && (st->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
 
-	if (strlcpy(parent, path, sizeof parent) >= sizeof parent) {
-		errno = ENAMETOOLONG;
-		return -1;
+/* An O_PATH descriptor; -1 with errno. Closes dir. */
+static int
+step_down(int dir, const char *name, mode_t mode, bool *made)
+{
+	struct stat st;
+	int fd = -1;
+
+	if (fstat(dir, &st) == 0) {
+		*made = mkdirat(dir, name, mode) == 0;
+		if (*made || errno == EEXIST)
+			fd = openat(dir, name,
+			    O_PATH | O_DIRECTORY | O_CLOEXEC |
+				(is_roots_alone(&st) ? 0 : O_NOFOLLOW));
 	}
-	while ((name = strrchr(parent, '/')) != NULL && name != parent && name[1] == '\0')
-		*name = '\0';
-	if (name == NULL || name == parent) { /* right below / is nobody's place */
-		errno = EINVAL;
-		return -1;
-	}
-	*name++ = '\0';
-	if ((dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
-		return -1;
-	if (fstat(dir, &st) == 0)
-		fd = openat(dir, name,
-		    O_PATH | O_DIRECTORY | O_CLOEXEC | (st.st_uid == 0 ? 0 : O_NOFOLLOW));
 	closefd(&dir);
+	return fd;
+}
+
+/* What is below the instance's root, made where it is missing. An O_PATH descriptor; -1 with errno.
+ */
+static int
+open_place(const char *root, const char *path, bool *made)
+{
+	char *copy = xstrdup(path + strlen(root)), *rest = copy, *name;
+	int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	while (fd != -1 && (name = strsep(&rest, "/")) != NULL)
+		if (name[0] != '\0')
+			fd = step_down(fd, name, rest != NULL ? 0711 : 0700, made);
+	free(copy); /* keeps errno */
 	return fd;
 }
 
@@ -153,23 +168,36 @@ belongs_to(int fd, uid_t uid)
 	return fstat(fd, &st) == 0 && st.st_uid == uid;
 }
 
+/* The supervisor's, or of one of the programs: somebody's who uses it. */
+static bool
+is_in_use(const struct gift *g, const struct instance *in, int fd)
+{
+	bool is = belongs_to(fd, g->uid);
+
+	for (size_t i = 0; i < n_program_directories && !is; i++)
+		is = belongs_to(fd, instance_uid(in, program_directories[i].owner));
+	return is;
+}
+
 /* *why is a sentence, to be freed, where there is more to say than errno does. */
 static int
 give_place(const struct gift *g, const struct instance *in, const struct program_directory *d,
     const char *path, char **why)
 {
+	bool below = instance_has_below(in->root, path), made = false;
 	uid_t uid = instance_uid(in, d->owner);
-	int made, fd;
+	int fd = below ? open_place(in->root, path, &made)
+		       : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (instance_lacks_parent(in->root, path, why) ||
-	    (made = instance_make_directory(path)) == -1 || (fd = open_place(path)) == -1)
-		return -1;
-	if (!belongs_to(fd, uid) && made == 0 &&
-	    (g->only_new || !instance_has_below(in->root, path))) {
+	if (fd == -1 && errno == ENOENT && !below) {
+		*why = xasprintf("it is not there: if it is meant, install -d -m 700 -o %lu -g %lu",
+		    (unsigned long)uid, (unsigned long)in->accounts.gid);
+	} else if (fd != -1 && !made && !belongs_to(fd, uid) &&
+		   (g->only_new || !below || is_in_use(g, in, fd))) {
 		*why = xasprintf(
 		    "it is another account's: if it is meant, chown %lu", (unsigned long)uid);
 		closefd(&fd);
-	} else if (instance_give_directory(in, fd, d->owner) == -1) {
+	} else if (fd != -1 && instance_give_directory(in, fd, d->owner) == -1) {
 		closefd(&fd); /* keeps errno */
 	}
 	return fd;
@@ -219,7 +247,7 @@ open_instance(struct instance *in, const char *root, char **why)
 		*why = xasprintf("%s: %s", root, strerror(errno));
 		return -1;
 	}
-	if (st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+	if (is_roots_alone(&st))
 		return 0;
 	*why = xasprintf("%s: is not root's alone, or others can write in it", in->root);
 	return -1;

@@ -521,11 +521,14 @@ refused_directory(const struct instance *in, const char *path, int error)
 {
 	bool lacks_right = (error == EPERM || error == EACCES) && in->accounts.separated &&
 			   !instance_gives_files(in);
+	const char *what = "";
 
-	return xasprintf("%s: %s%s", path, strerror(error),
-	    lacks_right
-		? "; root makes such a directory, and gives it to its account: sambarctl reload"
-		: "");
+	if (lacks_right && instance_has_below(in->root, path))
+		what =
+		    "; root makes such a directory, and gives it to its account: sambarctl reload";
+	else if (lacks_right)
+		what = "; root must make it, and sambarctl reload says for which account";
+	return xasprintf("%s: %s%s", path, strerror(error), what);
 }
 
 static int

@@ -194,6 +194,14 @@ def test_what_is_there_is_not_given_away(one):
     assert "it is another account's" in done.stderr and f"chown {NAMED['sambar-queue']}" in done.stderr, done
     one.ctl("owners")
     assert owner(there) == 0
+    os.symlink(one.folder, one.path("spool", "link"))
+    missing = os.path.join(one.folder, "missing")
+    for path, said in ((one.path("spool", "link", "of-root"), "Not a directory"), (one.path("spool", ".."), "another account's"),
+                       (one.path("config"), "another account's"), (missing, f"install -d -m 700 -o {NAMED['sambar-queue']} -g {GID}")):
+        one.ctl("config", "set", "Failures Directory", path)
+        assert said in one.ctl("owners").stderr, path
+    assert (owner(there), owner(one.root), owner(one.path("config"))) == (0, 0, MASTER) and not os.path.exists(missing)
+    os.unlink(one.path("spool", "link"))
     one.ctl("config", "unset", "Failures Directory")
     one.stop()
     users, kept = one.path("config", "users"), one.path("config", "users.kept")
