@@ -190,11 +190,15 @@ css_clean_declarations(struct text_buffer *out, struct span css)
 
 /* ---- sheets ---- */
 
+/* No first line or letter of an element: what looks so cannot be undone in the element itself, and
+ * there are elements of ours in the same document (message_document.h). */
 static bool
 is_prelude(struct span s, bool media)
 {
 	const char *others = media ? " :(),.-" : " .#,>+~*:()=[]\"'";
 
+	if (span_holds_nocase(s, ":first-l"))
+		return false;
 	for (size_t i = 0; i < s.len; i++)
 		if (!is_word(s.at[i]) && strchr(others, s.at[i]) == NULL)
 			return false;

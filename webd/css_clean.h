@@ -9,7 +9,8 @@
 
 /* The declarations of a style attribute. */
 void css_clean_declarations(struct text_buffer *out, struct span css);
-/* A style sheet: rules, also within @media; no other at-rules. Has no '<'. */
+/* A style sheet: rules, also within @media; no other at-rules, and none for first lines and
+ * letters. Has no '<'. */
 void css_clean_sheet(struct text_buffer *out, struct span css);
 
 #endif

@@ -37,17 +37,20 @@ static const char print_script[] =
 
 /*
  * The styles of a letter share the document with the header that is printed above it. Here is what
- * they cannot change: where page and body stand, how the header looks, that nothing covers it.
- * What they may say at all (css_clean.h) places and adds nothing.
+ * they cannot change: where page and body stand, how the header looks, that nothing covers it or
+ * is drawn across its text. What they may say at all (css_clean.h) places and adds nothing.
  */
 #define ROOT_STYLE                                                                               \
 	" style=\"display: block !important; float: none !important; opacity: 1 !important; "    \
 	"margin: 0 !important; padding: 0 !important; border: 0 !important; overflow: visible "  \
 	"!important; width: auto !important; height: auto !important; min-width: 0 !important; " \
-	"max-width: none !important; min-height: 0 !important; max-height: none !important\""
-#define HEAD_STYLE                                                                           \
-	"all: initial !important; font: 13px/1.5 system-ui, sans-serif !important; "         \
-	"color: #1c1c1c !important; background: #fff !important; print-color-adjust: exact " \
+	"max-width: none !important; min-height: 0 !important; max-height: none !important; "    \
+	"text-decoration: none !important; outline: none !important\""
+/* "all" is all but the two of direction. */
+#define HEAD_STYLE                                                                                 \
+	"all: initial !important; direction: ltr !important; unicode-bidi: plaintext !important; " \
+	"font: 13px/1.5 system-ui, sans-serif !important; "                                        \
+	"color: #1c1c1c !important; background: #fff !important; print-color-adjust: exact "       \
 	"!important; overflow-wrap: anywhere !important; "
 
 /* ---- pictures and texts ---- */

@@ -17,9 +17,26 @@ HOSTILE = (b"<html><head><base href='https://evil.example/'><meta http-equiv=ref
            b"<form action='https://evil.example/' method=post><input name=a><button>Send</button></form><div>tall</div></body></html>")
 # Hides and moves all it can, and says that it is from somebody else.
 FORGED = (b"<style>html { margin-top: -400px; opacity: .1 } body { display: flex; flex-direction: column-reverse; margin-top: -300px }"
+          b"html, body, div { text-decoration: line-through 60px #fff; outline: 300px solid #fff; outline-offset: -300px }"
+          b"div::first-line, b:first-line { text-decoration: line-through 60px #fff } div::first-letter { float: left; padding: 0 0 90px 900px }"
+          b"* { direction: rtl !important; unicode-bidi: bidi-override !important }"
           b"div, b, bdi { display: none !important; visibility: hidden !important } p { margin-top: -120px; background: #fff; outline: 40px solid #fff }</style>"
           b"<p>From: The bank<br>of<br>somewhere</p>")
 ELASTIC = b"<style>html, body { height: 100%; padding: 20px; margin: 0 }</style><p>As high as the frame, and more.</p>"
+# Of two heights, each of which asks for the other.
+RESTLESS = b"<style>@media (min-height: 500px) { div { height: 100px } } @media (max-height: 499px) { div { height: 900px } }</style><div>restless</div>"
+STILL = """
+const done = arguments[0];
+let height = 0, same = 0, changes = 0;
+const look = () => {
+    same = innerHeight === height ? same + 1 : 0;
+    if (innerHeight !== height && ++changes > 200)
+        return done(1e6);
+    height = innerHeight;
+    same > 30 && document.readyState === 'complete' ? done(height) : requestAnimationFrame(look);
+};
+look();
+"""
 FITS = """
 const done = arguments[0];
 const look = () => (document.readyState === 'complete' && document.documentElement.scrollHeight <= innerHeight ? done(innerHeight) : requestAnimationFrame(look));
@@ -34,10 +51,11 @@ def one():
     made.send(letter("Long", b"<p>a line</p>" * 300, HTML))
     made.send(letter("Hostile", HOSTILE, HTML))
     made.send(letter("Elastic", ELASTIC, HTML))
+    made.send(letter("Restless", RESTLESS, HTML))
     field, body = multipart("mixed", HTML.encode() + b"\r\n\r\n" + FORGED,
                             b"Content-Type: text/plain\r\nContent-Disposition: attachment; filename=minutes.txt\r\n\r\nAll agreed.")
     made.send(letter("Forged", body, field, "Cc: carl@example.test"))
-    made.wait_mailbox("ann", 5)
+    made.wait_mailbox("ann", 6)
     yield made
     assert made.end() == []
 
@@ -76,19 +94,11 @@ def test_the_frame_is_as_high_as_its_contents(ann, subject, least, most):
     assert ann.faults() == []
 
 
-def test_contents_that_are_always_higher_end(ann):
-    read_message(ann, "Elastic")
-    frame = ann.find("//iframe[contains(@style, 'height')]")
-    with inside(ann, frame) as driver:
-        assert driver.execute_async_script("""
-            const done = arguments[0];
-            let height = 0, same = 0;
-            const look = () => {
-                same = innerHeight === height ? same + 1 : 0;
-                height = innerHeight;
-                same > 30 && document.readyState === 'complete' ? done(height) : requestAnimationFrame(look);
-            };
-            look();""") < 5000
+@pytest.mark.parametrize("subject", ["Elastic", "Restless"])
+def test_contents_that_never_fit_end(ann, subject):
+    read_message(ann, subject)
+    with inside(ann, ann.find("//iframe[contains(@style, 'height')]")) as driver:
+        assert driver.execute_async_script(STILL) < 5000
 
 
 def test_nothing_of_a_letter_runs(ann):
@@ -132,4 +142,8 @@ def test_print(ann):
         const { left, top, height } = line.querySelector('bdi').getBoundingClientRect();
         return top >= 0 && line.contains(document.elementFromPoint(left + 3, top + height / 2)) && getComputedStyle(line).color === 'rgb(28, 28, 28)';
     });""")
+    head = ann.driver.find_element(By.XPATH, "//body/div[1]")
+    seen = head.screenshot_as_png
+    ann.driver.execute_script("document.querySelectorAll('body style').forEach((style) => style.remove())")
+    assert head.screenshot_as_png == seen
     assert ann.driver.execute_script("return self.origin") == "null"

@@ -294,6 +294,8 @@ cleans_style_sheets(void **state)
 	    {"<!-- .a, #b > c:hover { margin: 0; behavior: url(x) } -->", ""},
 	    {"@import url(x); p{color:red}", "p { color: red }\n"},
 	    {"@font-face { src: url(x) } p{color:red}", "p { color: red }\n"},
+	    {"p::first-line { color: red } a, p:FIRST-letter { float: left } p { color: blue }",
+		"p { color: blue }\n"},
 	    {"@media screen and (max-width: 600px) { p { color: red } @media x { p {color:blue}} q "
 	     "{ width: 1px } }",
 		"@media screen and (max-width: 600px) { p { color: red }\nq { width: 1px }\n }\n"},

@@ -8,8 +8,9 @@ import { T } from './texts.js';
 import { el } from './ui.js';
 
 const HEIGHT_PX = { least: 48, most: 50000 };	/* what is higher has a scroll bar */
-/* Contents may be higher than their frame however high that is: in steps, until pictures are loaded, and in all after that. */
-const GROWTHS_MAX = { loading: 60, loaded: 8 };
+/* Styles can make contents that fit no height: steps that follow each other, until pictures are loaded, and after that. */
+const STEPS_MAX = { loading: 60, loaded: 8 };
+const QUIET_MS = 1000;		/* what comes after that is a person's doing, or a picture's */
 
 const told = new WeakMap();		/* frame → what is done with what its document says */
 let printing = null;
@@ -22,18 +23,20 @@ addEventListener('message', ({ source, data }) => {
 
 /** Makes a frame as high as its contents say they are. */
 function fit(frame) {
-	let width = 0, height = 0, growths = 0;
+	let height = 0, loaded = false, steps = 0, last = 0;
 
 	return (data) => {
 		if (!Number.isFinite(data.height))
 			return;
-		if (frame.clientWidth !== width || data.height < height)
-			growths = 0;
-		else if (data.height > height && ++growths > GROWTHS_MAX[data.loaded ? 'loaded' : 'loading'])
+		if (data.loaded !== loaded || performance.now() - last > QUIET_MS)
+			steps = 0;
+		loaded = data.loaded;
+		if (data.height !== height && ++steps > STEPS_MAX[loaded ? 'loaded' : 'loading'])
 			return;
-		width = frame.clientWidth;
-		height = Math.min(Math.max(data.height, HEIGHT_PX.least), HEIGHT_PX.most);
-		frame.style.setProperty('height', `${height + frame.offsetHeight - frame.clientHeight}px`);
+		last = performance.now();
+		height = data.height;
+		const shown = Math.min(Math.max(height, HEIGHT_PX.least), HEIGHT_PX.most);
+		frame.style.setProperty('height', `${shown + frame.offsetHeight - frame.clientHeight}px`);
 	};
 }
 
