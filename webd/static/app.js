@@ -40,13 +40,19 @@ async function page(main, file, path, params, style) {
 	}
 }
 
-function logIn(why) {
+/** No page and no dialog of one user is there for the next. */
+function clear() {
 	turn++;
 	stop();
 	shell.unmount();
 	document.querySelectorAll('dialog').forEach((node) => node.close());
+}
+
+function logIn(why) {
+	clear();
 	waits = true;
-	import('./login.js').then((login) => login.show(app, { why, done: begin }));
+	const mine = turn;
+	import('./login.js').then((login) => mine === turn && login.show(app, { why, done: begin }));
 }
 
 async function logOut() {
@@ -106,21 +112,28 @@ function begin(session) {
 
 /** With the session that the browser has, if any. */
 async function enter() {
+	const mine = ++turn;
+	let session;
+
 	try {
-		begin(await api.get('session'));
+		session = await api.get('session');
 	} catch (error) {
+		if (mine !== turn)
+			return;
 		if (error.status === 401)
-			return logIn(null);
-		fill(app, el('main', { class: 'login' }, errorState(error, enter)));
+			logIn(null);
+		else
+			fill(app, el('main', { class: 'login' }, errorState(error, enter)));
+		return;
 	}
+	if (mine === turn)
+		begin(session);
 }
 
 /** Another tab has logged in: the browser has that session now. */
 async function follow() {
 	leave();
-	turn++;
-	stop();
-	shell.unmount();
+	clear();
 	await enter();
 }
 

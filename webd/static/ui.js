@@ -417,6 +417,13 @@ export function undoLast() {
 	return Boolean(run);
 }
 
+/* What can be done from them is for the user that they came for. */
+addEventListener('logged-out', () => {
+	closeMenu();
+	toasts?.replaceChildren();
+	lastUndo = null;
+});
+
 /** Tells of a failure; an ended request and an ended session say nothing here. */
 export function complain(error) {
 	if (error.name === 'AbortError' || error.status === 401 || error.code === 'aborted')
