@@ -37,9 +37,10 @@
  *           Answer: DONE version, the new one
  * DOCUMENT  name. Answer: MESSAGE descriptor, DONE version | REFUSED
  * LABELS    -. Answer: LABEL*, DONE. The keywords of all folders but Trash and Junk, with how many
- * of the messages there have each and how many of these are unread WATCH     on. From then on
- * CHANGED notices (tag 0): folder's state, as in FOLDER Lists of uids are split over several
- * requests by the client's side of this door.
+ *           of the messages there have each and how many of these are unread
+ * WATCH     on. From then on CHANGED notices (tag 0): folder's state, as in FOLDER
+ *
+ * Lists of uids are split over several requests by the client's side of this door.
  */
 #ifndef STORE_FOLDERS_H
 #define STORE_FOLDERS_H
