@@ -4,6 +4,7 @@
 #include "common/config_tls_check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -11,10 +12,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "common/certificate_names.h"
 #include "common/file_rights.h"
+#include "common/memory.h"
 #include "common/tls.h"
 
 static void __attribute__((format(printf, 2, 3)))
@@ -27,13 +30,24 @@ tell(struct tls_check *out, const char *format, ...)
 	va_end(ap);
 }
 
+/* Neither what never ends, as a device, nor what may never begin, as a pipe. */
 static FILE *
 open_file(const char *path)
 {
 	bool taken = file_rights_take_for(path);
-	FILE *f = fopen(path, "re");
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	FILE *f = NULL;
 
 	file_rights_return(taken);
+	if (fd == -1)
+		return NULL;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		f = fdopen(fd, "r");
+	else
+		errno = EINVAL;
+	if (f == NULL)
+		closefd(&fd); /* keeps errno */
 	return f;
 }
 
