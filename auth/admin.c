@@ -2,14 +2,11 @@
  * What sambarctl user asks: accounts in the users file, and their mailboxes in store. A request
  * goes through some steps, each of which ends in a callback that takes the next.
  */
-#include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 
 #include "auth/admin_private.h"
 #include "auth/setup.h"

@@ -48,17 +48,26 @@ struct collect {
 
 /* ---- fetch_collect.c ---- */
 
+/* A folder at the server is one of those to be collected. */
 void collect_add_folder(void *arg, const char *name);
+/* The job deletes, marks or moves what is safe here. */
 bool collect_changes_something(const struct collect *c);
+/* Once all of these folders; c->why unless it ends with REMOTE_OK. */
 enum remote_end collect_all(struct collect *c);
 
 /* ---- fetch_messages.c ---- */
 
-enum remote_end collect_fetch_wanted(struct collect *c);
-enum remote_end collect_keep_why(struct collect *c, enum remote_end end);
+/* Has fetcher told all that the selected folder lists; what it wants is wanted then. */
 enum remote_end collect_list_folder(struct collect *c);
-void collect_on_taken(void *arg, const struct fetch_answer *answer);
+/* Brings what is wanted into slots, and does at the server what is to be done with it. */
+enum remote_end collect_fetch_wanted(struct collect *c);
+/* DRY_RUN: tells the headers of what is wanted. */
 enum remote_end collect_show_wanted(struct collect *c);
+/* fetch_link's callback for TAKEN. */
+void collect_on_taken(void *arg, const struct fetch_answer *answer);
+/* Until each MESSAGE has its TAKEN, or the connection is closed. */
 void collect_wait_for_answers(struct collect *c);
+/* Returns end; unless it is REMOTE_OK, c->why is what the session says. */
+enum remote_end collect_keep_why(struct collect *c, enum remote_end end);
 
 #endif

@@ -4,7 +4,6 @@
  * here. See collect_private.h.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/memory.h"

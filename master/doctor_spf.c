@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/address.h"
 #include "common/ip_list.h"
-#include "common/log.h"
 #include "common/memory.h"
 #include "common/socket_address.h"
 #include "common/span.h"

@@ -1,7 +1,6 @@
 /*
  * Traffic of a day by five minutes. Pure.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/memory.h"

@@ -2,8 +2,6 @@
  * The end of an attempt: what router has reported goes into the spool file, and into notifications.
  * See feed_private.h.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 

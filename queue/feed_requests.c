@@ -3,13 +3,7 @@
  * is to be parked and fetched. See feed_private.h.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "common/log.h"
-#include "common/memory.h"
-#include "common/queue_id.h"
 #include "queue/feed_private.h"
 
 enum { HAND_MAX = 5000 };

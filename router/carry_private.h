@@ -72,12 +72,16 @@ void carriage_settle(struct carriage *g, enum delivery_end end);
 bool talk_apply_tlsa(struct carriage *g, struct talk *t, const struct mx_host *host);
 /* What a certificate may be for; deliver.h has the rules. */
 void talk_choose_names(struct talk *t, bool secure);
+/* A session with one may be used for the other. */
 bool talk_is_same(const struct deliver_destination *a, const struct deliver_destination *b);
 void talk_on_trace(void *arg, enum smtp_trace what, struct span line);
 enum tls_client_policy talk_policy_of(enum tls_mode mode);
 void talk_free(struct talk **tp);
+/* Logs why the last conversation had no TLS, if it was to have some. */
 void talk_tell_of_clear_text(const struct carriage *g);
+/* Logs, once, that certificates cannot be verified. */
 void talk_tell_of_roots(struct carrier *c, const struct talk *t);
+/* TLSA records are to be looked for. */
 bool talk_wants_dane(const struct deliver_destination *to);
 
 /* ---- deliver_send.c ---- */

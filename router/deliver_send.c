@@ -5,12 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/address.h"
-#include "common/log.h"
 #include "common/memory.h"
-#include "common/queue_id.h"
 #include "common/wall_clock.h"
 #include "router/carry_private.h"
 

@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "common/address.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/queue_id.h"

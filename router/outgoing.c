@@ -4,15 +4,11 @@
  */
 #include "router/outgoing.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "common/memory.h"
 #include "common/monotonic.h"
-#include "common/queue_id.h"
 #include "router/outgoing_private.h"
 
 /* ---- destinations that are of no interest any more ---- */

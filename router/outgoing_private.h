@@ -77,7 +77,6 @@ struct outgoing {
 
 /* ---- outgoing_turns.c ---- */
 
-void outgoing_fetch(struct outgoing *o);
 void outgoing_look_at(struct outgoing *o, struct destination *d);
 /* Parked mail is brought back when there is little left to send, or to be deferred. */
 void outgoing_look_at_fetch(struct outgoing *o, struct destination *d);
@@ -85,8 +84,8 @@ void outgoing_look_at_fetch(struct outgoing *o, struct destination *d);
  * for as many messages to hosts that are slow. */
 void outgoing_look_at_turn(struct outgoing *o, struct destination *d);
 void outgoing_on_turn(evutil_socket_t fd, short what, void *arg);
-/* The same for mail that nobody has fetched: what waits here must not fill queue's window, or mail
- * for others, and for mailboxes, would wait behind it. */
+/* How many jobs of d may be here that nobody has fetched: what waits here must not fill queue's
+ * window, or mail for others, and for mailboxes, would wait behind it. */
 size_t outgoing_unparked_max(const struct outgoing *o, const struct destination *d);
 /* Something has changed: sees in this turn of the loop what can be sent. */
 void outgoing_wake(struct outgoing *o);

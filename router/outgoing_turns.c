@@ -2,10 +2,7 @@
  * Mail for other hosts: which destination gets the next conversation, and what is fetched from
  * queue for it. All is looked at in one turn of the event loop. See outgoing_private.h.
  */
-#include "common/log.h"
-#include "common/memory.h"
 #include "common/monotonic.h"
-#include "common/queue_id.h"
 #include "router/outgoing_private.h"
 
 /* ---- turns ---- */
@@ -197,8 +194,8 @@ fetch_size(const struct outgoing *o, const struct destination *d)
 	return d->n_parked < most ? d->n_parked : most;
 }
 
-void
-outgoing_fetch(struct outgoing *o)
+static void
+fetch_parked(struct outgoing *o)
 {
 	struct destination *d;
 
@@ -223,5 +220,5 @@ outgoing_on_turn(evutil_socket_t fd, short what, void *arg)
 	continue_sessions(o);
 	give_turns(o);
 	give_ahead(o);
-	outgoing_fetch(o);
+	fetch_parked(o);
 }

@@ -8,7 +8,6 @@
  * its envelope goes in the same write as this one's end, so that each takes one again. A larger
  * one, and one that was tried before, is not sent before a recipient is accepted.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,11 +3,9 @@
  * smtp_send_private.h.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/address.h"
-#include "common/log.h"
 #include "common/memory.h"
 #include "router/smtp_send_private.h"
 

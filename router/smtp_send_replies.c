@@ -2,13 +2,8 @@
  * What each reply of the other server means for the recipients of a message, and for the session.
  * Talks to nobody. See smtp_send_private.h.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/address.h"
-#include "common/log.h"
-#include "common/memory.h"
 #include "router/smtp_send_private.h"
 
 /* ---- results ---- */
