@@ -19,7 +19,7 @@ def one():
 
 @pytest.fixture(scope="module")
 def browser(one):
-    """Its tests close tabs, and log out at last."""
+    """Its tests close tabs, and log in anew at last."""
     with browsing(home(one)) as made:
         log_in(made, "ann")
         row(made, "The first")
@@ -121,7 +121,7 @@ def test_a_leader_that_says_nothing(browser, one):
 
 def test_a_letter_waits_for_its_writer(browser):
     """Who logs out in one tab has it out of sight in the other, until he is there again."""
-    first, second = browser.driver.window_handles[:2]
+    first, second = browser.driver.window_handles[:2][:2]
     browser.driver.switch_to.window(first)
     browser.press("New message")
     browser.fill("Subject", "Not for everybody", browser.find(COMPOSER))
@@ -151,3 +151,17 @@ def test_one_login_for_all_tabs(browser):
     log_in(browser, "bob")
     for _ in each_tab(browser):
         browser.find("//button[@aria-label='Account: bob']")
+
+
+def test_nothing_to_press_is_left_of_another_user(browser):
+    first, second = browser.driver.window_handles[:2]
+    browser.driver.switch_to.window(second)
+    browser.press("New folder")
+    browser.find("//dialog")
+    browser.driver.switch_to.window(first)
+    browser.driver.delete_all_cookies()
+    browser.driver.refresh()
+    log_in(browser, "ann")
+    browser.driver.switch_to.window(second)
+    browser.find("//button[@aria-label='Account: ann']")
+    browser.gone("//dialog")
