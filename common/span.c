@@ -166,6 +166,17 @@ span_copy(struct span s, char *out, size_t size)
 	return true;
 }
 
+struct span
+span_put(char **at, struct span s)
+{
+	struct span copy = {*at, s.len};
+
+	if (s.len > 0)
+		memcpy(*at, s.at, s.len);
+	*at += s.len;
+	return copy;
+}
+
 char *
 span_text(struct span s)
 {

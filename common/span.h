@@ -50,6 +50,9 @@ bool span_u64(struct span s, uint64_t max, uint64_t *value);
 /* Copies into out with a NUL. False, and out empty, when it does not fit or s holds a NUL. */
 bool span_copy(struct span s, char *out, size_t size);
 
+/* Copies its bytes to *at, behind which *at points then. Returns the copy, borrowed from there. */
+struct span span_put(char **at, struct span s);
+
 /* A copy of all its bytes, with a NUL behind them. The caller frees it: with span_dup() its at. */
 char *span_text(struct span s);
 struct span span_dup(struct span s);

@@ -84,17 +84,6 @@ outgoing_revive(struct outgoing *o, struct span destination)
 		destination_revives(d);
 }
 
-static struct span
-keep(char **at, struct span text)
-{
-	struct span copy = {*at, text.len};
-
-	if (text.len > 0)
-		memcpy(*at, text.at, text.len);
-	*at += text.len;
-	return copy;
-}
-
 static void
 copy_job(struct outgoing_job *to, const struct deliver_job *from)
 {
@@ -106,11 +95,11 @@ copy_job(struct outgoing_job *to, const struct deliver_job *from)
 	to->job = *from;
 	to->job.recipients = memcpy(at, from->recipients, n_bytes);
 	at += n_bytes;
-	to->job.to.name = keep(&at, d->name);
-	to->job.to.tls_names = keep(&at, d->tls_names);
-	to->job.to.user = keep(&at, d->user);
-	to->job.to.password = keep(&at, d->password);
-	to->job.reverse_path = keep(&at, from->reverse_path);
+	to->job.to.name = span_put(&at, d->name);
+	to->job.to.tls_names = span_put(&at, d->tls_names);
+	to->job.to.user = span_put(&at, d->user);
+	to->job.to.password = span_put(&at, d->password);
+	to->job.reverse_path = span_put(&at, from->reverse_path);
 }
 
 struct outgoing_job *

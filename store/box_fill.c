@@ -5,7 +5,6 @@
 #include "store/box_private.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/memory.h"
 
@@ -13,17 +12,6 @@ enum {
 	HUNGRY_LOAD = 256,		  /* messages in indexer's hands; others wait */
 	FOUND_MAX_BYTES = 8 * 1024 * 1024 /* texts that wait to be taken in */
 };
-
-static struct span
-keep(char **at, struct span text)
-{
-	struct span copy = {*at, text.len};
-
-	if (text.len > 0)
-		memcpy(*at, text.at, text.len);
-	*at += text.len;
-	return copy;
-}
 
 static void
 keep_result(struct filling *f, const struct indexer_result *r)
@@ -36,14 +24,14 @@ keep_result(struct filling *f, const struct indexer_result *r)
 	f->found.memory = at;
 	f->bytes = len;
 	*k = *r;
-	k->from = keep(&at, r->from);
-	k->to = keep(&at, r->to);
-	k->recipients = keep(&at, r->recipients);
-	k->subject = keep(&at, r->subject);
-	k->message_id = keep(&at, r->message_id);
-	k->references = keep(&at, r->references);
-	k->preview = keep(&at, r->preview);
-	k->text = keep(&at, r->text);
+	k->from = span_put(&at, r->from);
+	k->to = span_put(&at, r->to);
+	k->recipients = span_put(&at, r->recipients);
+	k->subject = span_put(&at, r->subject);
+	k->message_id = span_put(&at, r->message_id);
+	k->references = span_put(&at, r->references);
+	k->preview = span_put(&at, r->preview);
+	k->text = span_put(&at, r->text);
 	k->problem = (struct span){"", 0};
 }
 

@@ -25,18 +25,13 @@ def message(kind, *fields, tag=1):
     return struct.pack("=IQ", kind, tag) + b"".join(u64(f) if isinstance(f, int) else text(f) for f in fields)
 
 
-def by_number(instance, role):
-    base = int(instance.ctl("config", "get", "Uid Base").stdout)
-    return base + ACCOUNTS.index(role), base
-
-
 @contextlib.contextmanager
 def acting_as(instance, role):
     """What is connected inside is connected by the role's account."""
     if os.geteuid() != 0:
         yield
         return
-    uid, gid = instance.account(role) if hasattr(instance, "account") else by_number(instance, role)
+    uid, gid = instance.account(role)
     os.setegid(gid)
     os.seteuid(uid)
     try:

@@ -13,6 +13,7 @@ import tempfile
 
 from clients import Pop, Smtp
 from events import wait_process_end, wait_until
+from ipc import ACCOUNTS
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("SAMBAR_BUILD") or os.path.join(TOP, "build")
@@ -247,6 +248,11 @@ class Instance:
 
     def mailbox_path(self, user):
         return self.path("mail", "mbox", user)
+
+    def account(self, role):
+        """(uid, gid) of a program, where root has started it."""
+        base = int(self.ctl("config", "get", "Uid Base").stdout)
+        return base + ACCOUNTS.index(role), base
 
     def mailbox(self, user):
         """The paths of a mailbox's messages, by name."""

@@ -11,15 +11,12 @@ from popserver import PopServer
 from sambar import Instance, read
 from sink import Sink
 from test_certificates_by_name import make as make_pair
+from webmail import home, log_in
 
 PANELS = ["status", "queue", "logs", "mail", "aliases", "users", "fetch", "backups", "server", "proxy", "routes", "history"]
 TITLES = {"mail": "Mail Configuration", "aliases": "Mail Aliases & Forwarding", "users": "User Management", "fetch": "Mail Fetcher", "backups": "Backups",
           "server": "Server Configuration", "proxy": "Proxy Configuration", "queue": "Queue", "logs": "Logs", "status": "Status",
           "routes": "Routes & TLS Policy", "history": "History of Changes"}
-
-
-def home(instance):
-    return f"http://127.0.0.1:{instance.port('HTTP')}"
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +45,6 @@ def no_complaints(request):
     yield
     if browser:
         assert browser.complaints() == []
-
-
-def log_in(browser, user, password=None):
-    browser.open("/")
-    browser.fill("User name", user)
-    browser.fill("Password", password or f"{user}-secret")
-    browser.press("Log in")
-    browser.find("//*[@class='account' or contains(@class, 'account')]")
 
 
 def panel(browser, name):

@@ -187,6 +187,23 @@ safe_text(void **state)
 }
 
 static void
+putting(void **state)
+{
+	char room[] = "........", *at = room;
+	struct span first = span_put(&at, (struct span){"a\0b", 3}),
+		    none = span_put(&at, (struct span){NULL, 0}),
+		    second = span_put(&at, span_of("cd"));
+
+	(void)state;
+	assert_ptr_equal(first.at, room);
+	assert_true(span_equal(first, (struct span){"a\0b", 3}));
+	assert_int_equal(none.len, 0);
+	assert_true(span_is(second, "cd"));
+	assert_ptr_equal(at, room + 5);
+	assert_memory_equal(room, "a\0bcd...", sizeof room);
+}
+
+static void
 owning(void **state)
 {
 	struct span bytes = {"a\0bc", 3}, copy = span_dup(bytes);
@@ -214,6 +231,7 @@ main(void)
 	    cmocka_unit_test(ascii),
 	    cmocka_unit_test(escapes),
 	    cmocka_unit_test(copying),
+	    cmocka_unit_test(putting),
 	    cmocka_unit_test(owning),
 	    cmocka_unit_test(safe_text),
 	};
